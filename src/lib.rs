@@ -1,0 +1,1 @@
+//! Reelkey: a self-hosted DRM license and key service.

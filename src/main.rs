@@ -1,0 +1,3 @@
+//! The `reelkey` binary.
+
+fn main() {}
