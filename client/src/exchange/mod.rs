@@ -1,0 +1,1 @@
+//! The license exchange, from the device's side.

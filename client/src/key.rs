@@ -1,0 +1,170 @@
+//! Content keys and their identifiers.
+//!
+//! A [`KeyId`] is public and printed as a UUID; a [`ContentKey`] is the secret and prints nothing.
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::str::FromStr;
+use zeroize::Zeroizing;
+
+/// The identifier of a content key (`KID`, ISO/IEC 23001-7:2023, 3.1), 16 bytes in the order in
+/// which `default_KID` holds them. Printed as a lowercase UUID, most significant byte first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId([u8; 16]);
+
+impl KeyId {
+    /// The identifier with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, as `default_KID` holds them.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// Reads 32 hexadecimal digits, with the hyphens of a UUID (8-4-4-4-12) or without any.
+impl FromStr for KeyId {
+    type Err = InvalidKeyId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
+        let mut digits = [0; 32];
+        let mut count = 0;
+        let hyphens = text.len() == 36;
+        for (at, byte) in text.bytes().enumerate() {
+            if hyphens && matches!(at, 8 | 13 | 18 | 23) {
+                if byte != b'-' {
+                    return Err(InvalidKeyId);
+                }
+                continue;
+            }
+            *digits.get_mut(count).ok_or(InvalidKeyId)? = byte;
+            count += 1;
+        }
+        if count != digits.len() {
+            return Err(InvalidKeyId);
+        }
+        hex_16(&digits).map(|bytes| Self(*bytes)).ok_or(InvalidKeyId)
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, byte) in self.0.iter().enumerate() {
+            if matches!(at, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}
+
+/// The text is not a key ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a key ID is 32 hexadecimal digits, or a UUID in its 8-4-4-4-12 form")]
+pub struct InvalidKeyId;
+
+/// A 128-bit content key (AES-128, ISO/IEC 23001-7:2023, 9.1).
+///
+/// Zeroed on drop, never printed, never cloned. [`expose`](Self::expose) is the only door to the
+/// bytes, so that a search for the word finds every place where a key is in the clear.
+pub struct ContentKey(Box<Zeroizing<[u8; 16]>>);
+
+impl ContentKey {
+    /// Builds the key in place: `fill` writes its 16 bytes.
+    ///
+    /// # Errors
+    /// Whatever `fill` answers; the half-written bytes are zeroed.
+    pub fn try_init<E>(fill: impl FnOnce(&mut [u8; 16]) -> Result<(), E>) -> Result<Self, E> {
+        let mut bytes = Box::new(Zeroizing::new([0; 16]));
+        fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// Reads 32 hexadecimal digits, as packagers and `ffmpeg` take them.
+    ///
+    /// # Errors
+    /// [`InvalidContentKey`], which says nothing about the text.
+    pub fn parse_hex(text: &str) -> Result<Self, InvalidContentKey> {
+        let digits: &[u8; 32] = text.as_bytes().try_into().map_err(|_| InvalidContentKey)?;
+        let bytes = hex_16(digits).ok_or(InvalidContentKey)?;
+        Self::try_init(|key| {
+            key.copy_from_slice(&*bytes);
+            Ok(())
+        })
+    }
+
+    /// The key in the clear. **Every caller of this is a place where a key can leak.**
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ContentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ContentKey(..)")
+    }
+}
+
+/// The text is not a content key; what it was is not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a content key is exactly 32 hexadecimal digits")]
+pub struct InvalidContentKey;
+
+fn hex_16(digits: &[u8; 32]) -> Option<Zeroizing<[u8; 16]>> {
+    let mut bytes = Zeroizing::new([0; 16]);
+    let (pairs, _) = digits.as_chunks::<2>();
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = nibble(*high)? << 4 | nibble(*low)?;
+    }
+    Some(bytes)
+}
+
+const fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
+
+    #[test]
+    fn key_ids_are_read_in_both_forms_and_printed_as_uuids() {
+        let uuid = "4d97930a-3d7b-5000-8000-5c7bda1f0a11";
+        let kid: KeyId = uuid.parse().unwrap();
+        assert_eq!("4D97930A3D7B500080005C7BDA1F0A11".parse(), Ok(kid));
+        assert_eq!(kid.to_string(), uuid);
+        for wrong in ["", "4d97930a", "4d97930a3d7b-5000-8000-5c7bda1f0a11", &format!("{uuid}0")] {
+            assert_eq!(wrong.parse::<KeyId>(), Err(InvalidKeyId), "{wrong}");
+        }
+        assert!("4d97930a-3d7b-5000-8000_5c7bda1f0a11".parse::<KeyId>().is_err());
+        assert!("gd97930a3d7b500080005c7bda1f0a11".parse::<KeyId>().is_err());
+    }
+
+    #[test]
+    fn a_content_key_prints_nothing() {
+        let key = ContentKey::parse_hex("00112233445566778899aabbccddeeff").unwrap();
+        assert_eq!(format!("{key:?}"), "ContentKey(..)");
+        assert_eq!(key.expose()[1], 0x11);
+        assert!(ContentKey::parse_hex("00112233445566778899aabbccddeef").is_err());
+        assert!(ContentKey::parse_hex("00112233445566778899aabbccddeefg").is_err());
+    }
+}

@@ -1,0 +1,1 @@
+//! Primitives: verify, sign, wrap and seal. The only folder that names `ring`.

@@ -1,0 +1,1 @@
+//! Pure rules. No I/O, no clock, no randomness, no async.

@@ -1,0 +1,1 @@
+//! HTTP: routes, proof extractors, problem documents.

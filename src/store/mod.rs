@@ -1,0 +1,1 @@
+//! The embedded store: the only folder that names sled.
