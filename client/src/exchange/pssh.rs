@@ -1,0 +1,145 @@
+//! Key IDs out of `pssh` boxes (ISO/IEC 23001-7:2023, 8.1).
+//!
+//! Read here: the Common system, version 1, whose KIDs stand in the open. Boxes of other systems and
+//! versions are well-formed boxes that name no key to us, so they are passed over.
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use base64ct::{Base64, Encoding};
+
+use crate::exchange::request::PSSH_MAX;
+use crate::key::KeyId;
+
+/// The Common system (W3C "cenc" initialization data format, section 4).
+pub const COMMON_SYSTEM_ID: [u8; 16] = [
+    0x10, 0x77, 0xef, 0xec, 0xc0, 0xb2, 0x4d, 0x02, 0xac, 0xe3, 0x3c, 0x1e, 0x52, 0xe2, 0xfb, 0x4b,
+];
+
+/// A `pssh` claim is unreadable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// More than [`PSSH_MAX`] texts.
+    #[error("more than 8 boxes")]
+    TooMany,
+    /// Not base64 with padding.
+    #[error("a box is not base64 (RFC 4648, 4)")]
+    Encoding,
+    /// The bytes are not one or more whole `pssh` boxes.
+    #[error("a text holds something else than whole pssh boxes (ISO/IEC 23001-7, 8.1.2)")]
+    NotPssh,
+}
+
+/// Adds the KIDs of `texts`, each the base64 of one or more boxes, to `kids`.
+///
+/// # Errors
+/// [`Error`]; `kids` may hold some of them by then.
+pub fn collect_kids(texts: &[String], kids: &mut BTreeSet<KeyId>) -> Result<(), Error> {
+    if texts.len() > PSSH_MAX {
+        return Err(Error::TooMany);
+    }
+    for text in texts {
+        let bytes = Base64::decode_vec(text).map_err(|_| Error::Encoding)?;
+        let mut rest = bytes.as_slice();
+        let mut boxes = 0;
+        while !rest.is_empty() {
+            boxes += 1;
+            if boxes > PSSH_MAX {
+                return Err(Error::TooMany);
+            }
+            rest = read_box(rest, kids).ok_or(Error::NotPssh)?;
+        }
+        if boxes == 0 {
+            return Err(Error::NotPssh);
+        }
+    }
+    Ok(())
+}
+
+/// Reads the first box and answers what follows it.
+fn read_box<'a>(bytes: &'a [u8], kids: &mut BTreeSet<KeyId>) -> Option<&'a [u8]> {
+    let size = usize::try_from(u32::from_be_bytes(*bytes.first_chunk()?)).ok()?;
+    let (this, following) = bytes.split_at_checked(size)?;
+    let (_, body) = this.split_at_checked(4)?;
+    let body = body.strip_prefix(b"pssh")?;
+    let (&[version, _, _, _], body) = body.split_first_chunk()?;
+    let (system, body) = body.split_first_chunk::<16>()?;
+    let mut body = body;
+    let mut named = BTreeSet::new();
+    if version > 0 {
+        let (count, rest) = body.split_first_chunk()?;
+        let count = usize::try_from(u32::from_be_bytes(*count)).ok()?;
+        let (listed, rest) = rest.split_at_checked(count.checked_mul(16)?)?;
+        let (listed, _) = listed.as_chunks::<16>();
+        named.extend(listed.iter().copied().map(KeyId::from_bytes));
+        body = rest;
+    }
+    let (data_size, data) = body.split_first_chunk()?;
+    if data.len() != usize::try_from(u32::from_be_bytes(*data_size)).ok()? {
+        return None;
+    }
+    if *system == COMMON_SYSTEM_ID && version == 1 {
+        kids.append(&mut named);
+    }
+    Some(following)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    fn pssh(version: u8, system: [u8; 16], kids: &[[u8; 16]], data: &[u8]) -> Vec<u8> {
+        let mut body = b"pssh".to_vec();
+        body.extend([version, 0, 0, 0]);
+        body.extend(system);
+        if version > 0 {
+            body.extend(u32::try_from(kids.len()).unwrap().to_be_bytes());
+            body.extend(kids.iter().flatten());
+        }
+        body.extend(u32::try_from(data.len()).unwrap().to_be_bytes());
+        body.extend(data);
+        let mut whole = u32::try_from(body.len() + 4).unwrap().to_be_bytes().to_vec();
+        whole.extend(body);
+        whole
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<KeyId>, Error> {
+        let mut kids = BTreeSet::new();
+        collect_kids(&[Base64::encode_string(bytes)], &mut kids)?;
+        Ok(kids.into_iter().collect())
+    }
+
+    #[test]
+    fn common_boxes_of_version_1_name_their_keys() {
+        let bytes = pssh(1, COMMON_SYSTEM_ID, &[[1; 16], [2; 16]], b"");
+        let both = vec![KeyId::from_bytes([1; 16]), KeyId::from_bytes([2; 16])];
+        assert_eq!(read(&bytes), Ok(both.clone()));
+        let twice = [bytes.clone(), pssh(0, [9; 16], &[], b"other system"), bytes].concat();
+        assert_eq!(read(&twice), Ok(both));
+    }
+
+    #[test]
+    fn boxes_of_other_systems_and_versions_name_none() {
+        assert_eq!(read(&pssh(0, COMMON_SYSTEM_ID, &[], b"")), Ok(vec![]));
+        assert_eq!(read(&pssh(1, [9; 16], &[[1; 16]], b"")), Ok(vec![]));
+    }
+
+    #[test]
+    fn every_truncation_and_every_lie_about_a_size_is_refused() {
+        let whole = pssh(1, COMMON_SYSTEM_ID, &[[1; 16]], b"data");
+        for length in 0..whole.len() {
+            assert_eq!(read(&whole[..length]), Err(Error::NotPssh), "{length} bytes");
+        }
+        for at in [0, 3, 4, 28, 31, 48, 51] {
+            let mut lie = whole.clone();
+            lie[at] ^= 0x7f;
+            assert_eq!(read(&lie), Err(Error::NotPssh), "byte {at}");
+        }
+        let many = pssh(0, [9; 16], &[], b"").repeat(9);
+        assert_eq!(read(&many), Err(Error::TooMany));
+        let mut kids = BTreeSet::new();
+        assert_eq!(collect_kids(&["====".into()], &mut kids), Err(Error::Encoding));
+        assert_eq!(collect_kids(&vec![String::new(); 9], &mut kids), Err(Error::TooMany));
+    }
+}

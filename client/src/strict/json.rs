@@ -1,0 +1,177 @@
+//! JSON in which every reader sees the same thing: no repeated member, a small depth.
+//!
+//! RFC 8259 section 4 leaves repeated names to the reader, and a reader that takes the last `region`
+//! of a token disagrees with one that takes the first. Numbers are left to the type that is read:
+//! the types of this crate take integers only.
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use core::fmt;
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
+};
+
+/// How many objects and arrays may stand inside each other.
+pub const DEPTH_MAX: u8 = 8;
+
+/// The bytes are not JSON of the expected shape.
+///
+/// The text names the rule and the place, never a value: a wrong token is still a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not JSON, a member twice in one object, or nested deeper than [`DEPTH_MAX`].
+    #[error(
+        "not strict JSON at line {line}, column {column}: a syntax error, a repeated member, or nesting deeper than 8"
+    )]
+    Form {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// JSON, but a member is missing or has another type.
+    #[error("a member is missing, has another type or is out of range at column {column}")]
+    Shape {
+        /// From 1.
+        column: usize,
+    },
+}
+
+/// Reads exactly one JSON value as `T`; members that `T` does not know are ignored.
+///
+/// # Errors
+/// [`Error`], see there.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let mut form = serde_json::Deserializer::from_slice(bytes);
+    Strict { depth_left: DEPTH_MAX }
+        .deserialize(&mut form)
+        .and_then(|()| form.end())
+        .map_err(|error| Error::Form { line: error.line(), column: error.column() })?;
+    serde_json::from_slice(bytes).map_err(|error| Error::Shape { column: error.column() })
+}
+
+/// Visits a value for its form alone.
+#[derive(Clone, Copy)]
+struct Strict {
+    depth_left: u8,
+}
+
+impl Strict {
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        let depth_left = self.depth_left.checked_sub(1).ok_or_else(|| E::custom("too deep"))?;
+        Ok(Self { depth_left })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> serde::de::Visitor<'de> for Strict {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let deeper = self.deeper()?;
+        let mut seen = BTreeSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if !seen.insert(name) {
+                return Err(A::Error::custom("repeated member"));
+            }
+            map.next_value_seed(deeper)?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let deeper = self.deeper()?;
+        while seq.next_element_seed(deeper)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeMap;
+    use alloc::format;
+    use serde_json::Value;
+
+    fn form(text: &str) -> Result<Value, Error> {
+        read::<Value>(text.as_bytes())
+    }
+
+    #[test]
+    fn a_member_may_stand_once_in_its_object_whatever_its_spelling() {
+        assert!(form(r#"{"region":"US","inner":{"region":"DE"}}"#).is_ok());
+        for twice in [
+            r#"{"region":"US","region":"DE"}"#,
+            r#"{"region":"US","\u0072egion":"DE"}"#,
+            r#"[{"a":{"b":1,"b":1}}]"#,
+        ] {
+            assert!(matches!(form(twice), Err(Error::Form { .. })), "{twice}");
+        }
+    }
+
+    #[test]
+    fn nesting_ends_at_the_limit() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(form(&nested(8)).is_ok());
+        assert!(form(&nested(9)).is_err());
+        assert!(form(&nested(200)).is_err());
+        assert!(form(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn one_value_and_nothing_behind_it() {
+        for wrong in ["", "{} {}", "{}x", "{\"a\":01}", "{'a':1}", "\u{feff}{}", "{\"a\":1,}"] {
+            assert!(form(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_integers() {
+        for wrong in ["1.0", "1e3", "-1", "\"1\"", "18446744073709551616", "1e300", "null"] {
+            let text = format!("{{\"exp\":{wrong}}}");
+            assert!(read::<BTreeMap<String, u64>>(text.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_error_repeats_nothing_of_what_was_read() {
+        let secret = r#"{"eyJhbGciOi":"eyJhbGciOi","n":{}}"#;
+        let error = read::<BTreeMap<String, String>>(secret.as_bytes()).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("eyJ"));
+    }
+}
