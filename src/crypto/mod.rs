@@ -1,1 +1,11 @@
-//! Primitives: verify, sign, wrap and seal. The only folder that names `ring`.
+//! Primitives: verify, sign, wrap and seal. The only folder of the server that names ring and
+//! jsonwebtoken.
+//!
+//! What rests in the store is wrapped by RustCrypto crates, because they zero their keys; what goes
+//! over the wire is signed and agreed by ring.
+
+pub mod issuer_keys;
+mod jwt;
+pub mod request_name;
+pub mod seal;
+pub mod sign;
