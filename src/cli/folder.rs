@@ -1,0 +1,57 @@
+//! The data folder: where each file of an installation lies.
+
+use std::path::{Path, PathBuf};
+
+/// The folder that `--data` names.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    root: PathBuf,
+    config: PathBuf,
+}
+
+impl Folder {
+    /// The folder at `root`, configured by `config` or by the file in it.
+    pub(crate) fn new(root: &Path, config: Option<&Path>) -> Self {
+        let config = config.map_or_else(|| root.join("reelkey.toml"), Path::to_path_buf);
+        Self { root: root.to_path_buf(), config }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `reelkey.toml`: names, listeners, issuers.
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// `policies/`: one TOML file each.
+    pub(crate) fn policies(&self) -> PathBuf {
+        self.root.join("policies")
+    }
+
+    /// `keys/`: what unlocks the store, and what verifies tokens.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    /// `keys/root.key`: the root key, mode 0600, nowhere else.
+    pub(crate) fn root_key(&self) -> PathBuf {
+        self.keys().join("root.key")
+    }
+
+    /// `keys/issuers/`: copies of the issuers' JWK Sets.
+    pub(crate) fn issuer_keys(&self) -> PathBuf {
+        self.keys().join("issuers")
+    }
+
+    /// `keys/dev/`: private keys of development issuers, mode 0600.
+    pub(crate) fn development_keys(&self) -> PathBuf {
+        self.keys().join("dev")
+    }
+
+    /// `store/`: sled's files.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+}

@@ -1,0 +1,133 @@
+//! What a command says: one JSON document or a text for people, and what went wrong with the next
+//! step to take.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+/// The result of a command, in both forms.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// For `--json`.
+    pub(crate) json: Value,
+    /// For people; ends without a line break.
+    pub(crate) text: String,
+}
+
+impl Output {
+    /// Both forms.
+    pub(crate) fn new(json: Value, text: impl Into<String>) -> Self {
+        Self { json, text: text.into() }
+    }
+
+    /// Writes the wanted form to `out`.
+    pub(crate) fn write(&self, as_json: bool, out: &mut impl Write) -> io::Result<()> {
+        match (as_json, self.text.is_empty()) {
+            (true, _) => writeln!(out, "{}", self.json),
+            (false, true) => Ok(()),
+            (false, false) => writeln!(out, "{}", self.text),
+        }
+    }
+}
+
+/// A command was refused or failed: what, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    what: String,
+    remedy: Option<String>,
+}
+
+impl Failure {
+    /// `what` went wrong; lower case, no full stop.
+    pub(crate) fn new(what: impl fmt::Display) -> Self {
+        Self { what: what.to_string(), remedy: None }
+    }
+
+    /// The next step: an imperative sentence without a full stop.
+    pub(crate) fn remedy(self, remedy: impl fmt::Display) -> Self {
+        Self { remedy: Some(remedy.to_string()), ..self }
+    }
+
+    /// Puts what was tried before what went wrong.
+    pub(crate) fn during(self, what: impl fmt::Display) -> Self {
+        Self { what: format!("{what}: {}", self.what), ..self }
+    }
+
+    /// Writes the failure: JSON to `out`, where programs look, or text to `err`.
+    pub(crate) fn write(
+        &self,
+        as_json: bool,
+        out: &mut impl Write,
+        err: &mut impl Write,
+    ) -> io::Result<()> {
+        if as_json {
+            let error = json!({ "message": self.what, "remedy": self.remedy });
+            return writeln!(out, "{}", json!({ "error": error }));
+        }
+        writeln!(err, "error: {}", self.what)?;
+        match &self.remedy {
+            Some(remedy) => writeln!(err, "  next: {remedy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Any error with its causes.
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut what = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !what.contains(&text) {
+                what.push_str(": ");
+                what.push_str(&text);
+            }
+            cause = error.source();
+        }
+        Self { what, remedy: None }
+    }
+}
+
+/// Columns under headings, each as wide as its widest cell.
+pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let mut widths = headings.map(|heading| heading.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: [&str; N]| {
+        let mut text = String::new();
+        for (cell, width) in cells.into_iter().zip(widths) {
+            text.push_str(&format!("{cell:width$}  "));
+        }
+        text.trim_end().to_owned()
+    };
+    let heading = line(headings);
+    let rows = rows.iter().map(|row| line(row.each_ref().map(String::as_str)));
+    std::iter::once(heading).chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["a".into(), "long cell".into()], ["bbb".into(), String::new()]];
+        assert_eq!(table(["ID", "TEXT"], &rows), "ID   TEXT\na    long cell\nbbb");
+    }
+
+    #[test]
+    fn a_failure_names_the_next_step() {
+        let failure = Failure::new("no store").during("key list").remedy("run `reelkey init`");
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        failure.write(false, &mut out, &mut err).unwrap();
+        assert_eq!(err, b"error: key list: no store\n  next: run `reelkey init`\n");
+        failure.write(true, &mut out, &mut Vec::new()).unwrap();
+        let document: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(document["error"]["remedy"], "run `reelkey init`");
+    }
+}

@@ -1,0 +1,259 @@
+//! The decision: may this request have a license, and on which terms?
+//!
+//! Judged in a fixed order, the first rule that fails is the reason: the request's kind, then token
+//! against title, policy, region, device, tracks, windows. [`scope()`](crate::domain::scope::scope)
+//! has found the title before.
+
+use std::collections::BTreeSet;
+
+use reelkey_client::exchange::request::{RequestType, SessionType};
+use reelkey_client::key::KeyId;
+use reelkey_client::time::UnixTime;
+
+use crate::domain::content::ContentId;
+use crate::domain::entitlement::Entitlement;
+use crate::domain::policy::{Policy, TrackRule};
+use crate::domain::refusal::Refusal;
+use crate::domain::region::Region;
+use crate::domain::security_level::SecurityLevel;
+use crate::domain::track::TrackType;
+
+/// The most keys of one license.
+pub const KEYS_MAX: usize = 256;
+
+/// What the device asks for, as far as the rules care.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// First, again or back.
+    pub request_type: RequestType,
+    /// To play or to keep.
+    pub session_type: SessionType,
+    /// The named keys that the token permits; empty for the whole title.
+    pub kids: BTreeSet<KeyId>,
+    /// What the service knows the device to be.
+    pub device_level: SecurityLevel,
+}
+
+/// A title as the store has it.
+#[derive(Clone, Debug)]
+pub struct Title {
+    /// Its name.
+    pub content: ContentId,
+    /// Its policies by name, the first for tokens that name none.
+    pub policies: Vec<String>,
+    /// Its keys.
+    pub keys: Vec<TitleKey>,
+}
+
+/// A key of a title.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TitleKey {
+    /// Its identifier.
+    pub kid: KeyId,
+    /// What it encrypts, if that was said.
+    pub track: Option<TrackType>,
+    /// Whether it is still given out.
+    pub active: bool,
+}
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// Yes, on these terms.
+    Grant(Terms),
+    /// No.
+    Refuse(Refusal),
+}
+
+/// What is granted.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The title.
+    pub content: ContentId,
+    /// The policy that grants it.
+    pub policy_id: String,
+    /// Where, as the token said.
+    pub region: Option<Region>,
+    /// From when.
+    pub not_before: UnixTime,
+    /// Until when, exclusive; later than `not_before`.
+    pub expires: UnixTime,
+    /// One license's life under the policy, in seconds.
+    pub license_duration_secs: u64,
+    /// The keys, each with what the policy requires for it. Not empty.
+    pub tracks: Vec<GrantedTrack>,
+}
+
+/// One granted key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantedTrack {
+    /// Its identifier.
+    pub kid: KeyId,
+    /// What it encrypts.
+    pub track: Option<TrackType>,
+    /// What the policy requires for it.
+    pub rule: TrackRule,
+}
+
+/// Picks the policy to judge by.
+///
+/// # Errors
+/// [`Refusal::NotAuthorized`] where the token names a policy that the title does not have, or the
+/// title has none.
+pub fn policy_name<'a>(title: &'a Title, token: &Entitlement) -> Result<&'a str, Refusal> {
+    let mut names = title.policies.iter();
+    let chosen = match &token.policy_id {
+        None => names.next(),
+        Some(wanted) => names.find(|name| *name == wanted),
+    };
+    chosen.map(String::as_str).ok_or(Refusal::NotAuthorized)
+}
+
+/// Decides.
+#[must_use]
+pub fn decide(
+    request: &Request,
+    title: &Title,
+    policy: &Policy,
+    token: &Entitlement,
+    now: UnixTime,
+) -> Decision {
+    match judge(request, title, policy, token, now) {
+        Ok(terms) => Decision::Grant(terms),
+        Err(refusal) => Decision::Refuse(refusal),
+    }
+}
+
+fn judge(
+    request: &Request,
+    title: &Title,
+    policy: &Policy,
+    token: &Entitlement,
+    now: UnixTime,
+) -> Result<Terms, Refusal> {
+    let keys = permitted_keys(request, title, token)?;
+    judge_use(request, policy, token)?;
+    judge_region(policy, token, now)?;
+    judge_device(request, policy, token)?;
+    let tracks = judge_tracks(request, policy, &keys)?;
+    Ok(Terms {
+        content: title.content.clone(),
+        policy_id: policy.name.clone(),
+        region: token.region.clone(),
+        not_before: now,
+        expires: judge_windows(policy, token, now)?,
+        license_duration_secs: policy.license_duration.as_secs(),
+        tracks,
+    })
+}
+
+/// The kinds of request that no license answers yet.
+///
+/// # Errors
+/// [`Refusal::RenewalNotAllowed`] for a renewal or a release.
+pub fn judge_kind(request_type: RequestType) -> Result<(), Refusal> {
+    match request_type {
+        RequestType::New => Ok(()),
+        RequestType::Renewal | RequestType::Release => Err(Refusal::RenewalNotAllowed),
+    }
+}
+
+/// Every active key of the title that the token permits: a player that named one needs the others.
+fn permitted_keys(
+    request: &Request,
+    title: &Title,
+    token: &Entitlement,
+) -> Result<Vec<TitleKey>, Refusal> {
+    let permitted = |key: &&TitleKey| token.permits_key(key.kid, &title.content);
+    if !title.keys.is_empty() && title.keys.iter().find(permitted).is_none() {
+        return Err(Refusal::NotAuthorized);
+    }
+    let active: Vec<_> =
+        title.keys.iter().filter(permitted).filter(|key| key.active).copied().collect();
+    let named_left = active.iter().any(|key| request.kids.contains(&key.kid));
+    if active.is_empty() || !(request.kids.is_empty() || named_left) {
+        return Err(Refusal::KeyNotFound);
+    }
+    Ok(active)
+}
+
+fn judge_use(request: &Request, policy: &Policy, token: &Entitlement) -> Result<(), Refusal> {
+    if !policy.required_amr.iter().all(|required| token.amr.contains(required)) {
+        return Err(Refusal::AmrRequired);
+    }
+    if !policy.can_play {
+        return Err(Refusal::PlaybackNotAllowed);
+    }
+    match request.session_type {
+        SessionType::Temporary => Ok(()),
+        SessionType::PersistentLicense => Err(Refusal::PersistenceNotAllowed),
+    }
+}
+
+fn judge_region(policy: &Policy, token: &Entitlement, now: UnixTime) -> Result<(), Refusal> {
+    let Some(rule) = &policy.region else { return Ok(()) };
+    let region = token.region.as_ref().ok_or(Refusal::RegionDenied)?;
+    if !rule.allows(region) {
+        return Err(Refusal::RegionDenied);
+    }
+    if rule.blackouts(region).any(|blackout| blackout.covers(now)) {
+        return Err(Refusal::Blackout);
+    }
+    Ok(())
+}
+
+fn judge_device(request: &Request, policy: &Policy, token: &Entitlement) -> Result<(), Refusal> {
+    if policy.device.require_binding && token.device.is_none() {
+        return Err(Refusal::TokenNotBound);
+    }
+    if policy.device.security_level > request.device_level {
+        return Err(Refusal::SecurityLevel);
+    }
+    Ok(())
+}
+
+/// Drops what the policy does not allow on this device. Something has to be left of what was named.
+fn judge_tracks(
+    request: &Request,
+    policy: &Policy,
+    keys: &[TitleKey],
+) -> Result<Vec<GrantedTrack>, Refusal> {
+    let named = |kid: &KeyId| request.kids.is_empty() || request.kids.contains(kid);
+    let allowed: Vec<_> = keys.iter().filter(|key| policy.allows(key.track)).collect();
+    if !allowed.iter().any(|key| named(&key.kid)) {
+        return Err(Refusal::PlaybackNotAllowed);
+    }
+    let with_rule = allowed.into_iter().map(|key| {
+        let rule = policy.track_rule(key.track);
+        GrantedTrack { kid: key.kid, track: key.track, rule }
+    });
+    let mut tracks: Vec<_> = with_rule
+        .filter(|track| track.rule.security_level.is_none_or(|least| least <= request.device_level))
+        .collect();
+    if !tracks.iter().any(|track| named(&track.kid)) {
+        return Err(Refusal::SecurityLevel);
+    }
+    // Where a title has more keys than a license holds, what was named goes first.
+    tracks.sort_by_key(|track| (!named(&track.kid), track.track, track.kid));
+    tracks.truncate(KEYS_MAX);
+    Ok(tracks)
+}
+
+/// The end of the license, if there is any time left.
+fn judge_windows(policy: &Policy, token: &Entitlement, now: UnixTime) -> Result<UnixTime, Refusal> {
+    if policy.available_from.is_some_and(|from| now < from) {
+        return Err(Refusal::NotYetAvailable);
+    }
+    let last = [policy.available_until, token.license_not_after].into_iter().flatten().min();
+    if last.is_some_and(|last| last <= now) {
+        return Err(Refusal::NoLongerAvailable);
+    }
+    let life = now.saturating_add(policy.license_duration.as_secs());
+    let blackout = match (&policy.region, &token.region) {
+        (Some(rule), Some(region)) => {
+            rule.blackouts(region).map(|blackout| blackout.from).filter(|from| *from > now).min()
+        }
+        _ => None,
+    };
+    Ok([last, blackout].into_iter().flatten().fold(life, UnixTime::min))
+}

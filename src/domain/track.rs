@@ -1,0 +1,58 @@
+//! Track types.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// What a content key encrypts. The video types are ordered by what they are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TrackType {
+    /// Sound.
+    Audio,
+    /// Video up to 576 lines.
+    Sd,
+    /// Video up to 1080 lines.
+    Hd,
+    /// Video up to 2160 lines.
+    Uhd1,
+    /// Video above that.
+    Uhd2,
+}
+
+/// The text is none of the five names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a track type is one of AUDIO, SD, HD, UHD1 and UHD2")]
+pub struct InvalidTrackType;
+
+impl TrackType {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] = [Self::Audio, Self::Sd, Self::Hd, Self::Uhd1, Self::Uhd2];
+
+    /// The name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Audio => "AUDIO",
+            Self::Sd => "SD",
+            Self::Hd => "HD",
+            Self::Uhd1 => "UHD1",
+            Self::Uhd2 => "UHD2",
+        }
+    }
+}
+
+impl FromStr for TrackType {
+    type Err = InvalidTrackType;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTrackType> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or(InvalidTrackType)
+    }
+}
+
+impl fmt::Display for TrackType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

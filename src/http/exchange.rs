@@ -1,0 +1,97 @@
+//! One request and its answer: an id, a time, a log line, and one form for everything that is not a
+//! success.
+//!
+//! A handler that refuses leaves a [`Problem`] in its response's extensions. Here, where the request's
+//! id and time are known, it becomes a document, and so does whatever the framework refused by itself.
+
+use std::fmt;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use reelkey_client::time::UnixTime;
+use uuid::Uuid;
+
+use crate::crypto::random;
+use crate::domain::refusal::Refusal;
+use crate::http::problem::Problem;
+use crate::http::router::App;
+
+/// Names the request in logs and answers, so that a viewer's screenshot leads to a log line.
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of one request and the one time by which all of it is judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exchange {
+    id: Uuid,
+    /// When the request came.
+    pub(crate) now: UnixTime,
+}
+
+impl fmt::Display for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
+/// Wraps every route.
+pub(crate) async fn frame(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let Ok(id) = random::bytes() else {
+        tracing::error!("the operating system gives no randomness");
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let id = uuid::Builder::from_random_bytes(id).into_uuid();
+    let exchange = Exchange { id, now: (app.clock)() };
+    request.extensions_mut().insert(exchange);
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+
+    let mut response = next.run(request).await;
+    let status = response.status();
+    if !status.is_success() {
+        let problem =
+            response.extensions_mut().remove().unwrap_or_else(|| framework_problem(status));
+        // The path is the client's text: Debug escapes what could forge a line. The query is left
+        // out, because tokens have been put there.
+        tracing::info!(request.id = %exchange, %method, path = ?path, status = problem.status().as_u16(),
+            reason = problem.reason(), "refused");
+        response = render(exchange, &problem, response);
+    } else {
+        tracing::debug!(request.id = %exchange, %method, path = ?path, status = status.as_u16(), "answered");
+    }
+    if let Ok(id) = HeaderValue::from_str(&exchange.to_string()) {
+        response.headers_mut().insert(REQUEST_ID.clone(), id);
+    }
+    response
+}
+
+/// What axum and hyper refuse without asking a handler.
+fn framework_problem(status: StatusCode) -> Problem {
+    match status {
+        StatusCode::NOT_FOUND => Problem::from(Refusal::NotFound),
+        StatusCode::METHOD_NOT_ALLOWED => Problem::from(Refusal::MethodNotAllowed),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::from(Refusal::TooLarge),
+        StatusCode::REQUEST_TIMEOUT => Problem::from(Refusal::Timeout),
+        status if status.is_client_error() => Problem::from(Refusal::BadRequest),
+        _ => Problem::from(Refusal::Internal),
+    }
+}
+
+fn render(exchange: Exchange, problem: &Problem, refused: Response) -> Response {
+    let document = problem.document(&format!("urn:uuid:{exchange}"), exchange.now);
+    let mut response = (problem.status(), Json(document)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    // RFC 9110 section 15.5.6: a 405 says what is allowed.
+    if let Some(allow) = refused.headers().get(ALLOW) {
+        headers.insert(ALLOW, allow.clone());
+    }
+    response
+}

@@ -1,0 +1,31 @@
+//! What monitors and devices ask before anything else: is it alive, is it ready, which keys sign.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::domain::refusal::Refusal;
+use crate::http::problem::Problem;
+use crate::http::router::App;
+
+/// `GET /healthz`: the process answers.
+pub(crate) async fn healthz_get() -> Json<serde_json::Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// `GET /readyz`: licenses can be granted.
+pub(crate) async fn readyz_get(State(app): State<App>) -> Result<Response, Problem> {
+    if app.authority.is_ready() {
+        Ok(Json(json!({ "status": "ready" })).into_response())
+    } else {
+        Err(Refusal::Unavailable.into())
+    }
+}
+
+/// `GET /.well-known/jwks.json`: the keys by which licenses are verified (RFC 7517 section 5).
+pub(crate) async fn jwks_get(State(app): State<App>) -> Response {
+    let headers = [(CACHE_CONTROL, "public, max-age=300")];
+    (headers, Json(app.authority.jwks())).into_response()
+}

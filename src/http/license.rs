@@ -1,0 +1,70 @@
+//! `POST /v1/license`: a signed request in, a signed license or a problem document out.
+
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use reelkey_client::exchange::request;
+
+use crate::authority::issue::Answer;
+use crate::domain::refusal::Refusal;
+use crate::http::bearer;
+use crate::http::exchange::Exchange;
+use crate::http::problem::Problem;
+use crate::http::router::App;
+
+/// How long a body of at most 16 KiB may take to arrive.
+const BODY_SECS_MAX: Duration = Duration::from_secs(10);
+
+pub(crate) async fn license_post(
+    State(app): State<App>,
+    Extension(exchange): Extension<Exchange>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let body = read_body(&headers, body).await?;
+    let token = bearer::token(&headers)?;
+    let answer = app.authority.issue(token, &body, exchange.now, &exchange).await;
+    match answer.map_err(|fault| Problem::fault(&exchange, &fault))? {
+        Answer::Granted(license) => Ok((
+            [
+                (CONTENT_TYPE, HeaderValue::from_static("application/jwt")),
+                (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            ],
+            license,
+        )
+            .into_response()),
+        Answer::Refused(refused) => Err(refused.into()),
+    }
+}
+
+/// The size is the cheapest check, so it comes first: what says that it is too long is not read.
+async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = length.and_then(|text| text.parse().ok()).unwrap_or(0);
+    if length > request::BYTES_MAX {
+        return Err(Refusal::TooLarge.into());
+    }
+    match tokio::time::timeout(BODY_SECS_MAX, to_bytes(body, request::BYTES_MAX)).await {
+        Err(_) => Err(Refusal::Timeout.into()),
+        // A body that ends early is the client's fault, and so is one over the limit.
+        Ok(Err(error)) if is_too_long(&error) => Err(Refusal::TooLarge.into()),
+        Ok(Err(_)) => Err(Problem::new(Refusal::BadRequest, "the body ended early")),
+        Ok(Ok(bytes)) => Ok(bytes.into()),
+    }
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -1,0 +1,19 @@
+//! Listening, and ending in order.
+
+use std::future::Future;
+use std::io;
+
+use axum::Router;
+use tokio::net::TcpListener;
+
+/// Answers requests until `shutdown` completes, then finishes those that it began.
+///
+/// # Errors
+/// What the listener says when it can no longer accept.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+}
