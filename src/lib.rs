@@ -8,5 +8,5 @@ pub mod authority;
 pub mod cli;
 pub mod crypto;
 pub mod domain;
-//pub mod http;
+pub mod http;
 pub mod store;

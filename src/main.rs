@@ -1,3 +1,11 @@
-//! The `reelkey` binary.
+//! The `reelkey` binary: reads the command line and runs it.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use reelkey::cli::{self, Cli};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    cli::run(Cli::parse()).await
+}

@@ -1,1 +1,19 @@
 //! The use cases: what the service does, called by HTTP and the command line alike.
+//!
+//! A use case takes plain values and the time, loads what the rules ask about, and does what they
+//! answer. Content keys are in the clear in [`issue`] only, between unwrapping and sealing.
+//!
+//! Deliberately absent: HTTP, clocks, files other than the root key's.
+
+pub mod install;
+pub mod issue;
+pub mod issuer;
+pub mod keyring;
+pub mod license;
+pub mod provision;
+pub mod root_key_file;
+pub mod token;
+
+mod service;
+
+pub use service::{Authority, Setup};

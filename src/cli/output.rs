@@ -23,9 +23,10 @@ impl Output {
 
     /// Writes the wanted form to `out`.
     pub(crate) fn write(&self, as_json: bool, out: &mut impl Write) -> io::Result<()> {
-        match (as_json, self.text.is_empty()) {
-            (true, _) => writeln!(out, "{}", self.json),
-            (false, true) => Ok(()),
+        match (as_json, self.json.is_null()) {
+            // A command that has said everything while it ran.
+            (_, true) => Ok(()),
+            (true, false) => writeln!(out, "{}", self.json),
             (false, false) => writeln!(out, "{}", self.text),
         }
     }

@@ -126,7 +126,6 @@ struct BlackoutTable {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
-#[expect(dead_code, reason = "some fields are read only to be refused")]
 struct DeviceTable {
     security_level: SecurityLevel,
     require_binding: bool,

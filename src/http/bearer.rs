@@ -12,7 +12,10 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (first, second) = (values.next(), values.next());
     if second.is_some() {
-        return Err(Problem::new(Refusal::BadRequest, "send one Authorization header, not several"));
+        return Err(Problem::new(
+            Refusal::BadRequest,
+            "send one Authorization header, not several",
+        ));
     }
     let value = first.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (scheme, token) = value.split_once(' ').unwrap_or_default();

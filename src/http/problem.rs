@@ -108,3 +108,66 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+/// RFC 9457 section 3.1.3: the same for every occurrence of a type.
+pub(crate) fn title(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::TokenMissing
+        | Refusal::TokenInvalid
+        | Refusal::TokenExpired
+        | Refusal::TokenNotBound => "Insufficient proof of authorization",
+        Refusal::NotAuthorized => "Not authorized",
+        Refusal::TooLarge => "Request too large",
+        Refusal::BadRequest => "Bad request",
+        Refusal::ProofInvalid => "Proof of possession invalid",
+        Refusal::RequestStale => "Request too old",
+        Refusal::KeyNotFound => "No such key",
+        Refusal::AmrRequired => "Stronger sign-in required",
+        Refusal::PlaybackNotAllowed => "Playback not allowed",
+        Refusal::PersistenceNotAllowed => "Offline playback not allowed",
+        Refusal::RenewalNotAllowed => "Renewal not allowed",
+        Refusal::RegionDenied => "Not available in this region",
+        Refusal::Blackout => "Blacked out in this region",
+        Refusal::SecurityLevel => "Device not secure enough",
+        Refusal::NotYetAvailable => "Not available yet",
+        Refusal::NoLongerAvailable => "No longer available",
+        Refusal::NotFound => "Not found",
+        Refusal::MethodNotAllowed => "Method not allowed",
+        Refusal::Timeout => "Request timed out",
+        Refusal::Internal => "Internal error",
+        Refusal::Unavailable => "Temporarily unavailable",
+    }
+}
+
+/// For the viewer, and for whoever builds a player.
+pub(crate) fn detail(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::TooLarge => "A license request has at most 16384 bytes.",
+        Refusal::TokenMissing => "Send the authorization token as `Authorization: Bearer <token>`.",
+        Refusal::TokenInvalid => "The authorization token is not valid here. Sign in again.",
+        Refusal::TokenExpired => "The authorization token has expired. Sign in again.",
+        Refusal::BadRequest => "The request is malformed.",
+        Refusal::ProofInvalid => "The request is not signed by the key that it names.",
+        Refusal::RequestStale => {
+            "The request was not made within 120 seconds of now. Ask again, with `iat` from \
+             `server_time` if this device has no clock."
+        }
+        Refusal::TokenNotBound => "The authorization token is not bound to this device.",
+        Refusal::NotAuthorized => "This title is not available to this account.",
+        Refusal::KeyNotFound => "This title has no such key any more.",
+        Refusal::AmrRequired => "This title asks for a stronger sign-in.",
+        Refusal::PlaybackNotAllowed => "This cannot be played.",
+        Refusal::PersistenceNotAllowed => "This cannot be stored for offline playback.",
+        Refusal::RenewalNotAllowed => "This license cannot be renewed. Ask for a new one.",
+        Refusal::RegionDenied => "This title is not available where you are.",
+        Refusal::Blackout => "This title is blacked out where you are for a while.",
+        Refusal::SecurityLevel => "This device does not guard keys well enough for this.",
+        Refusal::NotYetAvailable => "This title is not available yet.",
+        Refusal::NoLongerAvailable => "This title is no longer available.",
+        Refusal::NotFound => "There is nothing at this address.",
+        Refusal::MethodNotAllowed => "This address does not take this method; see `Allow`.",
+        Refusal::Timeout => "The request did not arrive in time.",
+        Refusal::Internal => "The service failed. Tell its operator the request id in `instance`.",
+        Refusal::Unavailable => "The service cannot answer now. Try again shortly.",
+    }
+}

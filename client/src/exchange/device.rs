@@ -5,7 +5,7 @@ use p256::SecretKey;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use p256::elliptic_curve::Generate;
-use p256::elliptic_curve::rand_core::TryCryptoRng;
+pub use p256::elliptic_curve::rand_core::{TryCryptoRng, TryRng};
 
 use crate::strict::jwk::PublicKey;
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use core::fmt;
 use p256::SecretKey;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::exchange::jwks::{Jwks, verify_es256};
@@ -153,16 +153,7 @@ struct KeySet {
 struct OctetKey {
     kty: String,
     kid: String,
-    k: SecretText,
-}
-
-/// Text that is zeroed on drop.
-struct SecretText(Zeroizing<String>);
-
-impl<'de> Deserialize<'de> for SecretText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
-    }
+    k: Zeroizing<String>,
 }
 
 fn read_keys(opened: &[u8]) -> Result<Vec<(KeyId, ContentKey)>, Error> {
@@ -175,7 +166,7 @@ fn read_keys(opened: &[u8]) -> Result<Vec<(KeyId, ContentKey)>, Error> {
             return Err(Error::Keys);
         }
         let key = ContentKey::try_init(|bytes| {
-            let read = Base64UrlUnpadded::decode(jwk.k.0.as_bytes(), bytes);
+            let read = Base64UrlUnpadded::decode(jwk.k.as_bytes(), bytes);
             if read.is_ok_and(|read| read.len() == 16) { Ok(()) } else { Err(Error::Keys) }
         })?;
         keys.push((kid, key));

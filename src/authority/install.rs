@@ -1,0 +1,84 @@
+//! Making a store: its header, its first KEK, its signing key and the key that names requests, in one
+//! batch, so that a kill leaves all of them or none.
+
+use reelkey_client::time::UnixTime;
+use zeroize::Zeroizing;
+
+use crate::authority::keyring::{self, Keyring};
+use crate::crypto::random::{self, RandomnessFailed};
+use crate::crypto::root_key::RootKey;
+use crate::crypto::sign::{self, SigningKey};
+use crate::crypto::wrap::{Kek, Place, WrapFailed};
+use crate::store::record::{self, FORMAT, Header, KekRecord, NamingKeyRecord, SignerRecord};
+use crate::store::{self, Batch, Committed, Store};
+
+/// What [`install`] found or did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Installed {
+    /// The store is new.
+    New,
+    /// It was set up before, and opens with this root key.
+    Already,
+}
+
+/// The store cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It was set up before and does not open.
+    #[error(transparent)]
+    Keyring(#[from] keyring::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A secret could not be wrapped.
+    #[error(transparent)]
+    Wrap(#[from] WrapFailed),
+    /// The signing key could not be made.
+    #[error(transparent)]
+    Signer(#[from] sign::Error),
+    /// There is no randomness.
+    #[error(transparent)]
+    Randomness(#[from] RandomnessFailed),
+}
+
+/// Sets `store` up, unless it is.
+///
+/// # Errors
+/// [`Error`].
+pub async fn install(store: &dyn Store, root: &RootKey, now: UnixTime) -> Result<Installed, Error> {
+    if record::header(store).await?.is_none() {
+        let batch = first_records(root, now.as_secs())?;
+        if store.commit(batch).await? == Committed::Done {
+            return Ok(Installed::New);
+        }
+    }
+    Keyring::open(root, store).await?;
+    Ok(Installed::Already)
+}
+
+fn first_records(root: &RootKey, created_at: u64) -> Result<Batch, Error> {
+    let store_id = random::bytes()?;
+    let root_key_check = root.check_value(&store_id);
+    let header = Header { format: FORMAT, store_id, epoch: 1, root_key_check, created_at };
+
+    let generation = 1_u32;
+    let kek = Kek::generate(generation)?;
+    let record = generation.to_be_bytes();
+    let place = Place { store: &store_id, tree: "kek", record: &record, bound: &[] };
+    let wrapped = root.to_kek().wrap_kek(place, &kek)?;
+    let kek_record = KekRecord { generation, primary: true, wrapped, created_at };
+    let keyring = Keyring::new(&header, kek);
+
+    let pkcs8 = SigningKey::generate_pkcs8()?;
+    let kid = SigningKey::from_pkcs8(&pkcs8)?.public_key().thumbprint().to_string();
+    let wrapped = keyring.wrap_signer(&kid, &pkcs8)?;
+    let signer = SignerRecord { kid, wrapped, created_at };
+
+    let naming_key = Zeroizing::new(random::bytes()?);
+    let naming_key = NamingKeyRecord { wrapped: keyring.wrap_naming_key(&naming_key)? };
+    Ok(Batch::default()
+        .add_record(&header)?
+        .add_record(&kek_record)?
+        .add_record(&signer)?
+        .add_record(&naming_key)?)
+}

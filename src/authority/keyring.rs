@@ -1,0 +1,187 @@
+//! The keys that open the store: KEKs, each of a generation, unwrapped by the root key.
+
+use std::collections::BTreeMap;
+
+use reelkey_client::key::{ContentKey, KeyId};
+
+use crate::crypto::request_name::NamingKey;
+use crate::crypto::root_key::RootKey;
+use crate::crypto::sign::{self, SigningKey};
+use crate::crypto::wrap::{self, DoesNotOpen, Kek, Place, WrapFailed, Wrapped};
+use crate::domain::content::ContentId;
+use crate::domain::track::TrackType;
+use crate::store::record::{self, Header, KekRecord, KeyRecord, NamingKeyRecord, SignerRecord};
+use crate::store::{self, Store};
+
+/// Wraps and unwraps what one store holds.
+#[derive(Debug)]
+pub struct Keyring {
+    store_id: [u8; 16],
+    keks: BTreeMap<u32, Kek>,
+    primary: u32,
+}
+
+/// The store's secrets do not open.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store was never finished.
+    #[error("the store is not set up; run `reelkey init`")]
+    NotSetUp,
+    /// The root key is that of another store.
+    #[error("the root key is not this store's; put the right one back into keys/root.key")]
+    WrongRootKey,
+    /// A record that names no KEK, or two primary ones, or none.
+    #[error(
+        "the store's key-encryption keys are inconsistent; keep its files and run `reelkey restore`"
+    )]
+    Inconsistent,
+    /// A record does not open.
+    #[error("{record} of the store is damaged; keep its files and run `reelkey restore`")]
+    Record {
+        /// Which.
+        record: String,
+        /// That it does not open.
+        source: DoesNotOpen,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The signing key opens and is no key.
+    #[error("the signing key cannot be used")]
+    Signer(#[from] sign::Error),
+}
+
+impl Keyring {
+    /// Unwraps every KEK of the store.
+    ///
+    /// # Errors
+    /// [`Error::WrongRootKey`] before anything else is tried.
+    pub async fn open(root: &RootKey, store: &dyn Store) -> Result<Self, Error> {
+        let header = record::header(store).await?.ok_or(Error::NotSetUp)?;
+        if root.check_value(&header.store_id) != header.root_key_check {
+            return Err(Error::WrongRootKey);
+        }
+        let root = root.to_kek();
+        let mut keks = BTreeMap::new();
+        let mut primary = None;
+        for kek in record::all::<KekRecord>(store).await? {
+            let generation = kek.generation;
+            let bytes = generation.to_be_bytes();
+            let place = Place { store: &header.store_id, tree: "kek", record: &bytes, bound: &[] };
+            let opened = root.unwrap_kek(place, generation, &kek.wrapped).map_err(|source| {
+                Error::Record { record: format!("key-encryption key {generation}"), source }
+            })?;
+            if kek.primary && primary.replace(generation).is_some() {
+                return Err(Error::Inconsistent);
+            }
+            keks.insert(generation, opened);
+        }
+        let primary = primary.ok_or(Error::Inconsistent)?;
+        Ok(Self { store_id: header.store_id, keks, primary })
+    }
+
+    /// A keyring for a store that is being made.
+    pub(super) fn new(header: &Header, kek: Kek) -> Self {
+        let primary = kek.generation();
+        Self { store_id: header.store_id, keks: BTreeMap::from([(primary, kek)]), primary }
+    }
+
+    /// Wraps a content key of that title and track type.
+    ///
+    /// # Errors
+    /// [`Error::Inconsistent`], or that there is no randomness.
+    pub fn wrap_content_key(
+        &self,
+        kid: KeyId,
+        content: &ContentId,
+        track: Option<TrackType>,
+        key: &ContentKey,
+    ) -> Result<Wrapped, WrapFailed> {
+        let bound = [content.as_str().as_bytes(), track_bytes(track)];
+        let place = self.place("key", kid.as_bytes(), &bound);
+        self.primary()?.wrap_content_key(place, key)
+    }
+
+    /// Unwraps a content key.
+    ///
+    /// # Errors
+    /// [`Error::Record`], which names the KID.
+    pub fn content_key(&self, record: &KeyRecord) -> Result<ContentKey, Error> {
+        let bound = [record.content_id.as_str().as_bytes(), track_bytes(record.track_type)];
+        let place = self.place("key", record.kid.as_bytes(), &bound);
+        self.kek(&record.wrapped)
+            .and_then(|kek| kek.unwrap_content_key(place, &record.wrapped))
+            .map_err(|source| Error::Record {
+                record: format!("content key {}", record.kid),
+                source,
+            })
+    }
+
+    /// Whether the record holds this very key, in time that does not depend on it.
+    ///
+    /// # Errors
+    /// [`Error::Record`].
+    pub fn is_key(&self, record: &KeyRecord, key: &ContentKey) -> Result<bool, Error> {
+        Ok(wrap::is_same(&self.content_key(record)?, key))
+    }
+
+    /// Wraps a signing key, given as PKCS#8.
+    ///
+    /// # Errors
+    /// That there is no randomness.
+    pub fn wrap_signer(&self, kid: &str, pkcs8: &[u8]) -> Result<Wrapped, WrapFailed> {
+        self.primary()?.wrap(self.place("signer", kid.as_bytes(), &[]), pkcs8)
+    }
+
+    /// Unwraps a signing key.
+    ///
+    /// # Errors
+    /// [`Error::Record`] or [`Error::Signer`].
+    pub fn signer(&self, record: &SignerRecord) -> Result<SigningKey, Error> {
+        let place = self.place("signer", record.kid.as_bytes(), &[]);
+        let pkcs8 = self
+            .kek(&record.wrapped)
+            .and_then(|kek| kek.unwrap(place, &record.wrapped))
+            .map_err(|source| Error::Record { record: "the signing key".into(), source })?;
+        Ok(SigningKey::from_pkcs8(&pkcs8)?)
+    }
+
+    /// Wraps the key that names requests.
+    ///
+    /// # Errors
+    /// That there is no randomness.
+    pub fn wrap_naming_key(&self, key: &[u8; 32]) -> Result<Wrapped, WrapFailed> {
+        self.primary()?.wrap(self.place("naming-key", &[], &[]), key)
+    }
+
+    /// Unwraps the key that names requests.
+    ///
+    /// # Errors
+    /// [`Error::Record`].
+    pub fn naming_key(&self, record: &NamingKeyRecord) -> Result<NamingKey, Error> {
+        let place = self.place("naming-key", &[], &[]);
+        self.kek(&record.wrapped)
+            .and_then(|kek| kek.unwrap(place, &record.wrapped))
+            .and_then(|key| key.as_slice().try_into().map(NamingKey::new).map_err(|_| DoesNotOpen))
+            .map_err(|source| Error::Record {
+                record: "the key that names requests".into(),
+                source,
+            })
+    }
+
+    fn place<'a>(&'a self, tree: &'a str, record: &'a [u8], bound: &'a [&'a [u8]]) -> Place<'a> {
+        Place { store: &self.store_id, tree, record, bound }
+    }
+
+    fn primary(&self) -> Result<&Kek, WrapFailed> {
+        self.keks.get(&self.primary).ok_or(WrapFailed::NoKek)
+    }
+
+    fn kek(&self, wrapped: &Wrapped) -> Result<&Kek, DoesNotOpen> {
+        self.keks.get(&wrapped.kek).ok_or(DoesNotOpen)
+    }
+}
+
+fn track_bytes(track: Option<TrackType>) -> &'static [u8] {
+    track.map_or(b"", |track| track.as_str().as_bytes())
+}

@@ -1,0 +1,131 @@
+//! The file that holds the root key: one line, mode 0600, written whole or not at all.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::crypto::root_key::{InvalidRootKey, RootKey};
+
+/// Far longer than any root key.
+const BYTES_MAX: u64 = 1024;
+
+/// The root key cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is none.
+    #[error(
+        "there is no root key at {0}; run `reelkey init`, or put the key back from where you keep it"
+    )]
+    Missing(PathBuf),
+    /// Others than its owner may read or write it.
+    #[error("{path} has mode {mode:04o}, so others may read it; run `chmod 600 {path}`")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is no root key.
+    #[error("{path}: {why}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        why: InvalidRootKey,
+    },
+    /// The operating system refused.
+    #[error("{path}")]
+    Io {
+        /// The file or its folder.
+        path: PathBuf,
+        /// The refusal.
+        source: io::Error,
+    },
+}
+
+/// Reads the root key at `path`.
+///
+/// # Errors
+/// [`Error`].
+pub fn read(path: &Path) -> Result<RootKey, Error> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::Missing(path.to_owned()));
+        }
+        file => file.map_err(io)?,
+    };
+    let mode = file.metadata().map_err(io)?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(Error::Exposed { path: path.to_owned(), mode });
+    }
+    // Room for all of it, so that no half of it stays behind in a buffer that grew.
+    let mut text = Zeroizing::new(String::with_capacity(1024));
+    file.take(BYTES_MAX).read_to_string(&mut text).map_err(io)?;
+    RootKey::parse(&text).map_err(|why| Error::Invalid { path: path.to_owned(), why })
+}
+
+/// Writes a new root key to `path`: aside, synced, renamed, the folder synced.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write(path: &Path, key: &RootKey) -> Result<(), Error> {
+    write_secret(path, key.to_text().as_bytes())
+        .map_err(|source| Error::Io { path: path.to_owned(), source })
+}
+
+/// Writes a file that only its owner may read, wholly or not at all, in a folder that it makes if
+/// need be. What was under that name before is replaced.
+///
+/// # Errors
+/// What the operating system says.
+pub fn write_secret(path: &Path, secret: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    match fs::remove_file(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    file.write_all(secret)?;
+    file.sync_all()?;
+    fs::rename(aside, path)?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_root_key_is_written_for_its_owner_only_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys/root.key");
+        let key = RootKey::generate().unwrap();
+        write(&path, &key).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(*read(&path).unwrap().to_text(), *key.to_text());
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_root_key_that_others_may_read_is_refused_with_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("root.key");
+        write(&path, &RootKey::generate().unwrap()).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("0640") && error.contains("chmod 600"), "{error}");
+        assert!(matches!(read(&folder.path().join("none")), Err(Error::Missing(_))));
+        write_secret(&path, b"something else").unwrap();
+        assert!(matches!(read(&path), Err(Error::Invalid { .. })));
+    }
+}

@@ -1,0 +1,77 @@
+//! `reelkey init`: a data folder that can serve.
+//!
+//! Each step finds what an earlier run left and finishes it, so a run that was killed is repeated. The
+//! root key is written before the store that it wraps, and never replaced.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+
+use serde_json::json;
+
+use crate::authority::install::{self, Installed};
+use crate::authority::root_key_file;
+use crate::cli::folder::Folder;
+use crate::cli::output::{Failure, Output};
+use crate::cli::{clock, config};
+use crate::crypto::root_key::RootKey;
+use crate::store::sled::SledStore;
+
+/// The policies that a fresh folder has.
+const POLICIES: [(&str, &str); 2] = [
+    ("default.toml", include_str!("../../policies/default.toml")),
+    ("premium-movie.toml", include_str!("../../policies/premium-movie.toml")),
+];
+
+pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder.root())
+        .map_err(|error| Failure::from(error).during(folder.root().display()))?;
+    let policies = folder.policies();
+    // Only where there is no such folder: a policy that the operator removed stays removed.
+    if !policies.exists() {
+        for (name, text) in POLICIES {
+            config::write_whole(&policies.join(name), text.as_bytes())?;
+        }
+    }
+    if !folder.config().exists() {
+        config::write_whole(folder.config(), config::FRESH.as_bytes())?;
+    }
+    let root = match root_key_file::read(&folder.root_key()) {
+        Err(root_key_file::Error::Missing(_)) if folder.store().join("db").exists() => {
+            return Err(Failure::new("there is a store, but not the root key that opens it")
+                .remedy(format_args!("put it back as {}", folder.root_key().display())));
+        }
+        Err(root_key_file::Error::Missing(path)) => {
+            let root = RootKey::generate()?;
+            root_key_file::write(&path, &root)?;
+            root
+        }
+        root => root?,
+    };
+    let store = SledStore::open_or_create(&folder.store())?;
+    let installed = install::install(&store, &root, clock::now()).await?;
+    Ok(report(folder, installed))
+}
+
+fn report(folder: &Folder, installed: Installed) -> Output {
+    let data = folder.root().display();
+    let json = json!({ "data": folder.root(), "created": installed == Installed::New });
+    let text = match installed {
+        Installed::Already => format!("{data} is set up already; nothing was changed."),
+        Installed::New => format!(
+            "{data} is ready:\n\
+             \x20 reelkey.toml    what the service is called and where it listens\n\
+             \x20 policies/       who may play what; start from premium-movie.toml\n\
+             \x20 keys/root.key   opens the store. Keep a copy elsewhere: without it every key is lost\n\
+             \x20 store/          the sealed keys\n\n\
+             next: say who signs your tokens, add a title and its keys, then serve\n\
+             \x20 reelkey issuer add https://auth.example --data {data} --dev --content 'movies/*'\n\
+             \x20 reelkey content add movies/bunny --data {data} --policy default\n\
+             \x20 reelkey key generate movies/bunny --data {data} --track HD\n\
+             \x20 reelkey serve --data {data}"
+        ),
+    };
+    Output::new(json, text)
+}

@@ -1,0 +1,59 @@
+//! An installation, opened: its store under its lock, its keyring, its policies.
+
+use std::fs;
+use std::sync::Arc;
+
+use crate::authority::keyring::Keyring;
+use crate::authority::root_key_file;
+use crate::cli::folder::Folder;
+use crate::cli::output::Failure;
+use crate::domain::policy::Policy;
+use crate::domain::policy_file;
+use crate::store::sled::SledStore;
+use crate::store::{self, Store};
+
+/// The store alone.
+pub(crate) fn open_store(folder: &Folder) -> Result<Arc<dyn Store>, Failure> {
+    match SledStore::open(&folder.store()) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error @ store::Error::InUse(_)) => {
+            Err(Failure::from(error).remedy("stop `reelkey serve` and run the command again"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The store and what unlocks it.
+pub(crate) async fn open(folder: &Folder) -> Result<(Arc<dyn Store>, Keyring), Failure> {
+    let root = root_key_file::read(&folder.root_key())?;
+    let store = open_store(folder)?;
+    let keyring = Keyring::open(&root, &*store).await?;
+    Ok((store, keyring))
+}
+
+/// Every policy of the folder, in the order of their names.
+pub(crate) fn policies(folder: &Folder) -> Result<Vec<Policy>, Failure> {
+    let path = folder.policies();
+    let entries = fs::read_dir(&path).map_err(|error| {
+        Failure::from(error).during(path.display()).remedy("run `reelkey init`")
+    })?;
+    let mut policies = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            policies.push(policy(&path)?);
+        }
+    }
+    policies.sort_by(|one: &Policy, other| one.name.cmp(&other.name));
+    Ok(policies)
+}
+
+/// The policy in one file.
+pub(crate) fn policy(path: &std::path::Path) -> Result<Policy, Failure> {
+    let text =
+        fs::read_to_string(path).map_err(|error| Failure::from(error).during(path.display()))?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    policy_file::parse(&name, &text).map_err(|error| {
+        Failure::new(format_args!("{}:{}: {}", path.display(), error.line, error.message))
+    })
+}

@@ -1,0 +1,208 @@
+//! `reelkey issuer`: who may issue authorization tokens.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::authority::root_key_file::write_secret;
+use crate::cli::config::{self, AlgorithmName, Config, IssuerEntry};
+use crate::cli::folder::Folder;
+use crate::cli::output::{Failure, Output, table};
+use crate::crypto::development_key::DevelopmentKey;
+use crate::crypto::digest::sha256;
+use crate::crypto::issuer_keys::{Algorithm, IssuerKeys, JWKS_BYTES_MAX};
+use crate::domain::content::ContentPattern;
+use crate::domain::duration::Duration;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IssuerCommand {
+    /// Trust an issuer for some titles.
+    Add(AddArgs),
+    /// List the issuers.
+    List,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// Its name, exactly as `iss` in its tokens.
+    iss: String,
+    /// Its public keys: a JWK Set.
+    #[arg(long, value_name = "FILE", required_unless_present = "dev", conflicts_with = "dev")]
+    jwks: Option<PathBuf>,
+    /// Make a development issuer: its private key is kept here, and `token mint` signs with it.
+    #[arg(long)]
+    dev: bool,
+    /// What it may sign with: ES256, EdDSA, RS256, PS256.
+    #[arg(long, value_name = "ALG", default_value = "ES256")]
+    alg: Vec<Algorithm>,
+    /// The titles it may speak for: movies/bunny, movies/* or *.
+    #[arg(long, value_name = "PATTERN", required = true)]
+    content: Vec<ContentPattern>,
+    /// What `aud` has to contain, if it is not the service id.
+    #[arg(long)]
+    audience: Option<String>,
+    /// The most between `iat` and `exp`: 24h if not said.
+    #[arg(long, value_name = "DURATION")]
+    longest_token_life: Option<Duration>,
+}
+
+pub(crate) fn run(folder: &Folder, command: IssuerCommand) -> Result<Output, Failure> {
+    match command {
+        IssuerCommand::Add(args) => add(folder, args),
+        IssuerCommand::List => list(folder),
+    }
+}
+
+fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
+    if args.iss.is_empty() || args.iss.len() > 512 || args.iss.chars().any(char::is_control) {
+        return Err(Failure::new(
+            "an issuer's name is 1 to 512 characters without control characters",
+        ));
+    }
+    let config = Config::read(folder)?;
+    let file_name = format!("{}.jwks.json", slug(&args.iss));
+    let entry = IssuerEntry {
+        jwks: Path::new("keys/issuers").join(&file_name),
+        algorithms: args.alg.into_iter().map(AlgorithmName).collect(),
+        content: args.content,
+        audience: args.audience,
+        longest_token_life: args.longest_token_life,
+        development: args.dev,
+        iss: args.iss,
+    };
+    let there = config.issuers.iter().find(|other| other.iss == entry.iss);
+    if there.is_some_and(|there| *there != entry) {
+        return Err(Failure::new(format_args!("issuer {} is there with other values", entry.iss))
+            .remedy(format_args!("edit its table in {}", folder.config().display())));
+    }
+    let jwks_path = folder.issuer_keys().join(file_name);
+    let jwks = match &args.jwks {
+        Some(source) => read_jwks(source)?,
+        None => development_jwks(folder, &entry.iss)?,
+    };
+    IssuerKeys::parse(&jwks)?;
+    let same_keys = fs::read(&jwks_path).is_ok_and(|old| old == jwks);
+    if there.is_some() && !same_keys {
+        return Err(Failure::new(format_args!("issuer {} is there with other keys", entry.iss))
+            .remedy(format_args!("replace {} yourself and restart", jwks_path.display())));
+    }
+    if !same_keys {
+        config::write_whole(&jwks_path, &jwks)?;
+    }
+    let created = there.is_none();
+    if created {
+        config::append_issuer(folder, &entry)?;
+    }
+    Ok(added(folder, &entry, created))
+}
+
+fn added(folder: &Folder, entry: &IssuerEntry, created: bool) -> Output {
+    let mut json = issuer_json(entry);
+    if let Some(members) = json.as_object_mut() {
+        members.insert("created".into(), created.into());
+    }
+    let text = match (created, entry.development) {
+        (false, _) => format!("issuer {} is there already; nothing was changed.", entry.iss),
+        (true, false) => {
+            format!("issuer {} added. A running service knows it after a restart.", entry.iss)
+        }
+        (true, true) => format!(
+            "development issuer {} added; its private key is in {}.\n\
+             next: reelkey token mint --data {} --issuer {} --sub alice --content movies/bunny",
+            entry.iss,
+            folder.development_keys().display(),
+            folder.root().display(),
+            entry.iss
+        ),
+    };
+    Output::new(json, text)
+}
+
+fn read_jwks(source: &Path) -> Result<Vec<u8>, Failure> {
+    let is_url = source.to_string_lossy().contains("://");
+    if is_url {
+        return Err(Failure::new("a JWK Set by URL is not supported yet")
+            .remedy("save it to a file and give that"));
+    }
+    let during = |error: std::io::Error| Failure::from(error).during(source.display());
+    let length = fs::metadata(source).map_err(during)?.len();
+    if length > u64::try_from(JWKS_BYTES_MAX).unwrap_or(u64::MAX) {
+        return Err(Failure::new(format_args!("{} is too long for a JWK Set", source.display())));
+    }
+    fs::read(source).map_err(during)
+}
+
+/// The development issuer's public keys; the private one is made if there is none.
+fn development_jwks(folder: &Folder, iss: &str) -> Result<Vec<u8>, Failure> {
+    let path = development_key_path(folder, iss);
+    let key = if path.exists() {
+        read_development_key(folder, iss)?
+    } else {
+        let key = DevelopmentKey::generate()?;
+        write_secret(&path, key.to_jwk().as_bytes())
+            .map_err(|error| Failure::from(error).during(path.display()))?;
+        key
+    };
+    Ok(format!("{}\n", json!({ "keys": [key.public_jwk()] })).into_bytes())
+}
+
+/// The private key of a development issuer.
+pub(super) fn read_development_key(folder: &Folder, iss: &str) -> Result<DevelopmentKey, Failure> {
+    let path = development_key_path(folder, iss);
+    let text = fs::read_to_string(&path).map(zeroize::Zeroizing::new).map_err(|error| {
+        Failure::from(error)
+            .during(path.display())
+            .remedy("make a development issuer with `reelkey issuer add ISS --dev`")
+    })?;
+    DevelopmentKey::parse(&text).map_err(|error| Failure::from(error).during(path.display()))
+}
+
+fn development_key_path(folder: &Folder, iss: &str) -> PathBuf {
+    folder.development_keys().join(format!("{}.jwk.json", slug(iss)))
+}
+
+/// A file name for an issuer: what can be read of it, and a hash, because two names may read alike.
+fn slug(iss: &str) -> String {
+    let bare = iss.split_once("://").map_or(iss, |(_, rest)| rest);
+    let readable: String = bare
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
+        .take(48)
+        .collect();
+    let [a, b, c, d, ..] = sha256(iss.as_bytes());
+    format!("{}-{a:02x}{b:02x}{c:02x}{d:02x}", readable.trim_matches(['.', '-']))
+}
+
+fn list(folder: &Folder) -> Result<Output, Failure> {
+    let config = Config::read(folder)?;
+    let json = config.issuers.iter().map(issuer_json).collect();
+    if config.issuers.is_empty() {
+        let text = "no issuers yet, so no token is accepted.\n\
+            next: reelkey issuer add https://auth.example --jwks FILE --content 'movies/*'";
+        return Ok(Output::new(json, text));
+    }
+    let join = |texts: Vec<String>| texts.join(" ");
+    let rows: Vec<_> = config
+        .issuers
+        .iter()
+        .map(|entry| {
+            [
+                entry.iss.clone(),
+                join(entry.algorithms.iter().map(|name| name.0.to_string()).collect()),
+                join(entry.content.iter().map(ToString::to_string).collect()),
+                if entry.development { "development" } else { "" }.to_owned(),
+            ]
+        })
+        .collect();
+    Ok(Output::new(json, table(["ISSUER", "ALGORITHMS", "CONTENT", ""], &rows)))
+}
+
+fn issuer_json(entry: &IssuerEntry) -> Value {
+    let algorithms: Vec<_> = entry.algorithms.iter().map(|name| name.0.to_string()).collect();
+    let content: Vec<_> = entry.content.iter().map(ToString::to_string).collect();
+    json!({ "iss": entry.iss, "jwks": entry.jwks, "algorithms": algorithms, "content": content,
+        "audience": entry.audience, "development": entry.development,
+        "longest_token_life": entry.longest_token_life.map(Duration::as_secs) })
+}

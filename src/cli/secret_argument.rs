@@ -1,0 +1,73 @@
+//! Secrets on the command line: the name of a file, or, for trying things out, the value.
+//!
+//! Arguments are seen by every user of a machine, so `@FILE` is the form to use, and `@-` reads
+//! standard input.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::str::FromStr;
+
+use zeroize::Zeroizing;
+
+use crate::cli::output::Failure;
+
+/// Far more than any file of keys.
+const BYTES_MAX: u64 = 1024 * 1024;
+
+/// Where a secret is, or the secret itself. Printed without it.
+#[derive(Clone)]
+pub(crate) enum SecretArgument {
+    /// In a file; `-` is standard input.
+    File(String),
+    /// Right here.
+    Value(Zeroizing<String>),
+}
+
+impl SecretArgument {
+    /// The text, without white space around it.
+    pub(crate) fn read(&self) -> Result<Zeroizing<String>, Failure> {
+        let mut text = Zeroizing::new(String::with_capacity(4096));
+        let read = match self {
+            Self::Value(value) => {
+                text.push_str(value);
+                Ok(0)
+            }
+            Self::File(name) if name == "-" => {
+                io::stdin().lock().take(BYTES_MAX).read_to_string(&mut text)
+            }
+            Self::File(name) => {
+                File::open(name).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text))
+            }
+        };
+        read.map_err(|error| Failure::from(error).during(self))?;
+        Ok(Zeroizing::new(text.trim().to_owned()))
+    }
+}
+
+impl FromStr for SecretArgument {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text.strip_prefix('@') {
+            Some(name) => Self::File(name.to_owned()),
+            None => Self::Value(Zeroizing::new(text.to_owned())),
+        })
+    }
+}
+
+impl fmt::Display for SecretArgument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(name) => f.write_str(name),
+            Self::Value(_) => f.write_str("a secret argument"),
+        }
+    }
+}
+
+impl fmt::Debug for SecretArgument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretArgument({self})")
+    }
+}

@@ -1,0 +1,147 @@
+//! `reelkey token`: authorization tokens for development, and a look into any.
+
+use std::io::{self, Read};
+
+use clap::{Args, Subcommand};
+use reelkey_client::key::KeyId;
+use reelkey_client::strict::jwk::Thumbprint;
+use reelkey_client::strict::{json, jws};
+use serde_json::{Value, json};
+
+use crate::authority::token as authorization;
+use crate::cli::clock;
+use crate::cli::config::Config;
+use crate::cli::folder::Folder;
+use crate::cli::issuer::read_development_key;
+use crate::cli::output::{Failure, Output};
+use crate::cli::secret_argument::SecretArgument;
+use crate::domain::content::ContentPattern;
+use crate::domain::duration::Duration;
+use crate::domain::region::Region;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token, signed by a development issuer.
+    Mint(MintArgs),
+    /// Show what a token says, and whether it would be accepted now.
+    Inspect {
+        /// The token: @FILE, or standard input if nothing is said.
+        token: Option<SecretArgument>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MintArgs {
+    /// The development issuer; may be left out where there is only one.
+    #[arg(long)]
+    issuer: Option<String>,
+    /// The viewer's account.
+    #[arg(long)]
+    sub: String,
+    /// The titles it is for: movies/bunny, movies/* or *.
+    #[arg(long, value_name = "PATTERN")]
+    content: Vec<ContentPattern>,
+    /// The keys it is for.
+    #[arg(long, value_name = "KID")]
+    kid: Vec<KeyId>,
+    /// Where the viewer is: US, US-CA.
+    #[arg(long)]
+    region: Option<Region>,
+    /// The one policy to judge by.
+    #[arg(long)]
+    policy: Option<String>,
+    /// The one device it is for, by its key's thumbprint.
+    #[arg(long, value_name = "JKT", value_parser = parse_thumbprint)]
+    device: Option<Thumbprint>,
+    /// How the viewer signed in (RFC 8176): pwd, mfa.
+    #[arg(long)]
+    amr: Vec<String>,
+    /// How long it lives.
+    #[arg(long, default_value = "1h")]
+    life: Duration,
+}
+
+fn parse_thumbprint(text: &str) -> Result<Thumbprint, &'static str> {
+    Thumbprint::parse(text).map_err(|_| "a thumbprint is base64url of 32 bytes, 43 characters")
+}
+
+pub(crate) fn run(folder: &Folder, command: TokenCommand) -> Result<Output, Failure> {
+    match command {
+        TokenCommand::Mint(args) => mint(folder, args),
+        TokenCommand::Inspect { token } => inspect(folder, token),
+    }
+}
+
+fn mint(folder: &Folder, args: MintArgs) -> Result<Output, Failure> {
+    let config = Config::read(folder)?;
+    let mut developers = config.issuers.iter().filter(|entry| {
+        entry.development && args.issuer.as_ref().is_none_or(|wanted| *wanted == entry.iss)
+    });
+    let (Some(entry), None) = (developers.next(), developers.next()) else {
+        return Err(Failure::new("there is not exactly one such development issuer")
+            .remedy("name one with --issuer, or make one with `reelkey issuer add ISS --dev`"));
+    };
+    if args.content.is_empty() && args.kid.is_empty() {
+        return Err(Failure::new("the token would be for nothing").remedy("add --content or --kid"));
+    }
+    let iat = clock::now();
+    let mut claims = json!({
+        "iss": entry.iss,
+        "sub": args.sub,
+        "aud": entry.audience.as_ref().unwrap_or(&config.service_id.0),
+        "iat": iat.as_secs(),
+        "exp": iat.saturating_add(args.life.as_secs()).as_secs(),
+    });
+    let texts = |list: &[ContentPattern]| list.iter().map(ToString::to_string).collect::<Value>();
+    let mut insert = |name: &str, value: Option<Value>| {
+        if let (Some(members), Some(value)) = (claims.as_object_mut(), value) {
+            members.insert(name.into(), value);
+        }
+    };
+    insert("content_id", (!args.content.is_empty()).then(|| texts(&args.content)));
+    let kids = args.kid.iter().map(ToString::to_string).collect::<Value>();
+    insert("authorized_kids", (!args.kid.is_empty()).then_some(kids));
+    insert("region", args.region.map(|region| region.to_string().into()));
+    insert("policy_id", args.policy.map(Value::from));
+    insert("cnf", args.device.map(|jkt| json!({ "jkt": jkt.to_string() })));
+    insert("amr", (!args.amr.is_empty()).then(|| args.amr.into()));
+
+    let token = read_development_key(folder, &entry.iss)?.mint(&claims)?;
+    // What is minted here is what `serve` would say of it, found out now rather than by a player.
+    authorization::read(&config.issuers(folder)?, &token, iat)
+        .map_err(|fault| Failure::from(fault).during("the service would refuse this token"))?;
+    Ok(Output::new(json!({ "token": token, "claims": claims }), token))
+}
+
+fn inspect(folder: &Folder, token: Option<SecretArgument>) -> Result<Output, Failure> {
+    let token = match token {
+        Some(token) => token.read()?.to_string(),
+        None => {
+            let mut text = String::new();
+            io::stdin().lock().take(64 * 1024).read_to_string(&mut text)?;
+            text.trim().to_owned()
+        }
+    };
+    let expect = jws::Expect {
+        bytes_max: authorization::BYTES_MAX,
+        typ: &["JWT", "at+jwt"],
+        typ_optional: true,
+        own_key: false,
+    };
+    let jws = jws::Compact::parse(token.as_bytes(), expect)?;
+    let claims: Value = json::read(&jws.payload)?;
+    let issuers = Config::read(folder)?.issuers(folder)?;
+    let verdict = authorization::read(&issuers, &token, clock::now());
+    let verdict_json = match &verdict {
+        Ok(_) => json!({ "accepted": true }),
+        Err(fault) => json!({ "accepted": false, "why": fault.to_string() }),
+    };
+    let verdict_text = match &verdict {
+        Ok(viewer) => format!("accepted now, for {viewer}"),
+        Err(fault) => format!("refused now: {fault}"),
+    };
+    let pretty = serde_json::to_string_pretty(&claims)?;
+    let header = Value::Object(jws.header);
+    let text = format!("{header}\n{pretty}\n{verdict_text}");
+    Ok(Output::new(json!({ "header": header, "claims": claims, "verdict": verdict_json }), text))
+}

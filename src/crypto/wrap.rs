@@ -1,0 +1,296 @@
+//! `wrap[kek, place](secret)`: how secrets rest in the store.
+//!
+//! ```text
+//! record key = HKDF-SHA256(ikm = kek, salt = 32 random bytes, info = place)        RFC 5869
+//! wrapped    = AES-256-GCM[record key](nonce = 0, aad = place, plaintext = secret)  SP 800-38D
+//! ```
+//!
+//! The place says where the record lives, so a record that was moved does not open. **A record key
+//! encrypts once**: it comes from a fresh salt, so the nonce can be constant and no number of records
+//! exhausts anything. Every failure to unwrap is one failure, with one text.
+
+use std::fmt;
+
+use aes_gcm::aead::AeadInOut;
+use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use hkdf::Hkdf;
+use p256::elliptic_curve::subtle::ConstantTimeEq;
+use reelkey_client::key::ContentKey;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::crypto::random::{self, RandomnessFailed};
+
+/// Which secret of which record of which store: bound to the wrapped bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The store's id.
+    pub store: &'a [u8; 16],
+    /// The kind of record.
+    pub tree: &'a str,
+    /// The record's name.
+    pub record: &'a [u8],
+    /// What else the record says that must not change under the secret.
+    pub bound: &'a [&'a [u8]],
+}
+
+impl Place<'_> {
+    /// Every part with its length before it, so that no two places look alike.
+    fn to_bytes(self, generation: u32) -> Vec<u8> {
+        let generation = generation.to_be_bytes();
+        let parts = [&self.store[..], self.tree.as_bytes(), self.record, &generation];
+        let mut bytes = b"reelkey wrap 1".to_vec();
+        for part in parts.iter().chain(self.bound) {
+            bytes.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            bytes.extend_from_slice(part);
+        }
+        bytes
+    }
+}
+
+/// A key-encryption key: 32 random bytes of one generation. Generation 0 is the root key, which wraps
+/// the others and nothing else.
+pub struct Kek {
+    generation: u32,
+    key: Box<Zeroizing<[u8; 32]>>,
+}
+
+/// A secret as the store may have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wrapped {
+    /// The generation of the KEK that opens it.
+    pub kek: u32,
+    /// base64url of 32 bytes.
+    salt: String,
+    /// base64url of the ciphertext and its 16-byte tag.
+    sealed: String,
+}
+
+/// The wrapped secret does not open: another KEK, another place, or altered bytes. Which, nobody can
+/// tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a wrapped secret does not open: it was altered, moved, or wrapped under another key")]
+pub struct DoesNotOpen;
+
+/// A secret could not be wrapped, so nothing of it may be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WrapFailed {
+    /// There is no salt.
+    #[error(transparent)]
+    Randomness(#[from] RandomnessFailed),
+    /// There is no KEK to wrap under.
+    #[error("there is no primary key-encryption key")]
+    NoKek,
+    /// The cipher refused, which it does only for texts of 64 GiB and more.
+    #[error("the cipher refused a secret")]
+    Cipher,
+}
+
+impl Kek {
+    /// A new key.
+    ///
+    /// # Errors
+    /// [`RandomnessFailed`].
+    pub fn generate(generation: u32) -> Result<Self, RandomnessFailed> {
+        let mut key = Box::new(Zeroizing::new([0; 32]));
+        random::fill(key.as_mut_slice())?;
+        Ok(Self { generation, key })
+    }
+
+    /// Takes over a key's bytes.
+    #[must_use]
+    pub fn from_bytes(generation: u32, bytes: &[u8; 32]) -> Self {
+        let mut key = Box::new(Zeroizing::new([0; 32]));
+        key.copy_from_slice(bytes);
+        Self { generation, key }
+    }
+
+    /// Which generation this is.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Wraps a content key.
+    ///
+    /// # Errors
+    /// [`WrapFailed`].
+    pub fn wrap_content_key(
+        &self,
+        place: Place<'_>,
+        key: &ContentKey,
+    ) -> Result<Wrapped, WrapFailed> {
+        self.wrap(place, key.expose())
+    }
+
+    /// Unwraps a content key into its own buffer.
+    ///
+    /// # Errors
+    /// [`DoesNotOpen`].
+    pub fn unwrap_content_key(
+        &self,
+        place: Place<'_>,
+        wrapped: &Wrapped,
+    ) -> Result<ContentKey, DoesNotOpen> {
+        let secret = self.unwrap(place, wrapped)?;
+        ContentKey::try_init(|key| {
+            *key = *secret.first_chunk().filter(|_| secret.len() == 16).ok_or(DoesNotOpen)?;
+            Ok(())
+        })
+    }
+
+    /// Wraps another KEK: the root key's only use.
+    ///
+    /// # Errors
+    /// [`WrapFailed`].
+    pub fn wrap_kek(&self, place: Place<'_>, kek: &Self) -> Result<Wrapped, WrapFailed> {
+        self.wrap(place, kek.key.as_slice())
+    }
+
+    /// Unwraps a KEK of that generation.
+    ///
+    /// # Errors
+    /// [`DoesNotOpen`].
+    pub fn unwrap_kek(
+        &self,
+        place: Place<'_>,
+        generation: u32,
+        wrapped: &Wrapped,
+    ) -> Result<Self, DoesNotOpen> {
+        let secret = self.unwrap(place, wrapped)?;
+        let bytes = secret.first_chunk().filter(|_| secret.len() == 32).ok_or(DoesNotOpen)?;
+        Ok(Self::from_bytes(generation, bytes))
+    }
+
+    /// Wraps any secret.
+    ///
+    /// # Errors
+    /// [`WrapFailed`].
+    pub fn wrap(&self, place: Place<'_>, secret: &[u8]) -> Result<Wrapped, WrapFailed> {
+        let salt = random::bytes::<32>()?;
+        let place = place.to_bytes(self.generation);
+        let mut sealed = Zeroizing::new(Vec::with_capacity(secret.len() + 16));
+        sealed.extend_from_slice(secret);
+        let tag = self
+            .record_cipher(&salt, &place)
+            .ok_or(WrapFailed::Cipher)?
+            .encrypt_inout_detached(&Nonce::default(), &place, sealed.as_mut_slice().into())
+            .map_err(|_| WrapFailed::Cipher)?;
+        sealed.extend_from_slice(&tag);
+        let [salt, sealed] = [&salt[..], &sealed].map(Base64UrlUnpadded::encode_string);
+        Ok(Wrapped { kek: self.generation, salt, sealed })
+    }
+
+    /// Unwraps what [`wrap`](Self::wrap) wrapped at the same place.
+    ///
+    /// # Errors
+    /// [`DoesNotOpen`].
+    pub fn unwrap(
+        &self,
+        place: Place<'_>,
+        wrapped: &Wrapped,
+    ) -> Result<Zeroizing<Vec<u8>>, DoesNotOpen> {
+        let decode = |text: &str| Base64UrlUnpadded::decode_vec(text).map_err(|_| DoesNotOpen);
+        let salt: [u8; 32] = decode(&wrapped.salt)?.try_into().map_err(|_| DoesNotOpen)?;
+        let mut sealed = Zeroizing::new(decode(&wrapped.sealed)?);
+        let (text, tag) = sealed.split_last_chunk_mut::<16>().ok_or(DoesNotOpen)?;
+        let place = place.to_bytes(self.generation);
+        self.record_cipher(&salt, &place)
+            .ok_or(DoesNotOpen)?
+            .decrypt_inout_detached(&Nonce::default(), &place, text.into(), &Tag::from(*tag))
+            .map_err(|_| DoesNotOpen)?;
+        let length = sealed.len() - 16;
+        sealed.truncate(length);
+        Ok(sealed)
+    }
+
+    /// The cipher of one record; its key schedule is zeroed on drop.
+    fn record_cipher(&self, salt: &[u8; 32], place: &[u8]) -> Option<Aes256Gcm> {
+        let mut key = Zeroizing::new([0; 32]);
+        // RFC 5869 section 2.3 bounds the output at 255 blocks; this is one.
+        Hkdf::<Sha256>::new(Some(salt), self.key.as_slice())
+            .expand(place, key.as_mut_slice())
+            .ok()?;
+        Some(Aes256Gcm::new((&*key).into()))
+    }
+}
+
+impl fmt::Debug for Kek {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kek({}, ..)", self.generation)
+    }
+}
+
+/// Whether the two keys are one, in time that does not depend on where they differ.
+#[must_use]
+pub fn is_same(one: &ContentKey, other: &ContentKey) -> bool {
+    one.expose().ct_eq(other.expose()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "000102030405060708090a0b0c0d0e0f";
+
+    fn place<'a>(record: &'a [u8], bound: &'a [&'a [u8]]) -> Place<'a> {
+        Place { store: &[7; 16], tree: "key", record, bound }
+    }
+
+    fn wrapped(kek: &Kek) -> Wrapped {
+        let key = ContentKey::parse_hex(KEY).unwrap();
+        kek.wrap_content_key(place(b"kid", &[b"movies/bunny"]), &key).unwrap()
+    }
+
+    #[test]
+    fn what_was_wrapped_opens_at_its_place() {
+        let kek = Kek::generate(3).unwrap();
+        let opened = kek.unwrap_content_key(place(b"kid", &[b"movies/bunny"]), &wrapped(&kek));
+        assert_eq!(opened.unwrap().expose()[..3], [0, 1, 2]);
+        assert_ne!(wrapped(&kek), wrapped(&kek), "a salt is never repeated");
+    }
+
+    #[test]
+    fn a_record_that_was_moved_does_not_open() {
+        let kek = Kek::generate(3).unwrap();
+        let wrapped = wrapped(&kek);
+        let opens = |place| kek.unwrap_content_key(place, &wrapped).is_ok();
+        assert!(!opens(place(b"kie", &[b"movies/bunny"])));
+        assert!(!opens(place(b"kid", &[b"movies/sintel"])));
+        assert!(!opens(place(b"kid", &[])));
+        assert!(!opens(place(b"kid", &[b"movies", b"/bunny"])));
+        assert!(!opens(Place { store: &[8; 16], ..place(b"kid", &[b"movies/bunny"]) }));
+        assert!(!opens(Place { tree: "signer", ..place(b"kid", &[b"movies/bunny"]) }));
+        let later = Kek::from_bytes(4, &kek.key);
+        assert!(later.unwrap(place(b"kid", &[b"movies/bunny"]), &wrapped).is_err());
+        assert!(Kek::generate(3).unwrap().unwrap(place(b"kid", &[]), &wrapped).is_err());
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let kek = Kek::generate(1).unwrap();
+        let wrapped = wrapped(&kek);
+        let bytes = Base64UrlUnpadded::decode_vec(&wrapped.sealed).unwrap();
+        assert_eq!(bytes.len(), 32);
+        for bit in 0..bytes.len() * 8 {
+            let mut altered = bytes.clone();
+            altered[bit / 8] ^= 1 << (bit % 8);
+            let sealed = Base64UrlUnpadded::encode_string(&altered);
+            let altered = Wrapped { sealed, ..wrapped.clone() };
+            let opened = kek.unwrap_content_key(place(b"kid", &[b"movies/bunny"]), &altered);
+            assert_eq!(opened.unwrap_err(), DoesNotOpen, "bit {bit}");
+        }
+        for sealed in ["", "AAAA", "%", &wrapped.sealed[1..]] {
+            let altered = Wrapped { sealed: sealed.into(), ..wrapped.clone() };
+            assert!(kek.unwrap(place(b"kid", &[b"movies/bunny"]), &altered).is_err(), "{sealed}");
+        }
+    }
+
+    #[test]
+    fn neither_a_kek_nor_what_it_wraps_is_printed() {
+        let kek = Kek::from_bytes(2, &[0x41; 32]);
+        assert_eq!(format!("{kek:?}"), "Kek(2, ..)");
+    }
+}

@@ -1,0 +1,107 @@
+//! What every engine has to pass. A test of the engine calls [`run`] with an empty store.
+
+use std::sync::Arc;
+
+use crate::store::{Batch, Committed, Error, Store, VALUE_BYTES_MAX};
+
+/// Holds `store`, which has to be empty, to the contract of [`Store`].
+///
+/// # Errors
+/// The law that the engine broke, or an error of the engine.
+pub async fn run(store: Arc<dyn Store>) -> Result<(), Broken> {
+    keeps_what_it_acknowledged(&*store).await?;
+    scans_in_order_and_in_pages(&*store).await?;
+    changes_everything_or_nothing(&*store).await?;
+    refuses_what_is_too_long(&*store).await?;
+    lets_one_of_many_win(store).await
+}
+
+/// An engine does not keep the contract.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// The law, as a sentence.
+    #[error("the engine broke a law: {0}")]
+    Law(&'static str),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] Error),
+    /// A task of the suite itself was lost.
+    #[error(transparent)]
+    Task(#[from] tokio::task::JoinError),
+}
+
+fn law(holds: bool, sentence: &'static str) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err(Broken::Law(sentence)) }
+}
+
+async fn keeps_what_it_acknowledged(store: &dyn Store) -> Result<(), Broken> {
+    law(store.is_healthy(), "a fresh store is healthy")?;
+    law(store.get(b"a").await?.is_none(), "an empty store has nothing")?;
+    let done = store.commit(Batch::default().put("a", "1").put("a/empty", "")).await?;
+    law(done == Committed::Done, "a batch without expectations is applied")?;
+    law(store.get(b"a").await?.as_deref() == Some(b"1"), "what was put is there")?;
+    law(store.get(b"a/empty").await?.as_deref() == Some(b""), "an empty value is a value")?;
+    store.commit(Batch::default().put("a", "2")).await?;
+    law(store.get(b"a").await?.as_deref() == Some(b"2"), "a later put replaces")
+}
+
+async fn scans_in_order_and_in_pages(store: &dyn Store) -> Result<(), Broken> {
+    let mut batch = Batch::default();
+    for n in (0_u8..10).rev() {
+        batch = batch.put([b"scan/".as_slice(), &[n]].concat(), [n]);
+    }
+    store.commit(batch.put("scan", "before").put("scao", "behind")).await?;
+    let mut seen = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let page = store.scan(b"scan/", after.as_deref(), 3).await?;
+        law(page.len() <= 3, "a page is no longer than its limit")?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.clone());
+        seen.extend(page.into_iter().flat_map(|(_, value)| value));
+    }
+    law(seen == (0..10).collect::<Vec<u8>>(), "a scan sees every key once, in order, by prefix")
+}
+
+async fn changes_everything_or_nothing(store: &dyn Store) -> Result<(), Broken> {
+    store.commit(Batch::default().put("old", "value")).await?;
+    for wrong in [
+        Batch::default().expect_absent("old"),
+        Batch::default().expect("old", "other"),
+        Batch::default().expect("new", "value"),
+        Batch::default().expect("old", "value").expect_absent("old"),
+    ] {
+        let batch = wrong.put("new", "1").put("old", "2");
+        law(store.commit(batch).await? == Committed::Conflict, "a broken expectation conflicts")?;
+        law(store.get(b"new").await?.is_none(), "a conflict changes nothing")?;
+        law(store.get(b"old").await?.as_deref() == Some(b"value"), "a conflict changes nothing")?;
+    }
+    let right = Batch::default().expect("old", "value").expect_absent("new").put("new", "1");
+    law(store.commit(right).await? == Committed::Done, "a kept expectation lets the batch through")
+}
+
+async fn refuses_what_is_too_long(store: &dyn Store) -> Result<(), Broken> {
+    store.commit(Batch::default().put("long", vec![0; VALUE_BYTES_MAX])).await?;
+    let batch = Batch::default().put("x", "1").put("longer", vec![0; VALUE_BYTES_MAX + 1]);
+    law(matches!(store.commit(batch).await, Err(Error::TooLong)), "a value has a longest length")?;
+    law(store.get(b"x").await?.is_none(), "a refused batch changes nothing")?;
+    law(store.is_healthy(), "a refused batch does no harm")
+}
+
+async fn lets_one_of_many_win(store: Arc<dyn Store>) -> Result<(), Broken> {
+    let tasks: Vec<_> = (0_u8..64)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            let batch = Batch::default().expect_absent("race").put("race", [n]).put("winner", [n]);
+            tokio::spawn(async move { store.commit(batch).await })
+        })
+        .collect();
+    let mut winners = 0;
+    for task in tasks {
+        if task.await?? == Committed::Done {
+            winners += 1;
+        }
+    }
+    law(winners == 1, "of many batches that expect absence one is applied")?;
+    law(store.get(b"race").await? == store.get(b"winner").await?, "a batch is applied as a whole")
+}

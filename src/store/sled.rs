@@ -1,0 +1,198 @@
+//! The embedded engine, on sled 0.34.
+//!
+//! sled is quick and small, and has known traps; the guards against them are here and in the
+//! committer. They were each measured before they were written:
+//!
+//! - a kill while sled writes a snapshot leaves `snap.*.generating`, and no later open succeeds: such a
+//!   file is removed first, under our own lock;
+//! - `flush` alone does not survive power loss: the committer syncs the file after it;
+//! - a damaged file makes sled panic: what it does is run under a guard, and a panic is damage;
+//! - its cache would grow to 1 GiB: it is bounded.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::ops::Bound;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use async_trait::async_trait;
+
+use crate::store::committer::Committer;
+use crate::store::{Batch, Committed, Entry, Error, Store};
+
+/// Enough for the inner nodes of a million records; a small machine has it.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A store in a folder of its own.
+#[derive(Debug)]
+pub struct SledStore {
+    // In the order in which they have to go: the writer, the engine, the lock.
+    committer: Committer,
+    db: sled::Db,
+    _lock: File,
+}
+
+impl SledStore {
+    /// Opens the store in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where there is none, [`Error::InUse`] where another process has it,
+    /// [`Error::Damaged`] where its files are.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        if !folder.join("db").exists() {
+            return Err(Error::Missing(folder.to_owned()));
+        }
+        Self::open_locked(folder, lock(folder)?)
+    }
+
+    /// Opens the store in `folder`, or makes an empty one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_or_create(folder: &Path) -> Result<Self, Error> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let store = Self::open_locked(folder, lock(folder)?)?;
+        // The names have to survive power loss as well as what is in the files.
+        for entry in fs::read_dir(folder)? {
+            File::open(entry?.path())?.sync_all()?;
+        }
+        File::open(folder)?.sync_all()?;
+        if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(store)
+    }
+
+    fn open_locked(folder: &Path, lock: File) -> Result<Self, Error> {
+        remove_half_written_snapshots(folder)?;
+        let config = sled::Config::new()
+            .path(folder)
+            .cache_capacity(CACHE_BYTES)
+            .mode(sled::Mode::LowSpace)
+            .flush_every_ms(Some(200));
+        let db = guard(|| config.open())?;
+        let file = OpenOptions::new().read(true).write(true).open(folder.join("db"))?;
+        Ok(Self { committer: Committer::start(db.clone(), file)?, db, _lock: lock })
+    }
+}
+
+/// Takes the folder for this process. sled has a lock too, but takes it after it began to read.
+fn lock(folder: &Path) -> Result<File, Error> {
+    let path = folder.join("lock");
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(Error::Io(error)),
+    }
+}
+
+fn remove_half_written_snapshots(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::warn!(file = ?name, "removing a snapshot that was never finished");
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs what sled does, so that a panic of sled's on a damaged file is damage and nothing worse.
+pub(super) fn guard<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| Error::Damaged("its files contradict each other".into()))?
+        .map_err(from_sled)
+}
+
+pub(super) fn from_sled(error: sled::Error) -> Error {
+    match error {
+        sled::Error::Io(error) => Error::Io(error),
+        sled::Error::Corruption { at, .. } => Error::Damaged(format!("corruption at {at:?}")),
+        sled::Error::CollectionNotFound(_)
+        | sled::Error::Unsupported(_)
+        | sled::Error::ReportableBug(_) => Error::Damaged(error.to_string()),
+    }
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        guard(|| self.db.get(key)).map(|value| value.map(|value| value.to_vec()))
+    }
+
+    async fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Error> {
+        let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        guard(|| {
+            self.db
+                .range::<&[u8], _>((from, Bound::Unbounded))
+                .take_while(|entry| entry.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
+                .take(limit)
+                .map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())))
+                .collect()
+        })
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
+        if batch.is_too_long() {
+            return Err(Error::TooLong);
+        }
+        self.committer.commit(batch).await
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.committer.is_healthy()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn the_engine_keeps_the_contract() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStore::open_or_create(&folder.path().join("store")).unwrap();
+        conformance::run(Arc::new(store)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_acknowledged_is_there_after_reopening() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStore::open_or_create(folder.path()).unwrap();
+        store.commit(Batch::default().put("a", "1")).await.unwrap();
+        drop(store);
+        let store = SledStore::open(folder.path()).unwrap();
+        assert_eq!(store.get(b"a").await.unwrap().as_deref(), Some(&b"1"[..]));
+    }
+
+    #[test]
+    fn an_empty_folder_is_no_store_and_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(SledStore::open(folder.path()), Err(Error::Missing(_))));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_second_opener_is_told_that_the_store_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = SledStore::open_or_create(folder.path()).unwrap();
+        let half_written = folder.path().join("snap.0.generating");
+        fs::write(&half_written, "").unwrap();
+        assert!(matches!(SledStore::open(folder.path()), Err(Error::InUse(_))));
+        assert!(half_written.exists(), "the second opener touched the first one's files");
+        drop(first);
+        SledStore::open(folder.path()).unwrap();
+        assert!(!half_written.exists());
+    }
+}
