@@ -1,1 +1,103 @@
-//! Common Encryption (ISO/IEC 23001-7:2023) in fragmented MP4 (ISO/IEC 14496-12).
+//! Common Encryption (ISO/IEC 23001-7:2023) in fragmented MP4 (ISO/IEC 14496-12:2022).
+//!
+//! A file is read once and decrypted where it lies:
+//!
+//! 1. [`Init::parse`](init::Init::parse) reads the tracks and their protection out of the `moov`;
+//! 2. [`Init::plan`](init::Init::plan) reads a segment's fragments into a [`Plan`](plan::Plan): where
+//!    each sample is and how it is protected. Everything that can be wrong is found here, before a
+//!    byte is changed;
+//! 3. [`Plan::decrypt`](plan::Plan::decrypt) changes the samples in place, and the boxes that speak of
+//!    protection into `free` ones, so that no offset moves.
+//!
+//! [`decrypt_file`] does all three for a file that has both parts.
+//!
+//! ```no_run
+//! use reelkey_client::cenc::{Keys, decrypt_file};
+//! use reelkey_client::key::ContentKey;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut keys = Keys::default();
+//! let kid = "4d97930a-3d7b-5000-8000-5c7bda1f0a11".parse()?;
+//! keys.insert(kid, ContentKey::parse_hex("00112233445566778899aabbccddeeff")?);
+//!
+//! let mut film = std::fs::read("encrypted.mp4")?;
+//! decrypt_file(&keys, &mut film)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Read here: the schemes `cenc` and `cbcs`, whole samples and subsamples, initialization vectors of
+//! samples and constant ones, `senc` boxes and `saiz`/`saio` alone. Deliberately refused, by an error
+//! of its own and never as garbage: `cens`, `cbc1`, sample groups (`seig`), progressive files.
+
+pub mod aux_info;
+pub mod boxes;
+mod cipher;
+pub mod fragment;
+pub mod init;
+pub mod plan;
+pub mod protection;
+
+use alloc::collections::BTreeMap;
+
+use crate::key::{ContentKey, KeyId};
+
+pub use crate::cenc::init::Init;
+pub use crate::cenc::plan::Plan;
+
+/// The content keys at hand, by their identifiers.
+#[derive(Debug, Default)]
+pub struct Keys(BTreeMap<KeyId, ContentKey>);
+
+impl Keys {
+    /// Adds a key; of two with one identifier the later stays.
+    pub fn insert(&mut self, kid: KeyId, key: ContentKey) {
+        self.0.insert(kid, key);
+    }
+
+    pub(crate) fn find(&self, kid: KeyId) -> Option<&ContentKey> {
+        self.0.get(&kid)
+    }
+}
+
+impl FromIterator<(KeyId, ContentKey)> for Keys {
+    fn from_iter<I: IntoIterator<Item = (KeyId, ContentKey)>>(keys: I) -> Self {
+        Self(keys.into_iter().collect())
+    }
+}
+
+/// The file cannot be decrypted. Nothing of it was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A box lies about its size or ends too early.
+    #[error(transparent)]
+    Box(#[from] boxes::Error),
+    /// The `moov` is missing or unreadable.
+    #[error(transparent)]
+    Init(#[from] init::Error),
+    /// A fragment is unreadable, or contradicts the rest.
+    #[error(transparent)]
+    Fragment(#[from] fragment::Error),
+    /// The samples' auxiliary information is missing or unreadable.
+    #[error(transparent)]
+    AuxInfo(#[from] aux_info::Error),
+    /// No key is at hand for protected samples.
+    #[error("there is no key for KID {0}")]
+    MissingKey(KeyId),
+    /// The bytes are not those that were planned for.
+    #[error("the plan is for other bytes than these")]
+    OtherBytes,
+}
+
+/// Decrypts a file that holds its `moov` and its fragments, in place.
+///
+/// # Errors
+/// [`Error`]; the file is then as it was.
+pub fn decrypt_file(keys: &Keys, file: &mut [u8]) -> Result<(), Error> {
+    let init = Init::parse(file)?;
+    let plan = init.plan(file)?;
+    plan.decrypt(keys, file)?;
+    init.clear(file);
+    Ok(())
+}

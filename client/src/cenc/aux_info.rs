@@ -1,0 +1,301 @@
+//! What each protected sample needs beside its key: a vector, and which of its bytes are protected
+//! (ISO/IEC 23001-7:2023, 7).
+//!
+//! It stands in `senc`, in a PIFF box of the same form, or anywhere, found by `saiz` and `saio`
+//! (ISO/IEC 14496-12:2022, 8.7.8 and 8.7.9). It cannot be read without the vector's size, so the
+//! protection is an argument.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::cenc::boxes::{self, BoxRef, Fields, FourCc};
+use crate::cenc::fragment::TrackFragment;
+use crate::cenc::init::Clearing;
+use crate::cenc::protection::{Iv, Protection, Scheme};
+
+/// PIFF's SampleEncryptionBox, a `uuid` box of `senc`'s form (PIFF 1.1, 5.3.2).
+const PIFF_SENC: [u8; 16] = [
+    0xa2, 0x39, 0x4f, 0x52, 0x5a, 0x9b, 0x4f, 0x14, 0xa2, 0x44, 0x6c, 0x42, 0x7c, 0x64, 0x8d, 0xf4,
+];
+
+/// Protected samples cannot be decrypted with what is said of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A box is damaged.
+    #[error(transparent)]
+    Box(#[from] boxes::Error),
+    /// There is none, and the samples need it (7.1).
+    #[error(
+        "the traf at byte {0} is protected and has neither senc nor saiz and saio (ISO/IEC 23001-7, 7.1)"
+    )]
+    Missing(usize),
+    /// Another number of entries than samples (7.2).
+    #[error(
+        "the {kind} at byte {at} has {entries} entries for {samples} samples (ISO/IEC 23001-7, 7.2)"
+    )]
+    Count {
+        /// The box.
+        kind: FourCc,
+        /// Where it begins.
+        at: usize,
+        /// How many it has.
+        entries: u32,
+        /// How many are needed.
+        samples: usize,
+    },
+    /// Bytes that belong to no entry: the vectors have another size than `tenc` says.
+    #[error("the {kind} at byte {at} is longer than its entries (ISO/IEC 23001-7, 7.2)")]
+    Trailing {
+        /// The box.
+        kind: FourCc,
+        /// Where it begins.
+        at: usize,
+    },
+    /// PIFF's own parameters (flag 1), which replace those of the track.
+    #[error("the uuid box at byte {0} overrides the track's protection, which is not supported")]
+    Override(usize),
+    /// `saio` points outside the file, or has another number of offsets than runs (8.7.9).
+    #[error(
+        "the saio at byte {0} does not point to the samples' information (ISO/IEC 14496-12, 8.7.9)"
+    )]
+    Offset(usize),
+    /// An entry's size is not that of a vector and whole subsamples (7.1).
+    #[error("the saiz at byte {0} has a size that no entry has (ISO/IEC 23001-7, 7.1)")]
+    Size(usize),
+    /// The subsamples are not the sample (7.2: their sizes add up to the sample's).
+    #[error(
+        "the subsamples of sample {sample} in the traf at byte {at} are not as long as it (ISO/IEC 23001-7, 7.2)"
+    )]
+    Subsamples {
+        /// Where the `traf` begins.
+        at: usize,
+        /// Which sample, from 0.
+        sample: usize,
+    },
+}
+
+/// What a protected sample needs.
+#[derive(Clone, Debug)]
+pub(super) struct SampleInfo {
+    /// Its vector, padded to a block.
+    pub(super) iv: [u8; 16],
+    /// Its subsamples in the list; empty: all of it is protected.
+    pub(super) subsamples: Range<usize>,
+}
+
+/// Clear bytes, then protected ones (7.2).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subsample {
+    pub(super) clear: u16,
+    pub(super) protected: u32,
+}
+
+/// The information of a fragment's samples, and the boxes that a clear file does without.
+#[derive(Debug, Default)]
+pub(super) struct AuxInfo {
+    pub(super) samples: Vec<SampleInfo>,
+    pub(super) subsamples: Vec<Subsample>,
+    pub(super) clearings: Vec<Clearing>,
+}
+
+/// Reads what is said of the samples of `fragment`. `file` is what `saio` points into.
+pub(super) fn read(
+    fragment: &TrackFragment<'_>,
+    protection: &Protection,
+    file: &[u8],
+) -> Result<AuxInfo, Error> {
+    let mut reader = Reader { fragment, scheme: protection.scheme, info: AuxInfo::default() };
+    let boxes = Found::of(&fragment.traf)?;
+    reader.info.clearings.extend(boxes.all().map(Clearing::free));
+    match (boxes.senc.or(boxes.piff), boxes.saiz, boxes.saio) {
+        (Some(senc), ..) => reader.read_senc(&senc)?,
+        (None, Some(saiz), Some(saio)) => reader.read_saiz(&saiz, &saio, file)?,
+        (None, ..) => reader.need_nothing()?,
+    }
+    reader.hold_to_sizes()?;
+    Ok(reader.info)
+}
+
+/// The boxes that may say it.
+#[derive(Default)]
+struct Found<'a> {
+    senc: Option<BoxRef<'a>>,
+    piff: Option<BoxRef<'a>>,
+    saiz: Option<BoxRef<'a>>,
+    saio: Option<BoxRef<'a>>,
+}
+
+impl<'a> Found<'a> {
+    fn of(traf: &BoxRef<'a>) -> Result<Self, Error> {
+        let mut found = Self::default();
+        for this in traf.children(0)? {
+            let this = this?;
+            match &this.kind.0 {
+                b"senc" => found.senc = Some(this),
+                b"uuid" if this.body.starts_with(&PIFF_SENC) => found.piff = Some(this),
+                b"saiz" if is_protection(&this)? => found.saiz = Some(this),
+                b"saio" if is_protection(&this)? => found.saio = Some(this),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &BoxRef<'a>> {
+        [&self.senc, &self.piff, &self.saiz, &self.saio].into_iter().flatten()
+    }
+}
+
+/// Whether a `saiz` or `saio` is of protection: it says so, or says nothing (7.1).
+fn is_protection(this: &BoxRef<'_>) -> Result<bool, Error> {
+    let mut fields = this.fields();
+    let (_, flags) = fields.version_and_flags()?;
+    Ok(flags & 1 == 0 || matches!(&fields.array()?, b"cenc" | b"cbcs"))
+}
+
+/// Passes over the type that [`is_protection`] read. Answers the version.
+fn skip_type(fields: &mut Fields<'_>) -> Result<u8, Error> {
+    let (version, flags) = fields.version_and_flags()?;
+    if flags & 1 != 0 {
+        fields.bytes(8)?;
+    }
+    Ok(version)
+}
+
+struct Reader<'a> {
+    fragment: &'a TrackFragment<'a>,
+    scheme: Scheme,
+    info: AuxInfo,
+}
+
+impl Reader<'_> {
+    /// `senc` (7.2.1). Flag 2: there are subsamples.
+    fn read_senc(&mut self, senc: &BoxRef<'_>) -> Result<(), Error> {
+        let mut fields = senc.fields();
+        if senc.kind.0 == *b"uuid" {
+            fields.bytes(16)?;
+        }
+        let (_, flags) = fields.version_and_flags()?;
+        if flags & 1 != 0 {
+            return Err(Error::Override(senc.at));
+        }
+        let count = fields.u32()?;
+        self.hold_to_count(senc, count)?;
+        for _ in 0..count {
+            self.read_entry(&mut fields, flags & 2 != 0)?;
+        }
+        match fields.remaining() {
+            0 => Ok(()),
+            _ => Err(Error::Trailing { kind: senc.kind, at: senc.at }),
+        }
+    }
+
+    /// `saiz` and `saio`: the entries are anywhere, in one row or in one row per run.
+    fn read_saiz(
+        &mut self,
+        saiz: &BoxRef<'_>,
+        saio: &BoxRef<'_>,
+        file: &[u8],
+    ) -> Result<(), Error> {
+        let mut sizes = saiz.fields();
+        skip_type(&mut sizes)?;
+        let default_size = sizes.u8()?;
+        let count = sizes.u32()?;
+        self.hold_to_count(saiz, count)?;
+        let rows = self.read_saio(saio)?;
+        let mut row: &[u8] = &[];
+        for sample in 0..self.fragment.samples.len() {
+            if let Some((_, at)) = rows.iter().find(|(first, _)| *first == sample) {
+                row = file.get(*at..).ok_or(Error::Offset(saio.at))?;
+            }
+            let size = if default_size == 0 { sizes.u8()? } else { default_size };
+            let (entry, rest) = row.split_at_checked(size.into()).ok_or(Error::Offset(saio.at))?;
+            row = rest;
+            let entry = BoxRef { body: entry, ..*saiz };
+            let mut fields = entry.fields();
+            let has_subsamples = entry.body.len() > self.scheme.sample_iv_bytes();
+            let read = self.read_entry(&mut fields, has_subsamples);
+            if read.is_err() || fields.remaining() > 0 {
+                return Err(Error::Size(saiz.at));
+            }
+        }
+        Ok(())
+    }
+
+    /// `saio` (ISO/IEC 14496-12:2022, 8.7.9): the first sample of each row, and where the row is.
+    fn read_saio(&self, saio: &BoxRef<'_>) -> Result<Vec<(usize, usize)>, Error> {
+        let mut fields = saio.fields();
+        let version = skip_type(&mut fields)?;
+        let count = usize::try_from(fields.u32()?).map_err(|_| Error::Offset(saio.at))?;
+        let runs = self.fragment.runs.as_slice();
+        let firsts = match count {
+            1 => runs.get(..1).unwrap_or_default(),
+            _ if count == runs.len() => runs,
+            _ => return Err(Error::Offset(saio.at)),
+        };
+        let mut rows = Vec::new();
+        for first in firsts {
+            let offset = if version == 0 { fields.u32()?.into() } else { fields.u64()? };
+            let at = self.fragment.base.checked_add(offset);
+            let at = at.and_then(|at| usize::try_from(at).ok()).ok_or(Error::Offset(saio.at))?;
+            rows.push((*first, at));
+        }
+        Ok(rows)
+    }
+
+    /// No auxiliary information: right where the vector is constant and all bytes are protected.
+    fn need_nothing(&mut self) -> Result<(), Error> {
+        let Scheme::Cbcs(Iv::Constant(iv), _) = self.scheme else {
+            return Err(Error::Missing(self.fragment.traf.at));
+        };
+        let whole = SampleInfo { iv, subsamples: 0..0 };
+        self.info.samples = self.fragment.samples.iter().map(|_| whole.clone()).collect();
+        Ok(())
+    }
+
+    fn read_entry(&mut self, fields: &mut Fields<'_>, has_subsamples: bool) -> Result<(), Error> {
+        let iv = match self.scheme {
+            Scheme::Cbcs(Iv::Constant(iv), _) => iv,
+            Scheme::Cenc(size) | Scheme::Cbcs(Iv::PerSample(size), _) => {
+                let mut iv = [0; 16];
+                for (to, from) in iv.iter_mut().zip(fields.bytes(size.bytes())?) {
+                    *to = *from;
+                }
+                iv
+            }
+        };
+        let first = self.info.subsamples.len();
+        let count = if has_subsamples { fields.u16()? } else { 0 };
+        for _ in 0..count {
+            let subsample = Subsample { clear: fields.u16()?, protected: fields.u32()? };
+            self.info.subsamples.push(subsample);
+        }
+        let subsamples = first..self.info.subsamples.len();
+        self.info.samples.push(SampleInfo { iv, subsamples });
+        Ok(())
+    }
+
+    fn hold_to_count(&self, this: &BoxRef<'_>, entries: u32) -> Result<(), Error> {
+        let samples = self.fragment.samples.len();
+        if usize::try_from(entries).is_ok_and(|entries| entries == samples) {
+            return Ok(());
+        }
+        Err(Error::Count { kind: this.kind, at: this.at, entries, samples })
+    }
+
+    fn hold_to_sizes(&self) -> Result<(), Error> {
+        let samples = self.info.samples.iter().zip(&self.fragment.samples);
+        for (sample, (info, range)) in samples.enumerate() {
+            let subsamples = self.info.subsamples.get(info.subsamples.clone()).unwrap_or_default();
+            let total: u64 = subsamples
+                .iter()
+                .map(|subsample| u64::from(subsample.clear) + u64::from(subsample.protected))
+                .sum();
+            let whole = u64::try_from(range.len()).unwrap_or(u64::MAX);
+            if !subsamples.is_empty() && total != whole {
+                return Err(Error::Subsamples { at: self.fragment.traf.at, sample });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! Fragments: where the samples of a `moof` are (ISO/IEC 14496-12:2022, 8.8).
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::cenc::boxes::{self, BoxRef, FourCc};
+use crate::cenc::init::{self, Init};
+use crate::cenc::protection::Protection;
+
+/// A fragment is unreadable or contradicts the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A box is damaged.
+    #[error(transparent)]
+    Box(#[from] boxes::Error),
+    /// A sample group that is not supported.
+    #[error(transparent)]
+    Group(#[from] init::Error),
+    /// A `traf` without `tfhd` (8.8.7).
+    #[error("the traf at byte {0} has no tfhd (ISO/IEC 14496-12, 8.8.7)")]
+    NoTfhd(usize),
+    /// A track that the `moov` does not know (8.8.7).
+    #[error(
+        "the traf at byte {at} is of track {track}, which the moov does not know (ISO/IEC 14496-12, 8.8.7)"
+    )]
+    UnknownTrack {
+        /// Where the `traf` begins.
+        at: usize,
+        /// The number.
+        track: u32,
+    },
+    /// A sample entry that the track does not have (8.8.7).
+    #[error(
+        "the traf at byte {at} uses sample entry {index}, which the track does not have (ISO/IEC 14496-12, 8.8.7)"
+    )]
+    SampleEntry {
+        /// Where the `traf` begins.
+        at: usize,
+        /// The index, from 1.
+        index: u32,
+    },
+    /// A `trun` of samples that have no size.
+    #[error("the trun at byte {0} has samples without size (ISO/IEC 14496-12, 8.8.8)")]
+    NoSize(usize),
+    /// A sample that does not lie in an `mdat` (8.1.1).
+    #[error("the {kind} at byte {at} points to bytes outside every mdat (ISO/IEC 14496-12, 8.1.1)")]
+    OutsideMedia {
+        /// What points there.
+        kind: FourCc,
+        /// Where it begins.
+        at: usize,
+    },
+    /// Two protected samples share bytes.
+    #[error("two samples share the byte {0}")]
+    Overlap(usize),
+}
+
+/// The samples of one `traf`.
+#[derive(Debug)]
+pub(super) struct TrackFragment<'a> {
+    /// The box, for its auxiliary information.
+    pub(super) traf: BoxRef<'a>,
+    /// The track's number.
+    pub(super) track: u32,
+    /// The protection of all its samples.
+    pub(super) protection: Option<Protection>,
+    /// From where offsets count (8.8.7).
+    pub(super) base: u64,
+    /// Where each sample is.
+    pub(super) samples: Vec<Range<usize>>,
+    /// The index of the first sample of each `trun`.
+    pub(super) runs: Vec<usize>,
+}
+
+/// The bodies of the `mdat`s, in order: where samples may be.
+#[derive(Debug, Default)]
+pub(super) struct Media(Vec<Range<usize>>);
+
+impl Media {
+    pub(super) fn push(&mut self, mdat: &BoxRef<'_>) {
+        self.0.push(mdat.body_at..mdat.end());
+    }
+
+    /// The range of `length` bytes from `start`, if it lies in one `mdat`.
+    fn range(&self, start: u64, length: u64) -> Option<Range<usize>> {
+        let start = usize::try_from(start).ok()?;
+        let end = start.checked_add(usize::try_from(length).ok()?)?;
+        let after = self.0.partition_point(|media| media.start <= start);
+        let media = self.0.get(after.checked_sub(1)?)?;
+        (end <= media.end).then_some(start..end)
+    }
+}
+
+const BASE_DATA_OFFSET: u32 = 0x1;
+const SAMPLE_DESCRIPTION_INDEX: u32 = 0x2;
+const DEFAULT_SAMPLE_DURATION: u32 = 0x8;
+const DEFAULT_SAMPLE_SIZE: u32 = 0x10;
+const DEFAULT_BASE_IS_MOOF: u32 = 0x2_0000;
+
+/// Reads the track fragments of a `moof`.
+pub(super) fn read_moof<'a>(
+    init: &Init,
+    moof: &BoxRef<'a>,
+    media: &Media,
+) -> Result<Vec<TrackFragment<'a>>, Error> {
+    let mut fragments = Vec::new();
+    // 8.8.7: without an offset of its own, the first traf counts from the moof, a later one from the
+    // end of the one before it.
+    let moof_at = u64::try_from(moof.at).unwrap_or(u64::MAX);
+    let mut following = moof_at;
+    for traf in moof.children(0)? {
+        let traf = traf?;
+        if traf.kind.0 == *b"traf" {
+            let (fragment, end) = read_traf(init, traf, moof_at, following, media)?;
+            following = end;
+            fragments.push(fragment);
+        }
+    }
+    Ok(fragments)
+}
+
+/// `tfhd` (8.8.7) and the `trun`s; also answers where the data ends.
+fn read_traf<'a>(
+    init: &Init,
+    traf: BoxRef<'a>,
+    moof_at: u64,
+    following: u64,
+    media: &Media,
+) -> Result<(TrackFragment<'a>, u64), Error> {
+    let mut tfhd = traf.children(0)?.find(b"tfhd")?.ok_or(Error::NoTfhd(traf.at))?.fields();
+    let (_, flags) = tfhd.version_and_flags()?;
+    let number = tfhd.u32()?;
+    let track = init.tracks.get(&number);
+    let track = track.ok_or(Error::UnknownTrack { at: traf.at, track: number })?;
+    let base = match (flags & BASE_DATA_OFFSET != 0, flags & DEFAULT_BASE_IS_MOOF != 0) {
+        (true, _) => tfhd.u64()?,
+        (false, true) => moof_at,
+        (false, false) => following,
+    };
+    let has = |flag| flags & flag != 0;
+    let index = if has(SAMPLE_DESCRIPTION_INDEX) { tfhd.u32()? } else { track.description_index };
+    if has(DEFAULT_SAMPLE_DURATION) {
+        tfhd.u32()?;
+    }
+    let size = if has(DEFAULT_SAMPLE_SIZE) { tfhd.u32()? } else { track.sample_size };
+    let entry = index.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+    let protection = entry.and_then(|entry| track.entries.get(entry));
+    let protection = *protection.ok_or(Error::SampleEntry { at: traf.at, index })?;
+
+    let (samples, runs) = (Vec::new(), Vec::new());
+    let mut fragment = TrackFragment { traf, track: number, protection, base, samples, runs };
+    let mut end = base;
+    for this in traf.children(0)? {
+        let this = this?;
+        if protection.is_some() {
+            init::refuse_seig(&this)?;
+        }
+        if this.kind.0 == *b"trun" {
+            end = fragment.read_trun(&this, size, end, media)?;
+        }
+    }
+    Ok((fragment, end))
+}
+
+const DATA_OFFSET: u32 = 0x1;
+const FIRST_SAMPLE_FLAGS: u32 = 0x4;
+const SAMPLE_SIZE: u32 = 0x200;
+/// Duration, flags and composition offset, 4 bytes each, around the size.
+const OTHERS_BEFORE_SIZE: u32 = 0x100;
+const OTHERS_AFTER_SIZE: [u32; 2] = [0x400, 0x800];
+
+impl TrackFragment<'_> {
+    /// A run of samples (8.8.8), which begins where the one before it ended or where it says. Answers
+    /// where it ends.
+    fn read_trun(
+        &mut self,
+        trun: &BoxRef<'_>,
+        default_size: u32,
+        following: u64,
+        media: &Media,
+    ) -> Result<u64, Error> {
+        let outside = || Error::OutsideMedia { kind: trun.kind, at: trun.at };
+        let mut fields = trun.fields();
+        let (_, flags) = fields.version_and_flags()?;
+        let count = fields.u32()?;
+        let mut at = following;
+        if flags & DATA_OFFSET != 0 {
+            let offset = i32::from_be_bytes(fields.array()?);
+            at = self.base.checked_add_signed(i64::from(offset)).ok_or_else(outside)?;
+        }
+        if flags & FIRST_SAMPLE_FLAGS != 0 {
+            fields.u32()?;
+        }
+        let has_size = flags & SAMPLE_SIZE != 0;
+        let before = flags & OTHERS_BEFORE_SIZE != 0;
+        let after = OTHERS_AFTER_SIZE.into_iter().filter(|flag| flags & flag != 0).count() * 4;
+        if !has_size {
+            // What is not listed is not bounded by the box, so it has to be by the media.
+            let total = u64::from(count).saturating_mul(u64::from(default_size));
+            if count > 0 && default_size == 0 {
+                return Err(Error::NoSize(trun.at));
+            }
+            media.range(at, total).ok_or_else(outside)?;
+        }
+        self.runs.push(self.samples.len());
+        for _ in 0..count {
+            if before {
+                fields.u32()?;
+            }
+            let size = if has_size { fields.u32()? } else { default_size };
+            fields.bytes(after)?;
+            let range = match media.range(at, size.into()) {
+                Some(range) => range,
+                // An empty sample has no bytes to be anywhere.
+                None if size == 0 => 0..0,
+                None => return Err(outside()),
+            };
+            at = at.saturating_add(size.into());
+            self.samples.push(range);
+        }
+        Ok(at)
+    }
+}

@@ -1,0 +1,263 @@
+//! The `moov`: which tracks there are, and how each is protected.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::cenc::boxes::{self, BoxRef, Boxes, FourCc};
+use crate::cenc::protection::{self, Protection};
+
+/// `free`: a box that readers pass over (ISO/IEC 14496-12:2022, 8.1.2).
+const FREE: [u8; 4] = *b"free";
+
+/// What the `moov` says, as far as decryption needs it.
+#[derive(Clone, Debug)]
+pub struct Init {
+    pub(super) tracks: BTreeMap<u32, Track>,
+    pub(super) clearings: Vec<Clearing>,
+}
+
+/// A track.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Track {
+    /// Per sample entry, from 1: its protection, if it has one.
+    pub(super) entries: Vec<Option<Protection>>,
+    /// The defaults of `trex`.
+    pub(super) description_index: u32,
+    pub(super) sample_size: u32,
+}
+
+/// A box type to be replaced, so that a player of clear files understands the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clearing {
+    /// Where the type is.
+    pub(super) at: usize,
+    pub(super) old: [u8; 4],
+    pub(super) new: [u8; 4],
+}
+
+impl Clearing {
+    /// Makes a box one that readers pass over.
+    pub(super) fn free(this: &BoxRef<'_>) -> Self {
+        Self { at: this.at.saturating_add(4), old: this.kind.0, new: FREE }
+    }
+
+    /// Replaces the type, where it still is the one that was read.
+    pub(super) fn apply(self, bytes: &mut [u8]) {
+        let kind = bytes.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut());
+        if let Some(kind) = kind.filter(|kind| **kind == self.old) {
+            *kind = self.new;
+        }
+    }
+}
+
+/// The `moov` cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A box is damaged.
+    #[error(transparent)]
+    Box(#[from] boxes::Error),
+    /// There is none (ISO/IEC 14496-12:2022, 8.2.1).
+    #[error("there is no moov box (ISO/IEC 14496-12, 8.2.1)")]
+    NoMoov,
+    /// It has no tracks (8.3.1).
+    #[error("the moov has no trak (ISO/IEC 14496-12, 8.3.1)")]
+    NoTrack,
+    /// A box that has to be there is not.
+    #[error("the box at byte {at} has no {missing} (ISO/IEC 14496-12, 8)")]
+    Missing {
+        /// Where the box that lacks it begins.
+        at: usize,
+        /// What is missing.
+        missing: FourCc,
+    },
+    /// Two tracks have one number (8.3.2.3).
+    #[error("two tracks have the number {0} (ISO/IEC 14496-12, 8.3.2.3)")]
+    RepeatedTrack(u32),
+    /// A protected sample entry of a kind that is not decrypted here.
+    #[error("sample entry {kind} at byte {at} is not supported")]
+    SampleEntry {
+        /// Its type.
+        kind: FourCc,
+        /// Where it begins.
+        at: usize,
+    },
+    /// A protection breaks a rule.
+    #[error("the sample entry at byte {at}: {source}")]
+    Protection {
+        /// Where the sample entry begins.
+        at: usize,
+        /// The rule.
+        source: protection::Error,
+    },
+    /// Samples outside fragments, under protection.
+    #[error("track {0} is protected and not fragmented, which is not supported")]
+    Progressive(u32),
+    /// A sample group changes keys or protection (ISO/IEC 23001-7:2023, 6).
+    #[error(
+        "the {kind} at byte {at} describes sample groups of protection (seig), which are not supported"
+    )]
+    SampleGroup {
+        /// `sgpd` or `sbgp`.
+        kind: FourCc,
+        /// Where it begins.
+        at: usize,
+    },
+}
+
+impl Init {
+    /// Reads the `moov` of an initialization segment, or of a whole file.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let moov = Boxes::of(bytes).find(b"moov")?.ok_or(Error::NoMoov)?;
+        let mut init = Self { tracks: BTreeMap::new(), clearings: Vec::new() };
+        for this in moov.children(0)? {
+            let this = this?;
+            match &this.kind.0 {
+                b"trak" => init.read_trak(&this)?,
+                b"pssh" => init.clearings.push(Clearing::free(&this)),
+                _ => {}
+            }
+        }
+        if init.tracks.is_empty() {
+            return Err(Error::NoTrack);
+        }
+        if let Some(mvex) = moov.children(0)?.find(b"mvex")? {
+            for trex in mvex.children(0)? {
+                let trex = trex?;
+                if trex.kind.0 == *b"trex" {
+                    init.read_trex(&trex)?;
+                }
+            }
+        }
+        Ok(init)
+    }
+
+    /// Makes the bytes that were parsed those of a clear file: `encv` and `enca` get back their
+    /// original formats, protection boxes become free space. No byte moves.
+    pub fn clear(&self, bytes: &mut [u8]) {
+        for clearing in &self.clearings {
+            clearing.apply(bytes);
+        }
+    }
+
+    fn read_trak(&mut self, trak: &BoxRef<'_>) -> Result<(), Error> {
+        let mut tkhd = need(trak, b"tkhd")?.fields();
+        let (version, _) = tkhd.version_and_flags()?;
+        tkhd.bytes(if version == 1 { 16 } else { 8 })?;
+        let number = tkhd.u32()?;
+        let stbl = need(&need(&need(trak, b"mdia")?, b"minf")?, b"stbl")?;
+        let stsd = need(&stbl, b"stsd")?;
+        let mut track = Track::default();
+        for entry in stsd.children(8)? {
+            track.entries.push(self.read_entry(&entry?, stsd.body.first() == Some(&0))?);
+        }
+        if track.entries.iter().any(Option::is_some) {
+            refuse_unsupported(&stbl, number)?;
+        }
+        match self.tracks.insert(number, track) {
+            None => Ok(()),
+            Some(_) => Err(Error::RepeatedTrack(number)),
+        }
+    }
+
+    /// A sample entry (8.5.2), protected where it is `encv` or `enca` (8.12.1).
+    fn read_entry(
+        &mut self,
+        entry: &BoxRef<'_>,
+        stsd_version_0: bool,
+    ) -> Result<Option<Protection>, Error> {
+        let fields_len = match &entry.kind.0 {
+            b"encv" => 78,
+            b"enca" => audio_fields_len(entry, stsd_version_0)?,
+            b"enct" | b"encs" | b"encm" | b"encf" | b"enc3" | b"drmi" | b"drms" => {
+                return Err(Error::SampleEntry { kind: entry.kind, at: entry.at });
+            }
+            _ => return Ok(None),
+        };
+        let missing =
+            |missing: &[u8; 4]| Error::Missing { at: entry.at, missing: FourCc(*missing) };
+        let sinf = entry.children(fields_len)?.find(b"sinf")?.ok_or_else(|| missing(b"sinf"))?;
+        let format = need(&sinf, b"frma")?.fields().array()?;
+        let mut schm = need(&sinf, b"schm")?.fields();
+        schm.version_and_flags()?;
+        let scheme = schm.array()?;
+        let tenc = need(&need(&sinf, b"schi")?, b"tenc")?;
+        let protection = protection::read_tenc(&tenc, scheme)
+            .map_err(|source| Error::Protection { at: entry.at, source })?;
+        let kind_at = entry.at.saturating_add(4);
+        self.clearings.push(Clearing { at: kind_at, old: entry.kind.0, new: format });
+        self.clearings.push(Clearing::free(&sinf));
+        Ok(protection)
+    }
+
+    /// The defaults of fragments (8.8.3).
+    fn read_trex(&mut self, trex: &BoxRef<'_>) -> Result<(), Error> {
+        let mut fields = trex.fields();
+        fields.version_and_flags()?;
+        let number = fields.u32()?;
+        let (description_index, _duration, sample_size) =
+            (fields.u32()?, fields.u32()?, fields.u32()?);
+        if let Some(track) = self.tracks.get_mut(&number) {
+            track.description_index = description_index;
+            track.sample_size = sample_size;
+        }
+        Ok(())
+    }
+}
+
+/// How many bytes of fields an audio sample entry has before its boxes (12.2.3). QuickTime's version 1,
+/// in an `stsd` of version 0, has 16 more.
+fn audio_fields_len(entry: &BoxRef<'_>, stsd_version_0: bool) -> Result<usize, Error> {
+    let mut fields = entry.fields();
+    fields.bytes(8)?;
+    match (fields.u16()?, stsd_version_0) {
+        (0, _) | (1, false) => Ok(28),
+        (1, true) => Ok(44),
+        _ => Err(Error::SampleEntry { kind: entry.kind, at: entry.at }),
+    }
+}
+
+/// Refuses what would change the protection of samples behind our back.
+fn refuse_unsupported(stbl: &BoxRef<'_>, track: u32) -> Result<(), Error> {
+    for this in stbl.children(0)? {
+        let this = this?;
+        refuse_seig(&this)?;
+        let samples = match &this.kind.0 {
+            b"stsz" => {
+                let mut fields = this.fields();
+                fields.bytes(8)?;
+                fields.u32()?
+            }
+            b"stz2" => {
+                let mut fields = this.fields();
+                fields.bytes(8)?;
+                fields.u32()?
+            }
+            _ => 0,
+        };
+        if samples > 0 {
+            return Err(Error::Progressive(track));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a sample group of protection (ISO/IEC 23001-7:2023, 6).
+pub(super) fn refuse_seig(this: &BoxRef<'_>) -> Result<(), Error> {
+    if !matches!(&this.kind.0, b"sgpd" | b"sbgp" | b"csgp") {
+        return Ok(());
+    }
+    let mut fields = this.fields();
+    fields.version_and_flags()?;
+    if fields.array()? == *b"seig" {
+        return Err(Error::SampleGroup { kind: this.kind, at: this.at });
+    }
+    Ok(())
+}
+
+fn need<'a>(parent: &BoxRef<'a>, kind: &[u8; 4]) -> Result<BoxRef<'a>, Error> {
+    let missing = || Error::Missing { at: parent.at, missing: FourCc(*kind) };
+    parent.children(0)?.find(kind)?.ok_or_else(missing)
+}

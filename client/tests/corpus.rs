@@ -1,0 +1,91 @@
+//! A corpus of real files from many packagers, each with its keys and the hashes of its clear samples.
+//!
+//! It is too large to ship. The test runs where the folder is: `REELKEY_CORPUS`, or `shared/corpus`
+//! beside the checkout.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use reelkey_client::cenc::{Init, Keys};
+use reelkey_client::key::ContentKey;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+fn corpus() -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "a test is configured by its environment")]
+    let named = std::env::var("REELKEY_CORPUS").map(PathBuf::from);
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
+    let folder = named.unwrap_or_else(|_| beside()).join("public");
+    folder.join("manifest.json").exists().then_some(folder)
+}
+
+/// The clear samples' hash of each track, or why there is none.
+fn decrypt(folder: &Path, entry: &Value) -> Result<BTreeMap<String, String>, String> {
+    let mut keys = Keys::default();
+    for pair in entry["keys"].as_array().unwrap() {
+        let (kid, key) = pair.as_str().unwrap().split_once(':').unwrap();
+        if let Ok(kid) = kid.parse() {
+            keys.insert(kid, ContentKey::parse_hex(key).unwrap());
+        }
+    }
+    let mut media = fs::read(folder.join(entry["file"].as_str().unwrap())).unwrap();
+    let init = entry["init"].as_str().map(|init| fs::read(folder.join(init)).unwrap());
+    let init = Init::parse(init.as_deref().unwrap_or(&media)).map_err(|e| e.to_string())?;
+    let plan = init.plan(&media).map_err(|error| error.to_string())?;
+    plan.decrypt(&keys, &mut media).map_err(|error| error.to_string())?;
+
+    if entry["init"].is_null() {
+        init.clear(&mut media);
+        // What came out is a clear file with the same samples at the same places.
+        let again = Init::parse(&media).unwrap();
+        assert!(again.plan(&media).unwrap().samples().eq(plan.samples()), "{}", entry["file"]);
+        again.plan(&media).unwrap().decrypt(&Keys::default(), &mut media.clone()).unwrap();
+    }
+    let mut hashes: BTreeMap<u32, Sha256> = BTreeMap::new();
+    for (track, range) in plan.samples() {
+        hashes.entry(track).or_default().update(&media[range]);
+    }
+    let hex = |hash: Sha256| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(hashes.into_iter().map(|(track, hash)| (track.to_string(), hex(hash))).collect())
+}
+
+fn expected(entry: &Value) -> BTreeMap<String, String> {
+    let tracks = entry["tracks"].as_object().into_iter().flatten();
+    tracks.map(|(track, facts)| (track.clone(), facts["sha256"].as_str().unwrap().into())).collect()
+}
+
+#[test]
+fn every_file_decrypts_right_or_ends_in_an_error() {
+    let Some(folder) = corpus() else {
+        eprintln!("no corpus here; set REELKEY_CORPUS to its folder to run this test");
+        return;
+    };
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(folder.join("manifest.json")).unwrap()).unwrap();
+    let (mut required, mut right, mut refused) = (0, 0, 0);
+    for entry in manifest["files"].as_array().unwrap() {
+        let (file, expect) = (entry["file"].as_str().unwrap(), entry["expect"].as_str().unwrap());
+        let peers = ["bento4", "shaka", "ffmpeg8.1"].map(|peer| entry["peers"][peer] == "ok");
+        let must = matches!(entry["scheme"].as_str(), Some("cenc" | "cbcs"))
+            && expect == "ok"
+            && peers == [true; 3];
+        required += usize::from(must);
+        match decrypt(&folder, entry) {
+            Ok(tracks) if expect == "no-crash" => println!("{file}: {} tracks", tracks.len()),
+            Ok(tracks) if expect.starts_with("error") => panic!("{file}: {tracks:?}, not an error"),
+            Ok(tracks) => {
+                assert_eq!(tracks, expected(entry), "{file}: garbage without an error");
+                right += 1;
+            }
+            Err(error) => {
+                assert!(!must, "{file}: {error}");
+                println!("{file}: {error}");
+                refused += 1;
+            }
+        }
+    }
+    println!("{right} right, {refused} refused, {required} required");
+    assert_eq!(required, 29, "the corpus has changed");
+}
