@@ -7,8 +7,8 @@
 mod clock;
 mod config;
 mod content;
-//mod decrypt;
-//mod demo;
+mod decrypt;
+mod demo;
 mod folder;
 mod init;
 mod installation;
@@ -59,7 +59,8 @@ enum Command {
     Init,
     /// Answer license requests.
     Serve(serve::ServeArgs),
-    //    Demo,
+    /// Show a whole playback: service, keys, token, license, decrypted film, refusals.
+    Demo,
     /// Titles.
     #[command(subcommand)]
     Content(content::ContentCommand),
@@ -75,7 +76,8 @@ enum Command {
     /// Policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    //    Decrypt(decrypt::DecryptArgs),
+    /// Decrypt a Common Encryption file with known keys.
+    Decrypt(decrypt::DecryptArgs),
 }
 
 /// Runs a command and answers the process's exit code.
@@ -100,13 +102,13 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
     match cli.command {
         Command::Init => init::init(&folder).await,
         Command::Serve(args) => serve::serve(&folder, args, cli.global.json).await,
-        //        Command::Demo => demo::demo().await,
+        Command::Demo => demo::demo(cli.global.json).await,
         Command::Content(command) => content::run(&folder, command).await,
         Command::Key(command) => key::run(&folder, command).await,
         Command::Issuer(command) => issuer::run(&folder, command),
         Command::Token(command) => token::run(&folder, command),
         Command::Policy(command) => policy::run(&folder, command),
-        //        Command::Decrypt(args) => decrypt::decrypt(&args),
+        Command::Decrypt(args) => decrypt::decrypt(&args),
     }
 }
 

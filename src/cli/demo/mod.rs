@@ -1,0 +1,76 @@
+//! `reelkey demo`: one playback, from an empty folder to a decrypted film, and what is refused.
+//!
+//! Everything is real: the commands are those of the command line, the service answers over HTTP, the
+//! clip was encrypted by an ordinary packager, and the player is the client crate. Only the folder is
+//! temporary.
+
+mod player;
+mod report;
+mod setup;
+
+use serde_json::Value;
+
+use crate::cli::clock;
+use crate::cli::demo::player::{Attempt, Player};
+use crate::cli::demo::report::Report;
+use crate::cli::output::{Failure, Output};
+
+/// The title of the demo.
+const CONTENT: &str = "movies/test-pattern";
+
+pub(crate) async fn demo(json: bool) -> Result<Output, Failure> {
+    let mut report = Report::new(json);
+    report.title("Reelkey demo: one playback, from an empty folder to a decrypted film")?;
+
+    report.step("A service is set up. These are ordinary commands:")?;
+    let service = setup::start(&mut report).await?;
+
+    report.step("A player asks for a license")?;
+    let player = Player::new()?;
+    let here = Attempt { region: "US", ..Attempt::new() };
+    let license = player.play(&service, here).await?.map_err(|problem| {
+        Failure::new(format_args!("the license was refused: {}", problem.reason))
+    })?;
+    report.granted(&player, &license)?;
+
+    report.step("It decrypts the film, which an ordinary packager has encrypted")?;
+    for track in player::decrypt_clips(license)? {
+        report.decrypted(&track)?;
+    }
+
+    report.step("The same request, changed a little, is refused")?;
+    let attempts = [
+        ("from Germany", "region-denied", Attempt { region: "DE", ..here }),
+        (
+            "by another device, with the token stolen",
+            "token-not-bound",
+            Attempt { steal: true, ..here },
+        ),
+        ("with a request made an hour ago", "request-stale", Attempt { age_secs: 3600, ..here }),
+        (
+            "with a token that says it is for everything",
+            "token-invalid",
+            Attempt { forge: true, ..here },
+        ),
+        (
+            "for a title that the token does not name",
+            "not-authorized",
+            Attempt { content: "movies/other", ..here },
+        ),
+    ];
+    for (what, expected, attempt) in attempts {
+        match player.play(&service, attempt).await? {
+            Err(problem) if problem.reason == expected => report.refused(what, &problem)?,
+            Err(problem) => return Err(unexpected(what, &problem.reason)),
+            Ok(_) => return Err(unexpected(what, "granted")),
+        }
+    }
+    service.stop().await?;
+    report.close()?;
+    let document = if json { report.into_json(clock::now()) } else { Value::Null };
+    Ok(Output::new(document, ""))
+}
+
+fn unexpected(what: &str, reason: &str) -> Failure {
+    Failure::new(format_args!("the request {what} should have been refused, and was: {reason}"))
+}

@@ -1,0 +1,192 @@
+//! The demo's player: a device, its tokens, and the client crate.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
+use reelkey_client::cenc::{Init, Keys, decrypt_file};
+use reelkey_client::exchange::ask::Ask;
+use reelkey_client::exchange::device::DeviceKey;
+use reelkey_client::exchange::jwks::Jwks;
+use reelkey_client::exchange::pending::License;
+use reelkey_client::exchange::problem::Problem;
+use reelkey_client::exchange::request::SessionType;
+use reelkey_client::strict::base64url;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use crate::cli::clock;
+use crate::cli::demo::CONTENT;
+use crate::cli::demo::setup::Service;
+use crate::cli::output::Failure;
+use crate::crypto::digest::sha256;
+use crate::crypto::random::SystemRng;
+
+/// More than any answer of the service.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// The clip as it was packaged: clear, and under each scheme.
+const CLIPS: [(&str, &str, &[u8], &[u8]); 4] = [
+    (
+        "cenc",
+        "video",
+        include_bytes!("clip/cenc/video.mp4"),
+        include_bytes!("clip/clear/video.mp4"),
+    ),
+    (
+        "cenc",
+        "audio",
+        include_bytes!("clip/cenc/audio.mp4"),
+        include_bytes!("clip/clear/audio.mp4"),
+    ),
+    (
+        "cbcs",
+        "video",
+        include_bytes!("clip/cbcs/video.mp4"),
+        include_bytes!("clip/clear/video.mp4"),
+    ),
+    (
+        "cbcs",
+        "audio",
+        include_bytes!("clip/cbcs/audio.mp4"),
+        include_bytes!("clip/clear/audio.mp4"),
+    ),
+];
+
+pub(super) struct Player {
+    pub(super) device: DeviceKey,
+    thief: DeviceKey,
+}
+
+/// One way of asking.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt {
+    /// Where the token says that the viewer is.
+    pub(super) region: &'static str,
+    /// The title asked for; the token is for [`CONTENT`].
+    pub(super) content: &'static str,
+    /// How old the request says it is.
+    pub(super) age_secs: u64,
+    /// Whether another device uses the token.
+    pub(super) steal: bool,
+    /// Whether the token's claims were changed.
+    pub(super) forge: bool,
+}
+
+impl Attempt {
+    pub(super) const fn new() -> Self {
+        Self { region: "US", content: CONTENT, age_secs: 0, steal: false, forge: false }
+    }
+}
+
+impl Player {
+    pub(super) fn new() -> Result<Self, Failure> {
+        let device = DeviceKey::generate(&mut SystemRng)?;
+        Ok(Self { device, thief: DeviceKey::generate(&mut SystemRng)? })
+    }
+
+    /// Asks for a license. A refusal is an answer.
+    pub(super) async fn play(
+        &self,
+        service: &Service,
+        attempt: Attempt,
+    ) -> Result<Result<License, Problem>, Failure> {
+        let token = self.token(service, attempt).await?;
+        let key = if attempt.steal { &self.thief } else { &self.device };
+        let ask = Ask {
+            service_id: &service.id,
+            token: &token,
+            kids: &[],
+            content_id: Some(attempt.content),
+            session_type: SessionType::Temporary,
+            iat: clock::now().saturating_sub(attempt.age_secs),
+        };
+        let (body, pending) = ask.draft(&key.public_key(), None, &mut SystemRng)?.sign(key);
+        let request = Request::post("/v1/license").header(AUTHORIZATION, format!("Bearer {token}"));
+        let (status, answer) = send(service.address, request.body(body.into())?).await?;
+        if status != StatusCode::OK {
+            return Ok(Err(Problem::parse(&answer)?));
+        }
+        let request = Request::builder().method(Method::GET).uri("/.well-known/jwks.json");
+        let (_, jwks) = send(service.address, request.body(Body::empty())?).await?;
+        Ok(Ok(pending.open(&answer, &Jwks::parse(&jwks)?)?))
+    }
+
+    /// What the operator's auth service would give to a viewer who signed in.
+    async fn token(&self, service: &Service, attempt: Attempt) -> Result<String, Failure> {
+        let jkt = self.device.public_key().thumbprint().to_string();
+        let mint = ["token", "mint", "--sub", "alice", "--content", CONTENT];
+        let mint = [&mint[..], &["--region", attempt.region, "--device", &jkt]].concat();
+        let token = service.run(&mint).await?.text;
+        if !attempt.forge {
+            return Ok(token);
+        }
+        let forge = || {
+            let (header, rest) = token.split_once('.')?;
+            let (claims, signature) = rest.split_once('.')?;
+            let mut claims: Value =
+                serde_json::from_slice(&base64url::decode(claims).ok()?).ok()?;
+            claims.as_object_mut()?.insert("content_id".into(), "*".into());
+            let claims = base64url::encode(claims.to_string().as_bytes());
+            Some(format!("{header}.{claims}.{signature}"))
+        };
+        forge().ok_or_else(|| Failure::new("the token could not be forged"))
+    }
+}
+
+/// One HTTP exchange on a connection of its own.
+async fn send(
+    address: SocketAddr,
+    mut request: Request<Body>,
+) -> Result<(StatusCode, Vec<u8>), Failure> {
+    request.headers_mut().insert(HOST, address.to_string().parse()?);
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let answer = sender.send_request(request).await?;
+    let status = answer.status();
+    let body = http_body_util::Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
+    let body = body.collect().await.map_err(Failure::new)?.to_bytes();
+    connection.abort();
+    Ok((status, body.into()))
+}
+
+/// A decrypted track, equal to the original.
+pub(super) struct Decrypted {
+    pub(super) scheme: &'static str,
+    pub(super) track: &'static str,
+    pub(super) samples: usize,
+    pub(super) bytes: usize,
+    pub(super) sha256: [u8; 32],
+}
+
+/// Decrypts every track of the clip and compares it with the original, byte by byte.
+pub(super) fn decrypt_clips(license: License) -> Result<Vec<Decrypted>, Failure> {
+    let keys: Keys = license.keys.into_iter().collect();
+    let mut decrypted = Vec::new();
+    for (scheme, track, encrypted, original) in CLIPS {
+        let mut film = encrypted.to_vec();
+        decrypt_file(&keys, &mut film)?;
+        let (samples, media) = read_media(&film)?;
+        if media != read_media(original)?.1 || media == read_media(encrypted)?.1 {
+            return Err(Failure::new(format_args!("{scheme} {track} is not the original")));
+        }
+        let bytes = media.len();
+        decrypted.push(Decrypted { scheme, track, samples, bytes, sha256: sha256(&media) });
+    }
+    Ok(decrypted)
+}
+
+/// The number of samples, and their bytes one after the other.
+fn read_media(film: &[u8]) -> Result<(usize, Vec<u8>), Failure> {
+    let plan = Init::parse(film)?.plan(film)?;
+    let mut bytes = Vec::new();
+    for (_, range) in plan.samples() {
+        bytes.extend_from_slice(film.get(range).unwrap_or_default());
+    }
+    Ok((plan.samples().count(), bytes))
+}

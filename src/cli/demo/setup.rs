@@ -1,0 +1,129 @@
+//! The demo's service: a fresh folder, the commands that fill it, and the service on a free port.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Parser;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::authority::root_key_file::write_secret;
+use crate::authority::{Authority, Setup, root_key_file};
+use crate::cli::config::Config;
+use crate::cli::demo::CONTENT;
+use crate::cli::demo::report::Report;
+use crate::cli::folder::Folder;
+use crate::cli::output::{Failure, Output};
+use crate::cli::{Cli, clock, dispatch, installation};
+use crate::http::{self, App};
+
+/// Public keys of the clip: track type, key ID, key.
+const KEYS: &str = include_str!("keys.txt");
+
+/// What the demo's rights holder allows.
+const POLICY: &str = "\
+can_play = true
+license_duration = \"10m\"
+
+[region]
+allowed_countries = [\"US\", \"CA\"]
+evidence = \"token\"
+";
+
+/// A running service in a folder that goes with it.
+pub(super) struct Service {
+    pub(super) address: SocketAddr,
+    pub(super) id: String,
+    data: TempDir,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+pub(super) async fn start(report: &mut Report) -> Result<Service, Failure> {
+    let data = TempDir::with_prefix("reelkey-demo-")?;
+    let policy = data.path().join("policies/us-and-canada.toml");
+    command(&data, &["init"], report).await?;
+    fs::write(&policy, POLICY)?;
+    let issuer = ["issuer", "add", "https://auth.example", "--dev", "--content", "movies/*"];
+    command(&data, &issuer, report).await?;
+    command(&data, &["content", "add", CONTENT, "--policy", "us-and-canada"], report).await?;
+    for (track, kid, key) in keys() {
+        let file = data.path().join(format!("{track}.key"));
+        write_secret(&file, key.as_bytes())?;
+        let key = format!("@{}", file.display());
+        let import = ["key", "import", CONTENT, "--track", track, "--kid", kid, "--key", &key];
+        command(&data, &import, report).await?;
+        fs::remove_file(file)?;
+    }
+    let service = serve(data).await?;
+    report.command("serve")?;
+    report.note(&format!("answering on http://{}", service.address))?;
+    Ok(service)
+}
+
+fn keys() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    KEYS.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+        let mut words = line.split(' ');
+        Some((words.next()?, words.next()?, words.next()?))
+    })
+}
+
+async fn serve(data: TempDir) -> Result<Service, Failure> {
+    let folder = Folder::new(data.path(), None);
+    let config = Config::read(&folder)?;
+    let setup = Setup {
+        service_id: config.service_id.0.clone(),
+        issuers: config.issuers(&folder)?,
+        policies: installation::policies(&folder)?,
+    };
+    let root = root_key_file::read(&folder.root_key())?;
+    let authority = Authority::open(setup, installation::open_store(&folder)?, &root).await?;
+    let app = App { authority: Arc::new(authority), clock: Arc::new(clock::now) };
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (stop, stopped) = oneshot::channel();
+    let serving = tokio::spawn(http::serve(listener, http::router(app), async {
+        stopped.await.ok();
+    }));
+    Ok(Service { address, id: config.service_id.0, data, stop, serving })
+}
+
+impl Service {
+    /// Runs a command on the data folder, as a person would.
+    pub(super) async fn run(&self, words: &[&str]) -> Result<Output, Failure> {
+        run(self.data.path().into(), words).await
+    }
+
+    /// Ends the service and removes its folder.
+    pub(super) async fn stop(self) -> Result<(), Failure> {
+        self.stop.send(()).ok();
+        self.serving.await??;
+        Ok(self.data.close()?)
+    }
+}
+
+async fn command(data: &TempDir, words: &[&str], report: &mut Report) -> Result<(), Failure> {
+    let shown: Vec<_> = words.iter().map(|word| shown(word)).collect();
+    report.command(&shown.join(" "))?;
+    run(data.path().into(), words).await.map(|_| ())
+}
+
+/// A word as it would be typed, without the temporary folder.
+fn shown(word: &str) -> String {
+    match word.rsplit_once('/') {
+        Some((_, name)) if word.starts_with("@/") => format!("@{name}"),
+        _ if word.contains('*') => format!("'{word}'"),
+        _ => word.to_owned(),
+    }
+}
+
+async fn run(data: PathBuf, words: &[&str]) -> Result<Output, Failure> {
+    let mut all: Vec<OsString> = vec!["reelkey".into(), "--data".into(), data.into()];
+    all.extend(words.iter().map(Into::into));
+    Box::pin(dispatch(Cli::try_parse_from(all)?)).await
+}
