@@ -1,7 +1,7 @@
 //! HTTP: routes, proof extractors, problem documents.
 //!
 //! A handler reads what came, calls one use case of [`crate::authority`] and writes what it answers.
-//! [`exchange`] wraps them all: it names the request, tells the time once, and writes every refusal,
+//! `exchange` wraps them all: it names the request, tells the time once, and writes every refusal,
 //! the framework's own included, as a problem document.
 //!
 //! Deliberately absent: rules, keys, and any knowledge of what is stored.

@@ -3,7 +3,7 @@
 //! A file is read once and decrypted where it lies:
 //!
 //! 1. [`Init::parse`](init::Init::parse) reads the tracks and their protection out of the `moov`;
-//! 2. [`Init::plan`](init::Init::plan) reads a segment's fragments into a [`Plan`](plan::Plan): where
+//! 2. [`Init::plan`](init::Init::plan) reads a segment's fragments into a [`Plan`]: where
 //!    each sample is and how it is protected. Everything that can be wrong is found here, before a
 //!    byte is changed;
 //! 3. [`Plan::decrypt`](plan::Plan::decrypt) changes the samples in place, and the boxes that speak of

@@ -1,0 +1,13 @@
+//! The service as its players meet it: every rule of the exchange through the real routes, at a time
+//! that the test chooses, over a real store.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail where its expectation does"
+)]
+
+mod answers;
+mod grants;
+mod refusals;
+mod tokens;
+mod world;
