@@ -35,7 +35,9 @@ pub(crate) const SERVICE: &str = "reelkey-test";
 pub(crate) const ISS: &str = "https://auth.example";
 
 /// The titles, their policies and their keys' track types.
-const TITLES: [(&str, &[&str], &[Option<TrackType>]); 6] = [
+type TitleRow = (&'static str, &'static [&'static str], &'static [Option<TrackType>]);
+
+const TITLES: [TitleRow; 6] = [
     (
         "movies/bunny",
         &["open", "mfa", "silent", "us", "bound", "levels", "audio", "window", "strong"],

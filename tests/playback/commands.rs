@@ -1,0 +1,170 @@
+//! The command line: what repeating, contradicting and mistyping do.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::installation::Installation;
+
+const KID: &str = "4d97930a-3d7b-5000-8000-5c7bda1f0a11";
+const KEY: &str = "000102030405060708090a0b0c0d0e0f";
+
+#[test]
+fn a_first_session_works_as_it_is_documented() {
+    let installation = Installation::new();
+    let jwks = json!({ "keys": [{ "kty": "EC", "crv": "P-256", "kid": "a",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" }] });
+    let jwks = installation.write("auth.jwks.json", jwks.to_string().as_bytes());
+    let add = [
+        "issuer",
+        "add",
+        "https://other.example",
+        "--jwks",
+        jwks.to_str().unwrap(),
+        "--alg",
+        "ES256",
+        "--content",
+        "movies/*",
+    ];
+    assert_eq!(installation.succeed(&add)["created"], true);
+    let config = fs::read_to_string(installation.data.path().join("reelkey.toml")).unwrap();
+    assert!(config.contains("# Who may issue authorization tokens"), "comments stay");
+    assert_eq!(installation.succeed(&add)["created"], false);
+    assert_eq!(fs::read_to_string(installation.data.path().join("reelkey.toml")).unwrap(), config);
+    let said = installation.fail(&[&add[..6], &["RS256", "--content", "movies/*"]].concat());
+    assert!(said.contains("other values"), "{said}");
+
+    let content = ["content", "add", "movies/bunny", "--policy", "premium-movie"];
+    assert_eq!(installation.succeed(&content)["created"], true);
+    assert_eq!(installation.succeed(&content)["created"], false);
+    let key = format!("@{}", installation.write("key.hex", KEY.as_bytes()).display());
+    let import = ["key", "import", "movies/bunny", "--track", "HD", "--kid", KID, "--key", &key];
+    assert_eq!(installation.succeed(&import)["created"], true);
+    assert_eq!(installation.succeed(&import)["created"], false);
+    let generated = installation.succeed(&["key", "generate", "movies/bunny", "--track", "AUDIO"]);
+    let listed = installation.succeed(&["key", "list", "movies/bunny"]);
+    let kids: Vec<_> = listed.as_array().unwrap().iter().map(|key| key["kid"].clone()).collect();
+    assert_eq!(kids.len(), 2);
+    assert!(kids.contains(&json!(KID)) && kids.contains(&generated["kid"]));
+    assert_eq!(installation.succeed(&["key", "show", KID])["track_type"], "HD");
+    assert_eq!(installation.succeed(&["content", "show", "movies/bunny"])["keys"], listed);
+    assert_eq!(installation.succeed(&["content", "list"])[0]["content_id"], "movies/bunny");
+    assert_eq!(installation.succeed(&["issuer", "list"]).as_array().unwrap().len(), 2);
+    assert_eq!(installation.succeed(&["policy", "list"]).as_array().unwrap().len(), 2);
+    assert_eq!(
+        installation.succeed(&["policy", "check"])["ok"],
+        json!(["default", "premium-movie"])
+    );
+}
+
+#[test]
+fn a_contradiction_is_refused_and_changes_nothing() {
+    let installation = Installation::new();
+    for content in ["movies/bunny", "movies/sintel"] {
+        installation.succeed(&["content", "add", content, "--policy", "default"]);
+    }
+    installation.import("movies/bunny", "HD", KID, KEY);
+    let before = installation.succeed(&["key", "list"]);
+    let other = "ffffffffffffffffffffffffffffffff";
+    for (content, track, key, part) in [
+        ("movies/bunny", "HD", other, "another value"),
+        ("movies/bunny", "SD", KEY, "another track type"),
+        ("movies/sintel", "HD", KEY, "belongs to movies/bunny"),
+        ("movies/none", "HD", KEY, "no content"),
+    ] {
+        let import = ["key", "import", content, "--track", track, "--kid", KID, "--key", key];
+        let said = installation.fail(&import);
+        assert!(said.contains(part) && !said.contains(key), "{said}");
+        assert_eq!(installation.succeed(&["key", "list"]), before);
+    }
+    let said = installation.fail(&["content", "add", "movies/bunny", "--policy", "premium-movie"]);
+    assert!(said.contains("other policies"), "{said}");
+    let said = installation.fail(&["content", "add", "movies/new", "--policy", "nothing"]);
+    assert!(said.contains("no policy") && said.contains("next:"), "{said}");
+}
+
+#[test]
+fn init_finishes_what_it_finds_and_never_replaces_a_key() {
+    let installation = Installation::new();
+    let root = installation.data.path().join("keys/root.key");
+    let key = fs::read(&root).unwrap();
+    assert_eq!(installation.succeed(&["init"])["created"], false);
+    assert_eq!(fs::read(&root).unwrap(), key);
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o644)).unwrap();
+    let said = installation.fail(&["key", "generate", "movies/bunny"]);
+    assert!(said.contains("chmod 600"), "{said}");
+    fs::remove_file(&root).unwrap();
+    let said = installation.fail(&["init"]);
+    assert!(said.contains("not the root key"), "{said}");
+    let other = Installation::new();
+    fs::copy(other.data.path().join("keys/root.key"), &root).unwrap();
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(installation.fail(&["init"]).contains("not this store's"));
+    fs::write(&root, key).unwrap();
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::remove_dir_all(installation.data.path().join("store")).unwrap();
+    assert_eq!(installation.succeed(&["init"])["created"], true, "a half-made folder is finished");
+}
+
+#[test]
+fn mistakes_are_told_with_the_next_step() {
+    let installation = Installation::new();
+    let nowhere = installation.data.path().join("nowhere");
+    let output = std::process::Command::new(crate::installation::REELKEY)
+        .args(["key", "list", "--data"])
+        .arg(&nowhere)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("reelkey init"));
+    assert!(!nowhere.exists());
+    for usage in [&["key"][..], &["content", "add", "../x", "--policy", "default"], &["nonsense"]] {
+        assert_eq!(installation.run(usage).status.code(), Some(2), "{usage:?}");
+    }
+    let said = installation.fail(&["serve", "--listen", "0.0.0.0:7420"]);
+    assert!(said.contains("loopback") && said.contains("proxy"), "{said}");
+    let policy = installation.data.path().join("policies/broken.toml");
+    fs::write(&policy, "can_play = true\nlicense_duration = \"10m\"\nrental_duration = \"1d\"")
+        .unwrap();
+    let said = installation.fail(&["policy", "check"]);
+    assert!(said.contains("broken.toml:3:") && said.contains("not supported yet"), "{said}");
+    assert!(installation.fail(&["serve"]).contains("broken.toml:3:"));
+    let output = installation.run(&["policy", "check", "--json"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(document["error"]["message"].as_str().unwrap().contains("broken.toml"));
+    fs::remove_file(policy).unwrap();
+    let config = installation.data.path().join("reelkey.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("colour = 1\n{text}")).unwrap();
+    assert!(installation.fail(&["issuer", "list"]).contains("colour"));
+}
+
+#[test]
+fn one_process_has_the_store_at_a_time() {
+    let installation = Installation::new();
+    installation.succeed(&["content", "add", "movies/bunny", "--policy", "default"]);
+    let service = installation.serve();
+    let said = installation.fail(&["key", "generate", "movies/bunny"]);
+    assert!(said.contains("in use") && said.contains("stop"), "{said}");
+    service.terminate();
+    installation.succeed(&["key", "generate", "movies/bunny"]);
+}
+
+#[test]
+fn tokens_are_minted_and_inspected() {
+    let installation = Installation::new();
+    let token = installation.mint(&["--content", "movies/bunny", "--region", "US", "--amr", "pwd"]);
+    let file = format!("@{}", installation.write("token", token.as_bytes()).display());
+    let inspected = installation.succeed(&["token", "inspect", &file]);
+    assert_eq!(inspected["verdict"]["accepted"], true);
+    assert_eq!(inspected["claims"]["region"], "US");
+    let forged = installation.write("forged", &token.as_bytes()[..token.len() - 6]);
+    let forged = installation.succeed(&["token", "inspect", &format!("@{}", forged.display())]);
+    assert_eq!(forged["verdict"]["accepted"], false);
+    let said = installation.fail(&["token", "mint", "--sub", "alice"]);
+    assert!(said.contains("--content"), "{said}");
+    let long = ["token", "mint", "--sub", "alice", "--content", "*", "--life", "30d"];
+    assert!(installation.fail(&long).contains("longest"));
+}

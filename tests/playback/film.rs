@@ -1,0 +1,167 @@
+//! From a clear film through a real packager and a real license back to the same film.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use reelkey::crypto::random::{self, SystemRng};
+use reelkey_client::cenc::{Init, Keys, decrypt_file};
+use reelkey_client::exchange::ask::Ask;
+use reelkey_client::exchange::device::DeviceKey;
+use reelkey_client::exchange::jwks::Jwks;
+use reelkey_client::exchange::pending::License;
+use reelkey_client::exchange::request::SessionType;
+use reelkey_client::time::UnixTime;
+
+use crate::installation::{Installation, Service, tool};
+
+pub(crate) const CONTENT: &str = "movies/film";
+
+/// A random key and its KID, in hexadecimal digits.
+pub(crate) struct FilmKey {
+    pub(crate) label: &'static str,
+    pub(crate) kid: String,
+    pub(crate) key: String,
+}
+
+impl FilmKey {
+    fn new(label: &'static str) -> Self {
+        let hex = || random::bytes::<16>().unwrap().map(|byte| format!("{byte:02x}")).concat();
+        Self { label, kid: hex(), key: hex() }
+    }
+}
+
+/// A folder whose title has a key for each track.
+pub(crate) fn provisioned() -> (Installation, [FilmKey; 2]) {
+    let installation = Installation::new();
+    installation.succeed(&["content", "add", CONTENT, "--policy", "default"]);
+    let keys = [FilmKey::new("SD"), FilmKey::new("AUDIO")];
+    for FilmKey { label, kid, key } in &keys {
+        installation.import(CONTENT, label, kid, key);
+    }
+    (installation, keys)
+}
+
+fn clear(track: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/cli/demo/clip/clear/{track}.mp4"))
+}
+
+/// Encrypts the clear clip with Shaka Packager.
+fn package(folder: &Path, scheme: &str, keys: &[FilmKey]) -> [(&'static str, PathBuf); 2] {
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|FilmKey { label, kid, key }| format!("label={label}:key_id={kid}:key={key}"))
+        .collect();
+    let outputs =
+        ["video", "audio"].map(|track| (track, folder.join(format!("{scheme}-{track}.mp4"))));
+    let mut packager = Command::new(tool("bin/packager"));
+    packager.args(["--quiet", "--enable_raw_key_encryption", "--clear_lead", "0"]);
+    packager.args(["--protection_scheme", scheme, "--keys", &keys.join(",")]);
+    for (track, output) in &outputs {
+        let (label, input) = (if *track == "video" { "SD" } else { "AUDIO" }, clear(track));
+        let (input, output) = (input.display(), output.display());
+        packager.arg(format!("in={input},stream={track},output={output},drm_label={label}"));
+    }
+    let packaged = packager.output().unwrap();
+    assert!(packaged.status.success(), "{packaged:?}");
+    outputs
+}
+
+/// Every sample's bytes, in order.
+fn samples(film: &[u8]) -> Vec<Vec<u8>> {
+    let plan = Init::parse(film).unwrap().plan(film).unwrap();
+    plan.samples().map(|(_, range)| film[range].to_vec()).collect()
+}
+
+pub(crate) fn obtain(service: &Service, token: &str) -> License {
+    let device = DeviceKey::generate(&mut SystemRng).unwrap();
+    let ask = Ask {
+        service_id: "reelkey",
+        token,
+        kids: &[],
+        content_id: Some(CONTENT),
+        session_type: SessionType::Temporary,
+        iat: now(),
+    };
+    let draft = ask.draft(&device.public_key(), None, &mut SystemRng).unwrap();
+    let (body, pending) = draft.sign(&device);
+    let (status, answer) = service.send("POST", "/v1/license", token, &body);
+    assert_eq!(status, 200, "{answer}");
+    let (_, jwks) = service.send("GET", "/.well-known/jwks.json", "", "");
+    pending.open(answer.as_bytes(), &Jwks::parse(jwks.as_bytes()).unwrap()).unwrap()
+}
+
+fn now() -> UnixTime {
+    #[expect(clippy::disallowed_methods, reason = "the service of these tests tells real time")]
+    let now = std::time::SystemTime::now();
+    UnixTime::from_secs(now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs())
+}
+
+#[test]
+fn a_packaged_film_plays_byte_for_byte_under_both_schemes() {
+    let (installation, keys) = provisioned();
+    let token = installation.mint(&["--content", CONTENT]);
+    let service = installation.serve();
+    let license = obtain(&service, &token);
+    assert_eq!(license.keys.len(), 2);
+    let opened: Keys = license.keys.into_iter().collect();
+    for scheme in ["cenc", "cbcs"] {
+        for (track, path) in package(installation.data.path(), scheme, &keys) {
+            let mut film = fs::read(&path).unwrap();
+            let original = samples(&fs::read(clear(track)).unwrap());
+            assert_ne!(samples(&film), original, "{scheme} {track} was not encrypted");
+            decrypt_file(&opened, &mut film).unwrap();
+            assert_eq!(samples(&film), original, "{scheme} {track}");
+            plays(&installation, &film);
+        }
+    }
+    service.terminate();
+}
+
+/// Whether ffmpeg, which knows nothing of the keys, decodes the film without a complaint.
+fn plays(installation: &Installation, film: &[u8]) {
+    let path = installation.write("clear.mp4", film);
+    let mut ffmpeg = Command::new(tool("bin/ffmpeg"));
+    ffmpeg.args(["-v", "error", "-xerror", "-i"]).arg(path).args(["-f", "null", "-"]);
+    let played = ffmpeg.output().unwrap();
+    assert!(played.status.success() && played.stderr.is_empty(), "{played:?}");
+}
+
+#[test]
+fn the_command_line_decrypts_with_known_keys() {
+    let (installation, keys) = provisioned();
+    let [(track, input), _] = package(installation.data.path(), "cenc", &keys);
+    let (input, output) = (input.to_str().unwrap(), installation.data.path().join("out.mp4"));
+    let pair = format!("{}:{}\n", keys[0].kid, keys[0].key);
+    let file = format!("@{}", installation.write("pairs", pair.as_bytes()).display());
+    let done = installation.succeed(&["decrypt", "--key", &file, input, output.to_str().unwrap()]);
+    assert_eq!(done["samples"], 75);
+    assert_eq!(samples(&fs::read(&output).unwrap()), samples(&fs::read(clear(track)).unwrap()));
+
+    let other = format!("{}:{}", keys[1].kid, keys[1].key);
+    let untouched = installation.data.path().join("none.mp4");
+    let said = installation.fail(&["decrypt", "--key", &other, input, untouched.to_str().unwrap()]);
+    assert!(said.contains("no key for KID"), "{said}");
+    assert!(!untouched.exists());
+    let said = installation.fail(&["decrypt", "--key", "secret", input, "x"]);
+    assert!(said.contains("KID:KEY") && !said.contains("secret:"), "{said}");
+}
+
+#[test]
+fn the_demo_grants_decrypts_and_refuses() {
+    let demo =
+        Command::new(crate::installation::REELKEY).args(["demo", "--json"]).output().unwrap();
+    assert!(demo.status.success(), "{demo:?}");
+    let demo: serde_json::Value = serde_json::from_slice(&demo.stdout).unwrap();
+    assert_eq!(demo["granted"]["region"], "US");
+    assert_eq!(demo["decrypted"].as_array().unwrap().len(), 4);
+    let reasons: Vec<_> = demo["refused"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["reason"].as_str().unwrap())
+        .collect();
+    let expected =
+        ["region-denied", "token-not-bound", "request-stale", "token-invalid", "not-authorized"];
+    assert_eq!(reasons, expected);
+}

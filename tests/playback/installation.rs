@@ -1,0 +1,125 @@
+//! A data folder, the commands that are run on it, and the service that runs in it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) const REELKEY: &str = env!("CARGO_BIN_EXE_reelkey");
+
+/// A tool that `tests/tools/install` has put there.
+pub(crate) fn tool(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools").join(name);
+    assert!(path.exists(), "{} is missing; run tests/tools/install", path.display());
+    path
+}
+
+pub(crate) struct Installation {
+    pub(crate) data: TempDir,
+}
+
+impl Installation {
+    /// A folder that `reelkey init` has made, with a development issuer for `movies/*`.
+    pub(crate) fn new() -> Self {
+        let new = Self { data: tempfile::tempdir().unwrap() };
+        new.succeed(&["init"]);
+        new.succeed(&["issuer", "add", "https://auth.example", "--dev", "--content", "movies/*"]);
+        new
+    }
+
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(REELKEY);
+        command.args(words).arg("--data").arg(self.data.path()).env_clear();
+        command
+    }
+
+    pub(crate) fn run(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    /// Runs a command that has to succeed, and answers its JSON.
+    pub(crate) fn succeed(&self, words: &[&str]) -> Value {
+        let output = self.run(&[words, &["--json"]].concat());
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Runs a command that has to fail, and answers what it says.
+    pub(crate) fn fail(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// Imports a key the way people should.
+    pub(crate) fn import(&self, content: &str, track: &str, kid: &str, key: &str) {
+        let file = self.write("one.key", key.as_bytes());
+        let key = format!("@{}", file.display());
+        self.succeed(&["key", "import", content, "--track", track, "--kid", kid, "--key", &key]);
+        fs::remove_file(file).unwrap();
+    }
+
+    pub(crate) fn mint(&self, more: &[&str]) -> String {
+        let words = [&["token", "mint", "--sub", "alice"], more].concat();
+        self.succeed(&words)["token"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.data.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub(crate) fn serve(&self) -> Service {
+        let log = fs::File::create(self.data.path().join("service.log")).unwrap();
+        let words = ["serve", "--listen", "127.0.0.1:0", "--json", "--log", "trace"];
+        let mut child = self.command(&words).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).expect("the service said that it is ready");
+        Service { child, url: ready["url"].as_str().unwrap().to_owned() }
+    }
+}
+
+/// A running service, killed when it is dropped.
+pub(crate) struct Service {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Service {
+    /// One request over a connection of its own: status and body.
+    pub(crate) fn send(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, String) {
+        let host = self.url.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(host).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].parse().unwrap(), body.to_owned())
+    }
+
+    /// Ends the service as an operator does.
+    pub(crate) fn terminate(mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success(), "SIGTERM ends the service cleanly");
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

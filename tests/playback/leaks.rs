@@ -1,0 +1,106 @@
+//! Secrets stay where they belong: a search of everything that a run leaves behind.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+
+use crate::film::{CONTENT, obtain, provisioned};
+
+/// A secret in every form in which it could have got out.
+fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut forms = vec![
+        ("raw", secret.to_vec()),
+        ("hex", hex.clone().into_bytes()),
+        ("HEX", hex.to_uppercase().into_bytes()),
+        ("base64", Base64::encode_string(secret).trim_end_matches('=').as_bytes().to_vec()),
+        ("base64url", Base64UrlUnpadded::encode_string(secret).into_bytes()),
+        ("debug", format!("{secret:?}").trim_matches(['[', ']']).as_bytes().to_vec()),
+    ];
+    if let Ok(bytes) = secret.try_into() {
+        forms.push(("uuid", uuid::Uuid::from_bytes(bytes).to_string().into_bytes()));
+    }
+    forms
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+/// Where any form of the secret stands.
+fn search(folder: &Path, secret: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    for path in files(folder) {
+        let bytes = fs::read(&path).unwrap();
+        for (form, needle) in forms(secret) {
+            if bytes.windows(needle.len()).any(|window| window == needle) {
+                let name = path.strip_prefix(folder).unwrap().display();
+                found.push(format!("{name} ({form})"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_key_and_no_token_is_left_behind() {
+    let (installation, keys) = provisioned();
+    let folder = installation.data.path();
+    let token = installation.mint(&["--content", CONTENT]);
+    let service = installation.serve();
+    let license = obtain(&service, &token);
+    for wrong in ["", "abc", &token[..token.len() - 2]] {
+        assert_ne!(service.send("POST", "/v1/license", wrong, "body").0, 200);
+    }
+    let (_, refused) = service.send("POST", "/v1/license", &token, &token);
+    assert!(!refused.contains(&token[..20]), "{refused}");
+    service.terminate();
+    installation.succeed(&["key", "list"]);
+
+    let log = fs::read_to_string(folder.join("service.log")).unwrap();
+    assert!(log.contains("license granted") && log.contains(&license.claims.jti), "the log works");
+    assert!(log.contains("TRACE"), "the log is at its most verbose");
+
+    let mut secrets: Vec<(String, Vec<u8>)> = Vec::new();
+    for (kid, key) in &license.keys {
+        secrets.push((format!("content key {kid}"), key.expose().to_vec()));
+    }
+    let signature = token.rsplit_once('.').unwrap().1;
+    secrets.push(("token".into(), Base64UrlUnpadded::decode_vec(signature).unwrap()));
+    secrets.push(("token payload".into(), token.split('.').nth(1).unwrap().as_bytes().to_vec()));
+    for (name, secret) in &secrets {
+        assert_eq!(search(folder, secret), Vec::<String>::new(), "{name}");
+    }
+    assert_eq!(secrets.len(), keys.len() + 2);
+
+    // The root key and the development key are in their files and nowhere else.
+    let text = fs::read_to_string(folder.join("keys/root.key")).unwrap();
+    let root = Base64UrlUnpadded::decode_vec(text.trim().rsplit_once("-1-").unwrap().1).unwrap();
+    let found = search(folder, &root);
+    assert!(
+        !found.is_empty() && found.iter().all(|at| at.starts_with("keys/root.key ")),
+        "{found:?}"
+    );
+    let development = files(&folder.join("keys/dev")).pop().unwrap();
+    let jwk: serde_json::Value = serde_json::from_slice(&fs::read(&development).unwrap()).unwrap();
+    let d = Base64UrlUnpadded::decode_vec(jwk["d"].as_str().unwrap()).unwrap();
+    let found = search(folder, &d);
+    assert!(!found.is_empty() && found.iter().all(|at| at.starts_with("keys/dev/")), "{found:?}");
+    for path in [folder.join("keys/root.key"), development] {
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o7777, 0o600);
+    }
+
+    // The search finds what is there, in every form.
+    for (form, needle) in forms(&secrets[0].1) {
+        let planted = installation.write("planted", &[b"before ", &needle[..], b" after"].concat());
+        assert!(search(folder, &secrets[0].1).contains(&format!("planted ({form})")), "{form}");
+        fs::remove_file(planted).unwrap();
+    }
+}
