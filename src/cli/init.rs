@@ -14,7 +14,7 @@ use crate::cli::folder::Folder;
 use crate::cli::output::{Failure, Output};
 use crate::cli::{clock, config};
 use crate::crypto::root_key::RootKey;
-use crate::store::sled::SledStore;
+use crate::store::embedded::SledStore;
 
 /// The policies that a fresh folder has.
 const POLICIES: [(&str, &str); 2] = [

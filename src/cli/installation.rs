@@ -9,7 +9,7 @@ use crate::cli::folder::Folder;
 use crate::cli::output::Failure;
 use crate::domain::policy::Policy;
 use crate::domain::policy_file;
-use crate::store::sled::SledStore;
+use crate::store::embedded::SledStore;
 use crate::store::{self, Store};
 
 /// The store alone.

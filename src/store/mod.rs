@@ -1,6 +1,6 @@
 //! What is kept: one ordered map of small records, changed by batches that happen wholly or not at all.
 //!
-//! [`Store`] is what an engine has to offer; [`sled`] is the embedded one, [`record`] says what the
+//! [`Store`] is what an engine has to offer; [`embedded`] is the one beside the service, [`record`] says what the
 //! records are and [`conformance`] what every engine has to pass. **Acknowledged is durable**, against
 //! a kill and against power loss; damage is an error, never a panic and never an empty store.
 //!
@@ -8,8 +8,8 @@
 
 mod committer;
 pub mod conformance;
+pub mod embedded;
 pub mod record;
-pub mod sled;
 
 use std::io;
 use std::path::PathBuf;

@@ -19,7 +19,7 @@ use reelkey::domain::policy_file;
 use reelkey::domain::track::TrackType;
 use reelkey::http::{App, router};
 use reelkey::store::Store;
-use reelkey::store::sled::SledStore;
+use reelkey::store::embedded::SledStore;
 use reelkey_client::exchange::device::DeviceKey;
 use reelkey_client::key::{ContentKey, KeyId};
 use reelkey_client::strict::base64url;
