@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use crate::crypto::random;
 use crate::domain::refusal::Refusal;
+use crate::http::app::App;
 use crate::http::problem::Problem;
-use crate::http::router::App;
 
 /// Names the request in logs and answers, so that a viewer's screenshot leads to a log line.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

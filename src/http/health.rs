@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::domain::refusal::Refusal;
+use crate::http::app::App;
 use crate::http::problem::Problem;
-use crate::http::router::App;
 
 /// `GET /healthz`: the process answers.
 pub(crate) async fn healthz_get() -> Json<serde_json::Value> {

@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: rules, keys, and any knowledge of what is stored.
 
+mod app;
 mod bearer;
 mod exchange;
 mod health;
@@ -15,5 +16,6 @@ mod problem;
 mod router;
 mod server;
 
-pub use router::{App, router};
+pub use app::App;
+pub use router::router;
 pub use server::serve;

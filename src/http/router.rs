@@ -1,30 +1,11 @@
-//! Which route leads where, and what every handler may use.
-
-use std::fmt;
-use std::sync::Arc;
+//! Which route leads where.
 
 use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
-use reelkey_client::time::UnixTime;
 
-use crate::authority::Authority;
+use crate::http::app::App;
 use crate::http::{exchange, health, license, pages};
-
-/// What the handlers share.
-#[derive(Clone)]
-pub struct App {
-    /// The use cases.
-    pub authority: Arc<Authority>,
-    /// Tells the time, once per request.
-    pub clock: Arc<dyn Fn() -> UnixTime + Send + Sync>,
-}
-
-impl fmt::Debug for App {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("App(..)")
-    }
-}
 
 /// The routes that players use.
 pub fn router(app: App) -> Router {

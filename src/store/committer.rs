@@ -12,7 +12,7 @@ use std::thread::{Builder, JoinHandle};
 
 use tokio::sync::oneshot;
 
-use crate::store::embedded::guard;
+use crate::store::guard::guard;
 use crate::store::{Batch, Committed, Error};
 
 /// The most batches that one flush carries.

@@ -13,12 +13,12 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::ops::Bound;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use async_trait::async_trait;
 
 use crate::store::committer::Committer;
+use crate::store::guard::guard;
 use crate::store::{Batch, Committed, Entry, Error, Store};
 
 /// Enough for the inner nodes of a million records; a small machine has it.
@@ -99,23 +99,6 @@ fn remove_half_written_snapshots(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Runs what sled does, so that a panic of sled's on a damaged file is damage and nothing worse.
-pub(super) fn guard<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|_| Error::Damaged("its files contradict each other".into()))?
-        .map_err(from_sled)
-}
-
-pub(super) fn from_sled(error: sled::Error) -> Error {
-    match error {
-        sled::Error::Io(error) => Error::Io(error),
-        sled::Error::Corruption { at, .. } => Error::Damaged(format!("corruption at {at:?}")),
-        sled::Error::CollectionNotFound(_)
-        | sled::Error::Unsupported(_)
-        | sled::Error::ReportableBug(_) => Error::Damaged(error.to_string()),
-    }
 }
 
 #[async_trait]

@@ -9,6 +9,7 @@
 mod committer;
 pub mod conformance;
 pub mod embedded;
+mod guard;
 pub mod record;
 
 use std::io;

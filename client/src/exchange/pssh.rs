@@ -7,8 +7,10 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use base64ct::{Base64, Encoding};
 
-use crate::exchange::request::PSSH_MAX;
 use crate::key::KeyId;
+
+/// The most boxes in one request.
+pub const PSSH_MAX: usize = 8;
 
 /// The Common system (W3C "cenc" initialization data format, section 4).
 pub const COMMON_SYSTEM_ID: [u8; 16] = [

@@ -24,9 +24,6 @@ pub const BYTES_MAX: usize = 16 * 1024;
 /// The most KIDs that one request may name, `pssh` included.
 pub const KIDS_MAX: usize = 64;
 
-/// The most `pssh` boxes in one request.
-pub const PSSH_MAX: usize = 8;
-
 /// What the device wants done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]

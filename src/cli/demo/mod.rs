@@ -31,7 +31,7 @@ pub(crate) async fn demo(json: bool) -> Result<Output, Failure> {
     let license = player.play(&service, here).await?.map_err(|problem| {
         Failure::new(format_args!("the license was refused: {}", problem.reason))
     })?;
-    report.granted(&player, &license)?;
+    report.granted(player.thumbprint(), &license)?;
 
     report.step("It decrypts the film, which an ordinary packager has encrypted")?;
     for track in player::decrypt_clips(license)? {

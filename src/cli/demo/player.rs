@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 
 use crate::cli::clock;
 use crate::cli::demo::CONTENT;
+use crate::cli::demo::report::Decrypted;
 use crate::cli::demo::setup::Service;
 use crate::cli::output::Failure;
 use crate::crypto::digest::sha256;
@@ -57,7 +58,7 @@ const CLIPS: [(&str, &str, &[u8], &[u8]); 4] = [
 ];
 
 pub(super) struct Player {
-    pub(super) device: DeviceKey,
+    device: DeviceKey,
     thief: DeviceKey,
 }
 
@@ -83,6 +84,11 @@ impl Attempt {
 }
 
 impl Player {
+    /// The device's name.
+    pub(super) fn thumbprint(&self) -> String {
+        self.device.public_key().thumbprint().to_string()
+    }
+
     pub(super) fn new() -> Result<Self, Failure> {
         let device = DeviceKey::generate(&mut SystemRng)?;
         Ok(Self { device, thief: DeviceKey::generate(&mut SystemRng)? })
@@ -117,7 +123,7 @@ impl Player {
 
     /// What the operator's auth service would give to a viewer who signed in.
     async fn token(&self, service: &Service, attempt: Attempt) -> Result<String, Failure> {
-        let jkt = self.device.public_key().thumbprint().to_string();
+        let jkt = self.thumbprint();
         let mint = ["token", "mint", "--sub", "alice", "--content", CONTENT];
         let mint = [&mint[..], &["--region", attempt.region, "--device", &jkt]].concat();
         let token = service.run(&mint).await?.text;
@@ -153,15 +159,6 @@ async fn send(
     let body = body.collect().await.map_err(Failure::new)?.to_bytes();
     connection.abort();
     Ok((status, body.into()))
-}
-
-/// A decrypted track, equal to the original.
-pub(super) struct Decrypted {
-    pub(super) scheme: &'static str,
-    pub(super) track: &'static str,
-    pub(super) samples: usize,
-    pub(super) bytes: usize,
-    pub(super) sha256: [u8; 32],
 }
 
 /// Decrypts every track of the clip and compares it with the original, byte by byte.

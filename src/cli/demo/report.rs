@@ -8,7 +8,15 @@ use reelkey_client::time::UnixTime;
 use serde_json::{Value, json};
 
 use crate::cli::clock;
-use crate::cli::demo::player::{Decrypted, Player};
+
+/// A decrypted track, equal to the original.
+pub(super) struct Decrypted {
+    pub(super) scheme: &'static str,
+    pub(super) track: &'static str,
+    pub(super) samples: usize,
+    pub(super) bytes: usize,
+    pub(super) sha256: [u8; 32],
+}
 
 /// Collects what happened, and shows it to a person meanwhile.
 pub(super) struct Report {
@@ -44,12 +52,11 @@ impl Report {
         self.line(&format!("   $ reelkey {words}"))
     }
 
-    pub(super) fn granted(&mut self, player: &Player, license: &License) -> io::Result<()> {
+    pub(super) fn granted(&mut self, device: String, license: &License) -> io::Result<()> {
         let claims = &license.claims;
         let tracks: Vec<_> =
             claims.tracks.iter().filter_map(|track| track.track_type.as_deref()).collect();
         let region = claims.region.as_deref().unwrap_or("anywhere");
-        let device = player.device.public_key().thumbprint().to_string();
         let lines = [
             ("device", device.clone()),
             (

@@ -1,0 +1,23 @@
+//! What every handler may use.
+
+use std::fmt;
+use std::sync::Arc;
+
+use reelkey_client::time::UnixTime;
+
+use crate::authority::Authority;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct App {
+    /// The use cases.
+    pub authority: Arc<Authority>,
+    /// Tells the time, once per request.
+    pub clock: Arc<dyn Fn() -> UnixTime + Send + Sync>,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("App(..)")
+    }
+}

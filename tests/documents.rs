@@ -1,0 +1,129 @@
+//! The examples in the documents are run or parsed, and what the documents name is there.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail where its expectation does"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use reelkey::domain::policy_file;
+use reelkey::domain::refusal::Refusal;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Commands that would not end, or that are what is running right now.
+const NOT_RUN: [&str; 4] = ["reelkey serve", "cargo run", "cargo install", "tests/run"];
+
+fn documents() -> Vec<(PathBuf, String)> {
+    let mut paths = vec![Path::new(ROOT).join("README.md")];
+    for folder in ["docs", "docs/decisions"] {
+        for entry in fs::read_dir(Path::new(ROOT).join(folder)).unwrap() {
+            paths.push(entry.unwrap().path());
+        }
+    }
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The fenced blocks of a document: language and text.
+fn blocks(document: &str) -> Vec<(String, String)> {
+    let mut blocks = Vec::new();
+    for (at, part) in document.split("\n```").enumerate() {
+        if at % 2 == 1 {
+            let (language, text) = part.split_once('\n').unwrap();
+            blocks.push((language.to_owned(), text.to_owned()));
+        }
+    }
+    blocks
+}
+
+#[test]
+fn every_block_says_what_it_is_and_is_read() {
+    let mut seen = 0;
+    for (path, text) in documents() {
+        for (language, block) in blocks(&text) {
+            let at = format!("{}: {block}", path.display());
+            match language.as_str() {
+                "json" => drop(serde_json::from_str::<serde_json::Value>(&block).expect(&at)),
+                "toml" if block.contains("license_duration") => {
+                    drop(policy_file::parse("example", &block).expect(&at));
+                }
+                "toml" => drop(toml::from_str::<toml::Table>(&block).expect(&at)),
+                // Run below, or compiled where it comes from, or a picture.
+                "console" | "rust" | "text" | "mermaid" => {}
+                other => panic!("{at}: what is {other:?}?"),
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "{seen} blocks");
+}
+
+/// A document's commands are run in order, in a folder of their own, as a reader would.
+#[test]
+fn every_command_works_as_it_is_written() {
+    let mut run = 0;
+    for (path, text) in documents() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("key.hex"), "00112233445566778899aabbccddeeff\n").unwrap();
+        fs::create_dir(folder.path().join("keys")).unwrap();
+        let clip = format!("{ROOT}/src/cli/demo/clip/clear/video.mp4");
+        fs::copy(clip, folder.path().join("in.mp4")).unwrap();
+        let jwks = "keys/example-issuer.jwks.json";
+        fs::copy(Path::new(ROOT).join(jwks), folder.path().join(jwks)).unwrap();
+        let binary = Path::new(env!("CARGO_BIN_EXE_reelkey")).parent().unwrap();
+        for (language, block) in blocks(&text) {
+            let commands = block.lines().filter_map(|line| line.strip_prefix("$ "));
+            for command in commands.filter(|_| language == "console") {
+                if NOT_RUN.iter().any(|prefix| command.starts_with(prefix)) {
+                    continue;
+                }
+                let mut shell = Command::new("bash");
+                shell.args(["-c", command]).current_dir(folder.path());
+                let output =
+                    shell.env("PATH", format!("{}:/usr/bin:/bin", binary.display())).output();
+                let output = output.unwrap();
+                assert!(output.status.success(), "{}: {command}: {output:?}", path.display());
+                run += 1;
+            }
+        }
+    }
+    assert!(run > 12, "{run} commands");
+}
+
+#[test]
+fn every_refusal_is_documented() {
+    let api = fs::read_to_string(Path::new(ROOT).join("docs/API.md")).unwrap();
+    for refusal in Refusal::ALL {
+        assert!(api.contains(&format!("`{}`", refusal.reason())), "{}", refusal.reason());
+    }
+}
+
+/// A threat is defended by a test that exists.
+#[test]
+fn every_test_that_the_threats_name_is_there() {
+    let threats = fs::read_to_string(Path::new(ROOT).join("docs/THREATS.md")).unwrap();
+    let mut named = 0;
+    for name in threats.split('`').filter(|text| text.contains(".rs::")) {
+        let (file, test) = name.split_once("::").unwrap();
+        let text = fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+        assert!(text.contains(&format!("fn {test}(")), "{name}");
+        named += 1;
+    }
+    assert!(named > 10, "{named} tests");
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for (path, text) in documents() {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.starts_with("http") {
+                let target = path.parent().unwrap().join(link);
+                assert!(target.exists(), "{}: {link}", path.display());
+            }
+        }
+    }
+}
