@@ -1,9 +1,5 @@
 //! The examples in the documents are run or parsed, and what the documents name is there.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may fail where its expectation does"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may fail where its expectation does")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
