@@ -1,8 +1,10 @@
 //! From a clear film through a real packager and a real license back to the same film.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use reelkey::crypto::random::{self, SystemRng};
 use reelkey_client::cenc::{Init, Keys, decrypt_file};
@@ -75,20 +77,23 @@ fn samples(film: &[u8]) -> Vec<Vec<u8>> {
 
 pub(crate) fn obtain(service: &Service, token: &str) -> License {
     let device = DeviceKey::generate(&mut SystemRng).unwrap();
-    let ask = Ask {
+    let draft = ask(token).draft(&device.public_key(), None, &mut SystemRng).unwrap();
+    let (body, pending) = draft.sign(&device);
+    let (status, answer) = service.send("POST", "/v1/license", token, &body);
+    assert_eq!(status, 200, "{answer}");
+    let (_, jwks) = service.send("GET", "/.well-known/jwks.json", "", "");
+    pending.open(answer.as_bytes(), &Jwks::parse(jwks.as_bytes()).unwrap()).unwrap()
+}
+
+fn ask(token: &str) -> Ask<'_> {
+    Ask {
         service_id: "reelkey",
         token,
         kids: &[],
         content_id: Some(CONTENT),
         session_type: SessionType::Temporary,
         iat: now(),
-    };
-    let draft = ask.draft(&device.public_key(), None, &mut SystemRng).unwrap();
-    let (body, pending) = draft.sign(&device);
-    let (status, answer) = service.send("POST", "/v1/license", token, &body);
-    assert_eq!(status, 200, "{answer}");
-    let (_, jwks) = service.send("GET", "/.well-known/jwks.json", "", "");
-    pending.open(answer.as_bytes(), &Jwks::parse(jwks.as_bytes()).unwrap()).unwrap()
+    }
 }
 
 fn now() -> UnixTime {
@@ -145,6 +150,34 @@ fn the_command_line_decrypts_with_known_keys() {
     assert!(!untouched.exists());
     let said = installation.fail(&["decrypt", "--key", "secret", input, "x"]);
     assert!(said.contains("KID:KEY") && !said.contains("secret:"), "{said}");
+}
+
+/// The same bytes, from many connections at once and to a service that was started anew, are one
+/// request.
+#[test]
+fn a_request_is_one_license_at_any_service_of_the_store() {
+    let (installation, _) = provisioned();
+    let token = installation.mint(&["--content", CONTENT]);
+    let device = DeviceKey::generate(&mut SystemRng).unwrap();
+    let (body, pending) =
+        ask(&token).draft(&device.public_key(), None, &mut SystemRng).unwrap().sign(&device);
+    let mut ids = BTreeSet::new();
+    for _ in 0..2 {
+        let service = installation.serve();
+        let (_, jwks) = service.send("GET", "/.well-known/jwks.json", "", "");
+        let jwks = Jwks::parse(jwks.as_bytes()).unwrap();
+        let post = || service.send("POST", "/v1/license", &token, &body);
+        let answers: Vec<_> = thread::scope(|scope| {
+            let posts: Vec<_> = (0..64).map(|_| scope.spawn(post)).collect();
+            posts.into_iter().map(|post| post.join().unwrap()).collect()
+        });
+        for (status, answer) in answers {
+            assert_eq!(status, 200, "{answer}");
+            ids.insert(pending.open(answer.as_bytes(), &jwks).unwrap().claims.jti);
+        }
+        service.terminate();
+    }
+    assert_eq!(ids.len(), 1, "{ids:?}");
 }
 
 #[test]

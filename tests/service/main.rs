@@ -9,5 +9,6 @@
 mod answers;
 mod grants;
 mod refusals;
+mod secrets;
 mod tokens;
 mod world;
