@@ -7,7 +7,7 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use reelkey::domain::decision::{Decision, Request, Terms, Title, TitleKey, decide};
+use reelkey::domain::decision::{Decision, Request, Terms, Title, TitleKey, authorize, decide};
 use reelkey::domain::duration::Duration;
 use reelkey::domain::entitlement::{Account, Entitlement};
 use reelkey::domain::policy::{Blackout, DeviceRule, Hdcp, Policy, RegionRule, TrackRule};
@@ -238,7 +238,8 @@ fn granted(
     policy: &Policy,
     token: &Entitlement,
 ) -> Option<Terms> {
-    match decide(request, title, policy, token, now()) {
+    let authorized = authorize(request, title, token).ok()?;
+    match decide(request, &authorized, policy, token, now()) {
         Decision::Grant(terms) => Some(terms),
         Decision::Refuse(_) => None,
     }

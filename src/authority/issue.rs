@@ -232,18 +232,19 @@ impl Authority {
             policies: content.policies,
             keys: records.iter().map(title_key).collect(),
         };
-        let name = decision::policy_name(&title, token).map_err(refuse)?;
-        let policy = self.policies.get(name).ok_or_else(|| Error::NoPolicy {
-            content: title.content.clone(),
-            policy: name.to_owned(),
-        })?;
         let request = Request {
             request_type: request.request_type,
             session_type: request.session_type,
             kids: scope.kids,
             device_level: SecurityLevel::SwSecureCrypto,
         };
-        match decision::decide(&request, &title, policy, token, now) {
+        let authorized = decision::authorize(&request, &title, token).map_err(refuse)?;
+        let policy_id = authorized.policy_id();
+        let policy = self.policies.get(policy_id).ok_or_else(|| Error::NoPolicy {
+            content: title.content.clone(),
+            policy: policy_id.to_owned(),
+        })?;
+        match decision::decide(&request, &authorized, policy, token, now) {
             Decision::Grant(terms) => Ok((terms, records)),
             Decision::Refuse(refusal) => Err(refuse(refusal)),
         }

@@ -29,10 +29,11 @@ pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
         .create(folder.root())
         .map_err(|error| Failure::from(error).during(folder.root().display()))?;
     let policies = folder.policies();
-    // Only where there is no such folder: a policy that the operator removed stays removed.
-    if !policies.exists() {
-        for (name, text) in POLICIES {
-            config::write_whole(&policies.join(name), text.as_bytes())?;
+    // Only before there is a store: a policy that the operator removed later stays removed.
+    for (name, text) in POLICIES {
+        let path = policies.join(name);
+        if !folder.store().exists() && !path.exists() {
+            config::write_whole(&path, text.as_bytes())?;
         }
     }
     if !folder.config().exists() {

@@ -95,30 +95,53 @@ pub struct GrantedTrack {
     pub rule: TrackRule,
 }
 
-/// Picks the policy to judge by.
+/// A title that the token is for: what of it is permitted, and by which policy to judge. Made by
+/// [`authorize`] alone, so that no policy is asked before.
+#[derive(Clone, Debug)]
+pub struct Authorized<'a> {
+    title: &'a Title,
+    keys: Vec<TitleKey>,
+    policy_id: &'a str,
+}
+
+impl<'a> Authorized<'a> {
+    /// The policy to judge by.
+    #[must_use]
+    pub fn policy_id(&self) -> &'a str {
+        self.policy_id
+    }
+}
+
+/// Judges the token against the title, and picks the policy.
 ///
 /// # Errors
-/// [`Refusal::NotAuthorized`] where the token names a policy that the title does not have, or the
-/// title has none.
-pub fn policy_name<'a>(title: &'a Title, token: &Entitlement) -> Result<&'a str, Refusal> {
+/// [`Refusal::NotAuthorized`] where no key of the title is permitted, or the token names a policy that the title does not have;
+/// [`Refusal::KeyNotFound`] where the keys are retired, or there are none.
+pub fn authorize<'a>(
+    request: &Request,
+    title: &'a Title,
+    token: &Entitlement,
+) -> Result<Authorized<'a>, Refusal> {
+    let keys = permitted_keys(request, title, token)?;
     let mut names = title.policies.iter();
     let chosen = match &token.policy_id {
         None => names.next(),
         Some(wanted) => names.find(|name| *name == wanted),
     };
-    chosen.map(String::as_str).ok_or(Refusal::NotAuthorized)
+    let policy_id = chosen.ok_or(Refusal::NotAuthorized)?;
+    Ok(Authorized { title, keys, policy_id })
 }
 
-/// Decides.
+/// Decides by `policy`, which has to be the one that [`authorize`] picked.
 #[must_use]
 pub fn decide(
     request: &Request,
-    title: &Title,
+    authorized: &Authorized<'_>,
     policy: &Policy,
     token: &Entitlement,
     now: UnixTime,
 ) -> Decision {
-    match judge(request, title, policy, token, now) {
+    match judge(request, authorized, policy, token, now) {
         Ok(terms) => Decision::Grant(terms),
         Err(refusal) => Decision::Refuse(refusal),
     }
@@ -126,18 +149,17 @@ pub fn decide(
 
 fn judge(
     request: &Request,
-    title: &Title,
+    authorized: &Authorized<'_>,
     policy: &Policy,
     token: &Entitlement,
     now: UnixTime,
 ) -> Result<Terms, Refusal> {
-    let keys = permitted_keys(request, title, token)?;
     judge_use(request, policy, token)?;
     judge_region(policy, token, now)?;
     judge_device(request, policy, token)?;
-    let tracks = judge_tracks(request, policy, &keys)?;
+    let tracks = judge_tracks(request, policy, &authorized.keys)?;
     Ok(Terms {
-        content: title.content.clone(),
+        content: authorized.title.content.clone(),
         policy_id: policy.name.clone(),
         region: token.region.clone(),
         not_before: now,
@@ -165,7 +187,9 @@ fn permitted_keys(
     token: &Entitlement,
 ) -> Result<Vec<TitleKey>, Refusal> {
     let permitted = |key: &&TitleKey| token.permits_key(key.kid, &title.content);
-    if !title.keys.is_empty() && title.keys.iter().find(permitted).is_none() {
+    // A token that names keys is for nothing of a title that has none: not even that it is there.
+    let nothing_named = title.keys.is_empty() && token.kids.is_none();
+    if !nothing_named && title.keys.iter().find(permitted).is_none() {
         return Err(Refusal::NotAuthorized);
     }
     let active: Vec<_> =

@@ -176,6 +176,15 @@ async fn what_is_unknown_and_what_is_not_permitted_look_alike() {
         claims.as_object_mut().unwrap().remove("content_id");
     };
     bodies.push(world.ask(by_kid, named(vec![kid_text(5, 0)])).await);
+    // A token for single keys learns nothing of a title that has none.
+    let by_kid = |claims: &mut Value| {
+        claims["authorized_kids"] = json!([kid(0, 0).to_string()]);
+        claims.as_object_mut().unwrap().remove("content_id");
+    };
+    for content in ["movies/empty", "movies/lost"] {
+        let change = |claims: &mut Value| claims["content_id"] = content.into();
+        bodies.push(world.ask(by_kid, change).await);
+    }
     let plain = |body: &Value| {
         let mut body = body.clone();
         for member in ["instance", "server_time"] {
