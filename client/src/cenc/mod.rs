@@ -11,17 +11,19 @@
 //!
 //! [`decrypt_file`] does all three for a file that has both parts.
 //!
-//! ```no_run
+//! ```
 //! use reelkey_client::cenc::{Keys, decrypt_file};
 //! use reelkey_client::key::ContentKey;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/cli/demo/clip/cenc/video.mp4");
 //! let mut keys = Keys::default();
-//! let kid = "4d97930a-3d7b-5000-8000-5c7bda1f0a11".parse()?;
-//! keys.insert(kid, ContentKey::parse_hex("00112233445566778899aabbccddeeff")?);
+//! let kid = "5ee1ce7a-0d3b-4c5d-8e6f-708192a3b4c5".parse()?;
+//! keys.insert(kid, ContentKey::parse_hex("0f1e2d3c4b5a69788796a5b4c3d2e1f0")?);
 //!
-//! let mut film = std::fs::read("encrypted.mp4")?;
+//! let mut film = std::fs::read(path)?;
 //! decrypt_file(&keys, &mut film)?;
+//! # assert!(!film.windows(4).any(|window| window == b"encv"));
 //! # Ok(())
 //! # }
 //! ```

@@ -97,7 +97,9 @@ impl Report {
 
     pub(super) fn refused(&mut self, what: &str, problem: &Problem) -> io::Result<()> {
         let Problem { status, reason, detail, .. } = problem;
-        self.line(&format!("   {what:45} {status} {reason:16} {detail}"))?;
+        // The first sentence says what; the rest, what to do, is for another screen.
+        let (first, _) = detail.split_once(". ").unwrap_or((detail, ""));
+        self.line(&format!("   {what:44} {status} {reason:16} {first}"))?;
         self.refused.push(json!({ "request": what, "status": status, "reason": reason,
             "type": problem.kind, "detail": detail }));
         Ok(())
