@@ -112,7 +112,7 @@ impl Authority {
         now: UnixTime,
         request_id: &(dyn fmt::Display + Sync),
     ) -> Result<Answer, Error> {
-        let viewer = match token::read(&self.issuers, token, now) {
+        let viewer = match token::read(&self.issuers(), token, now) {
             Ok(viewer) => viewer,
             Err(fault) => {
                 let refusal = match fault {

@@ -5,6 +5,7 @@
 //!
 //! Deliberately absent: HTTP, clocks, files other than the root key's.
 
+pub mod admin;
 pub mod install;
 pub mod issue;
 pub mod issuer;

@@ -30,6 +30,9 @@ pub enum Error {
     /// There is no such title.
     #[error("there is no content {0}; add it first with `reelkey content add`")]
     NoContent(ContentId),
+    /// There is no such key.
+    #[error("there is no key {0}")]
+    NoKey(KeyId),
     /// The KID belongs to another title.
     #[error("key {0} belongs to {1}; a KID belongs to one content")]
     OtherContent(KeyId, ContentId),
@@ -133,6 +136,25 @@ pub async fn import_key(
     match there.state {
         KeyState::Active => Ok(Provisioned::Already),
         KeyState::Retired => Err(Error::Retired(kid)),
+    }
+}
+
+/// Retires a key: it is kept, and never given out again.
+///
+/// # Errors
+/// [`Error::NoKey`], or a failure of the store.
+pub async fn retire_key(store: &dyn Store, kid: KeyId) -> Result<Provisioned, Error> {
+    loop {
+        let there = record::key(store, kid).await?.ok_or(Error::NoKey(kid))?;
+        if there.state == KeyState::Retired {
+            return Ok(Provisioned::Already);
+        }
+        let retired = KeyRecord { state: KeyState::Retired, ..there.clone() };
+        let batch = Batch::default().replace_record(&there, &retired)?;
+        // Somebody else may have changed it meanwhile; then what is there now decides.
+        if store.commit(batch).await? == Committed::Done {
+            return Ok(Provisioned::Done);
+        }
     }
 }
 

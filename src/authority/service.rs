@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use reelkey_client::time::UnixTime;
 use serde_json::{Value, json};
 
+use crate::authority::admin::{self, Operation, Outcome, Vault};
 use crate::authority::issuer::Issuers;
 use crate::authority::keyring::{self, Keyring};
 use crate::crypto::request_name::NamingKey;
@@ -18,7 +20,7 @@ use crate::store::record::{self, SignerRecord};
 /// Everything that a use case needs, behind one handle.
 pub struct Authority {
     pub(super) service_id: String,
-    pub(super) issuers: Issuers,
+    pub(super) issuers: RwLock<Arc<Issuers>>,
     pub(super) policies: BTreeMap<String, Policy>,
     pub(super) store: Arc<dyn Store>,
     pub(super) keyring: Keyring,
@@ -55,7 +57,32 @@ impl Authority {
         let naming_key = keyring.naming_key(&naming_key)?;
         let Setup { service_id, issuers, policies } = setup;
         let policies = policies.into_iter().map(|policy| (policy.name.clone(), policy)).collect();
+        let issuers = RwLock::new(Arc::new(issuers));
         Ok(Self { service_id, issuers, policies, store, keyring, signer, naming_key })
+    }
+
+    /// The issuers as they are now.
+    pub(super) fn issuers(&self) -> Arc<Issuers> {
+        Arc::clone(&self.issuers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Trusts these issuers from now on, and no other.
+    pub fn set_issuers(&self, issuers: Issuers) {
+        *self.issuers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(issuers);
+    }
+
+    /// Executes an operator's operation at `now`.
+    ///
+    /// # Errors
+    /// [`admin::Error`].
+    pub async fn administer(
+        &self,
+        operation: Operation,
+        now: UnixTime,
+    ) -> Result<Outcome, admin::Error> {
+        let vault = Vault { store: &*self.store, keyring: &self.keyring };
+        let policies: Vec<_> = self.policies.keys().cloned().collect();
+        admin::execute(vault, &policies, operation, now).await
     }
 
     /// Whether licenses can be granted.

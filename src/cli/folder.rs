@@ -50,6 +50,11 @@ impl Folder {
         self.keys().join("dev")
     }
 
+    /// `admin.sock`: where the running service takes commands, mode 0600.
+    pub(crate) fn admin_socket(&self) -> PathBuf {
+        self.root.join("admin.sock")
+    }
+
     /// `store/`: sled's files.
     pub(crate) fn store(&self) -> PathBuf {
         self.root.join("store")

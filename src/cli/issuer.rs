@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::authority::root_key_file::write_secret;
 use crate::cli::config::{self, AlgorithmName, Config, IssuerEntry};
 use crate::cli::folder::Folder;
+use crate::cli::operator;
 use crate::cli::output::{Failure, Output, table};
 use crate::crypto::development_key::DevelopmentKey;
 use crate::crypto::digest::sha256;
@@ -48,14 +49,14 @@ pub(crate) struct AddArgs {
     longest_token_life: Option<Duration>,
 }
 
-pub(crate) fn run(folder: &Folder, command: IssuerCommand) -> Result<Output, Failure> {
+pub(crate) async fn run(folder: &Folder, command: IssuerCommand) -> Result<Output, Failure> {
     match command {
-        IssuerCommand::Add(args) => add(folder, args),
+        IssuerCommand::Add(args) => add(folder, args).await,
         IssuerCommand::List => list(folder),
     }
 }
 
-fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
+async fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
     if args.iss.is_empty() || args.iss.len() > 512 || args.iss.chars().any(char::is_control) {
         return Err(Failure::new(
             "an issuer's name is 1 to 512 characters without control characters",
@@ -95,6 +96,7 @@ fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
     if created {
         config::append_issuer(folder, &entry)?;
     }
+    operator::reload_issuers(folder).await?;
     Ok(added(folder, &entry, created))
 }
 
@@ -106,7 +108,7 @@ fn added(folder: &Folder, entry: &IssuerEntry, created: bool) -> Output {
     let text = match (created, entry.development) {
         (false, _) => format!("issuer {} is there already; nothing was changed.", entry.iss),
         (true, false) => {
-            format!("issuer {} added. A running service knows it after a restart.", entry.iss)
+            format!("issuer {} added.", entry.iss)
         }
         (true, true) => format!(
             "development issuer {} added; its private key is in {}.\n\

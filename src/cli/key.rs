@@ -2,16 +2,15 @@
 
 use clap::Subcommand;
 use reelkey_client::key::{ContentKey, KeyId};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::authority::provision::{self, NewKey, Provisioned};
+use crate::authority::admin::{KeyView, Operation, Outcome};
 use crate::cli::folder::Folder;
 use crate::cli::output::{Failure, Output, table};
 use crate::cli::secret_argument::SecretArgument;
-use crate::cli::{clock, installation};
+use crate::cli::{clock, operator};
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
-use crate::store::record::{self, KeyRecord, KeyState};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
@@ -47,99 +46,91 @@ pub(crate) enum KeyCommand {
         /// The key ID.
         kid: KeyId,
     },
+    /// Make a new key beside the old ones, which stay until they are retired.
+    Rotate {
+        /// The title.
+        content: ContentId,
+        /// For this track type only; otherwise for each that the title has.
+        #[arg(long)]
+        track: Option<TrackType>,
+    },
+    /// Give a key out no more. What was packaged with it no longer plays.
+    Retire {
+        /// The key ID.
+        kid: KeyId,
+    },
 }
 
 pub(crate) async fn run(folder: &Folder, command: KeyCommand) -> Result<Output, Failure> {
-    match command {
-        KeyCommand::Generate { content, track } => generate(folder, &content, track).await,
+    let single = matches!(command, KeyCommand::Show { .. });
+    let operation = match command {
+        KeyCommand::Generate { content, track } => {
+            Operation::KeyGenerate { content_id: content, track_type: track }
+        }
         KeyCommand::Import { content, kid, key, track } => {
-            let key = ContentKey::parse_hex(&key.read()?)?;
-            import(folder, NewKey { kid, content: &content, track, key }).await
-        }
-        KeyCommand::List { content } => list(folder, content).await,
-        KeyCommand::Show { kid } => show(folder, kid).await,
-    }
-}
-
-async fn generate(
-    folder: &Folder,
-    content: &ContentId,
-    track: Option<TrackType>,
-) -> Result<Output, Failure> {
-    let (store, keyring) = installation::open(folder).await?;
-    let kid = provision::generate_key(&*store, &keyring, content, track, clock::now()).await?;
-    let json = json!({ "kid": kid.to_string(), "content_id": content.as_str(),
-        "track_type": track.map(TrackType::as_str), "created": true });
-    Ok(Output::new(json, format!("key {kid} generated for {content}.")))
-}
-
-async fn import(folder: &Folder, new: NewKey<'_>) -> Result<Output, Failure> {
-    let (kid, content, track) = (new.kid, new.content, new.track);
-    let (store, keyring) = installation::open(folder).await?;
-    let done = provision::import_key(&*store, &keyring, new, clock::now()).await?;
-    let json = json!({ "kid": kid.to_string(), "content_id": content.as_str(),
-        "track_type": track.map(TrackType::as_str), "created": done == Provisioned::Done });
-    let text = match done {
-        Provisioned::Done => format!("key {kid} imported for {content}."),
-        Provisioned::Already => format!("key {kid} is there already; nothing was changed."),
-    };
-    Ok(Output::new(json, text))
-}
-
-async fn list(folder: &Folder, content: Option<ContentId>) -> Result<Output, Failure> {
-    let store = installation::open_store(folder)?;
-    let keys = match &content {
-        Some(content) => {
-            if record::content(&*store, content).await?.is_none() {
-                return Err(Failure::new(format_args!("there is no content {content}"))
-                    .remedy("see `reelkey content list`"));
+            let key = key.read()?;
+            ContentKey::parse_hex(&key)?;
+            Operation::KeyImport {
+                kid: kid.to_string(),
+                content_id: content,
+                track_type: track,
+                key,
             }
-            record::keys_of(&*store, content).await?
         }
-        None => record::all::<KeyRecord>(&*store).await?,
+        KeyCommand::List { content } => Operation::KeyList { content_id: content },
+        KeyCommand::Show { kid } => Operation::KeyShow { kid: kid.to_string() },
+        KeyCommand::Rotate { content, track } => {
+            Operation::KeyRotate { content_id: content, track_type: track }
+        }
+        KeyCommand::Retire { kid } => Operation::KeyRetire { kid: kid.to_string() },
     };
-    let json = keys.iter().map(key_json).collect();
-    let text = if keys.is_empty() {
-        "no keys yet.\nnext: reelkey key generate movies/bunny --track HD".to_owned()
-    } else {
-        key_table(&keys)
-    };
-    Ok(Output::new(json, text))
-}
-
-async fn show(folder: &Folder, kid: KeyId) -> Result<Output, Failure> {
-    let store = installation::open_store(folder)?;
-    let key = record::key(&*store, kid).await?;
-    let key = key.ok_or_else(|| Failure::new(format_args!("there is no key {kid}")))?;
-    let text = key_table(std::slice::from_ref(&key));
-    Ok(Output::new(key_json(&key), text))
-}
-
-pub(super) fn key_json(key: &KeyRecord) -> Value {
-    json!({ "kid": key.kid.to_string(), "content_id": key.content_id.as_str(),
-        "track_type": key.track_type.map(TrackType::as_str), "state": state(key.state),
-        "kek": key.wrapped.kek, "created_at": key.created_at })
-}
-
-pub(super) fn key_table(keys: &[KeyRecord]) -> String {
-    let rows: Vec<_> = keys
-        .iter()
-        .map(|key| {
-            [
-                key.kid.to_string(),
-                key.content_id.to_string(),
-                key.track_type.map_or("any", TrackType::as_str).to_owned(),
-                state(key.state).to_owned(),
-                clock::show(key.created_at),
-            ]
-        })
-        .collect();
-    table(["KID", "CONTENT", "TRACK", "STATE", "ADDED"], &rows)
-}
-
-fn state(state: KeyState) -> &'static str {
-    match state {
-        KeyState::Active => "active",
-        KeyState::Retired => "retired",
+    match operator::execute(folder, operation).await? {
+        Outcome::KeyStored { key, created } => Ok(stored(&key, created)),
+        Outcome::KeyRetired { key, changed } => Ok(retired(&key, changed)),
+        Outcome::Keys { keys } if single => {
+            Ok(Output::new(keys.first().map_or(json!(null), |key| json!(key)), key_table(&keys)))
+        }
+        Outcome::Keys { keys } if keys.is_empty() => {
+            let text = "no keys yet.\nnext: reelkey key generate movies/bunny --track HD";
+            Ok(Output::new(json!(keys), text))
+        }
+        Outcome::Keys { keys } => Ok(Output::new(json!(keys), key_table(&keys))),
+        other => Err(Failure::unexpected(&other)),
     }
+}
+
+fn stored(key: &KeyView, created: bool) -> Output {
+    let KeyView { kid, content_id, track_type, .. } = key;
+    let json = json!({ "kid": kid, "content_id": content_id, "track_type": track_type,
+        "created": created });
+    let text = if created {
+        format!("key {kid} stored for {content_id}.")
+    } else {
+        format!("key {kid} is there already; nothing was changed.")
+    };
+    Output::new(json, text)
+}
+
+fn retired(key: &KeyView, changed: bool) -> Output {
+    let json = json!({ "kid": key.kid, "content_id": key.content_id, "changed": changed });
+    let text = if changed {
+        format!("key {} of {} is retired: no license holds it any more.", key.kid, key.content_id)
+    } else {
+        format!("key {} was retired before; nothing was changed.", key.kid)
+    };
+    Output::new(json, text)
+}
+
+pub(super) fn key_table(keys: &[KeyView]) -> String {
+    let row = |key: &KeyView| {
+        [
+            key.kid.clone(),
+            key.content_id.clone(),
+            key.track_type.clone().unwrap_or_else(|| "any".into()),
+            key.state.clone(),
+            clock::show(key.created_at),
+        ]
+    };
+    let rows: Vec<_> = keys.iter().map(row).collect();
+    table(["KID", "CONTENT", "TRACK", "STATE", "ADDED"], &rows)
 }

@@ -15,6 +15,7 @@ mod installation;
 mod issuer;
 mod key;
 mod log;
+mod operator;
 mod output;
 mod policy;
 mod secret_argument;
@@ -105,7 +106,7 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
         Command::Demo => demo::demo(cli.global.json).await,
         Command::Content(command) => content::run(&folder, command).await,
         Command::Key(command) => key::run(&folder, command).await,
-        Command::Issuer(command) => issuer::run(&folder, command),
+        Command::Issuer(command) => issuer::run(&folder, command).await,
         Command::Token(command) => token::run(&folder, command),
         Command::Policy(command) => policy::run(&folder, command),
         Command::Decrypt(args) => decrypt::decrypt(&args),

@@ -50,6 +50,12 @@ impl Failure {
         Self { remedy: Some(remedy.to_string()), ..self }
     }
 
+    /// The service answered something else than was asked.
+    pub(crate) fn unexpected(answer: &impl fmt::Debug) -> Self {
+        Self::new(format_args!("the service answered another question: {answer:?}"))
+            .remedy("use the same version of reelkey for both")
+    }
+
     /// Puts what was tried before what went wrong.
     pub(crate) fn during(self, what: impl fmt::Display) -> Self {
         Self { what: format!("{what}: {}", self.what), ..self }
@@ -71,6 +77,12 @@ impl Failure {
             Some(remedy) => writeln!(err, "  next: {remedy}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
     }
 }
 

@@ -15,8 +15,8 @@ use crate::cli::config::Config;
 use crate::cli::folder::Folder;
 use crate::cli::log::{self, LogFormat};
 use crate::cli::output::{Failure, Output};
-use crate::cli::{clock, installation};
-use crate::http::{self, App};
+use crate::cli::{clock, installation, operator};
+use crate::http::{self, AdminApp, App, ReadIssuers};
 
 /// How long requests that have begun may take to end once the service is told to stop.
 const SHUTDOWN_SECS_MAX: Duration = Duration::from_secs(10);
@@ -44,8 +44,10 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
         ))
         .remedy("listen on 127.0.0.1 and put a TLS proxy on the same machine in front"));
     }
-    let app =
-        App { authority: Arc::new(open(folder, &config).await?), clock: Arc::new(clock::now) };
+    let authority = Arc::new(open(folder, &config).await?);
+    let app = App { authority, clock: Arc::new(clock::now) };
+    let admin = AdminApp { app: app.clone(), read_issuers: read_issuers(folder) };
+    let admin_listener = operator::listen(folder)?;
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| Failure::from(error).during(format_args!("listening on {listen}")))?;
@@ -53,27 +55,37 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
 
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = http::serve(listener, http::router(app), async move {
+    let (stop, stopped) = tokio::sync::watch::channel(());
+    let stopping = || {
+        let mut stopped = stopped.clone();
+        async move { stopped.changed().await.unwrap_or_default() }
+    };
+    let players = http::serve(listener, http::router(app), stopping());
+    let operators = http::serve(admin_listener, http::admin_router(admin), stopping());
+    let overdue = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         tracing::info!("stopping");
         stop.send(()).ok();
-    });
-    let overdue = async move {
-        // An error means that serving ended by itself, and then this has nothing to end.
-        match stopped.await {
-            Ok(()) => tokio::time::sleep(SHUTDOWN_SECS_MAX).await,
-            Err(_) => std::future::pending().await,
-        }
+        tokio::time::sleep(SHUTDOWN_SECS_MAX).await;
     };
     tokio::select! {
-        served = serving => served?,
+        served = async { tokio::try_join!(players, operators) } => served.map(|_| ())?,
         () = overdue => tracing::warn!("some requests did not end in time"),
     }
+    std::fs::remove_file(folder.admin_socket()).ok();
     Ok(Output::new(Value::Null, ""))
+}
+
+/// How the admin socket reads the configured issuers anew.
+fn read_issuers(folder: &Folder) -> Arc<ReadIssuers> {
+    let folder = folder.clone();
+    Arc::new(move || {
+        let issuers = Config::read(&folder).and_then(|config| config.issuers(&folder));
+        issuers.map_err(|failure| failure.to_string())
+    })
 }
 
 async fn open(folder: &Folder, config: &Config) -> Result<Authority, Failure> {

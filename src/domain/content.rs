@@ -3,14 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The longest content ID and pattern, in bytes.
 const BYTES_MAX: usize = 128;
 
 /// A title: 1 to 128 of `A-Za-z0-9._~:@+=,-` in segments joined by `/`, none empty, `.` or `..`.
 /// Compared byte by byte.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ContentId(String);
 

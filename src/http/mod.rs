@@ -6,16 +6,21 @@
 //!
 //! Deliberately absent: rules, keys, and any knowledge of what is stored.
 
+mod admin;
 mod app;
 mod bearer;
+pub mod client;
 mod exchange;
 mod health;
 mod license;
+mod owner;
 mod pages;
 mod problem;
 mod router;
 mod server;
 
+pub use admin::{AdminApp, ReadIssuers, admin_router};
 pub use app::App;
+pub use owner::OwnerOnly;
 pub use router::router;
 pub use server::serve;

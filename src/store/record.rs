@@ -198,6 +198,15 @@ impl Batch {
         Ok(self.expect_absent(record.key()).put(record.key(), value))
     }
 
+    /// Puts `new` where exactly `old` is, both under one key.
+    ///
+    /// # Errors
+    /// As [`add_record`](Self::add_record).
+    pub fn replace_record<R: Record>(self, old: &R, new: &R) -> Result<Self, Error> {
+        let encode = |record| serde_json::to_vec(record).map_err(|_| Error::TooLong);
+        Ok(self.expect(old.key(), encode(old)?).put(new.key(), encode(new)?))
+    }
+
     /// Puts a content key that must not be there yet, and lists it under its title.
     ///
     /// # Errors

@@ -12,3 +12,4 @@ mod independent;
 mod installation;
 mod kills;
 mod leaks;
+mod operator;

@@ -2,11 +2,6 @@
 
 use std::net::SocketAddr;
 
-use axum::body::Body;
-use axum::http::header::{AUTHORIZATION, HOST};
-use axum::http::{Method, Request, StatusCode};
-use http_body_util::BodyExt;
-use hyper_util::rt::TokioIo;
 use reelkey_client::cenc::{Init, Keys, decrypt_file};
 use reelkey_client::exchange::ask::Ask;
 use reelkey_client::exchange::device::DeviceKey;
@@ -25,6 +20,7 @@ use crate::cli::demo::setup::Service;
 use crate::cli::output::Failure;
 use crate::crypto::digest::sha256;
 use crate::crypto::random::SystemRng;
+use crate::http::client::{Answer, Call};
 
 /// More than any answer of the service.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
@@ -111,14 +107,13 @@ impl Player {
             iat: clock::now().saturating_sub(attempt.age_secs),
         };
         let (body, pending) = ask.draft(&key.public_key(), None, &mut SystemRng)?.sign(key);
-        let request = Request::post("/v1/license").header(AUTHORIZATION, format!("Bearer {token}"));
-        let (status, answer) = send(service.address, request.body(body.into())?).await?;
-        if status != StatusCode::OK {
-            return Ok(Err(Problem::parse(&answer)?));
+        let address = service.address;
+        let answer = send(address, "POST", "/v1/license", Some(&token), body.into_bytes()).await?;
+        if answer.status != 200 {
+            return Ok(Err(Problem::parse(&answer.body)?));
         }
-        let request = Request::builder().method(Method::GET).uri("/.well-known/jwks.json");
-        let (_, jwks) = send(service.address, request.body(Body::empty())?).await?;
-        Ok(Ok(pending.open(&answer, &Jwks::parse(&jwks)?)?))
+        let jwks = send(address, "GET", "/.well-known/jwks.json", None, Vec::new()).await?.body;
+        Ok(Ok(pending.open(&answer.body, &Jwks::parse(&jwks)?)?))
     }
 
     /// What the operator's auth service would give to a viewer who signed in.
@@ -146,19 +141,15 @@ impl Player {
 /// One HTTP exchange on a connection of its own.
 async fn send(
     address: SocketAddr,
-    mut request: Request<Body>,
-) -> Result<(StatusCode, Vec<u8>), Failure> {
-    request.headers_mut().insert(HOST, address.to_string().parse()?);
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: Vec<u8>,
+) -> Result<Answer, Failure> {
     let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let answer = sender.send_request(request).await?;
-    let status = answer.status();
-    let body = http_body_util::Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
-    let body = body.collect().await.map_err(Failure::new)?.to_bytes();
-    connection.abort();
-    Ok((status, body.into()))
+    let host = &address.to_string();
+    let call = Call { method, host, path, token, body, answer_bytes_max: ANSWER_BYTES_MAX };
+    Ok(call.send(stream).await?)
 }
 
 /// Decrypts every track of the clip and compares it with the original, byte by byte.

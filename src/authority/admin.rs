@@ -1,0 +1,351 @@
+//! What an operator does to titles and keys, as one value each.
+//!
+//! The command line makes an [`Operation`] of what was typed and has it executed: by the running
+//! service, over its admin socket, or, where none runs, on the store itself. Both call [`execute`], so
+//! the answer is the same.
+
+use reelkey_client::key::{ContentKey, KeyId};
+use reelkey_client::time::UnixTime;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::authority::keyring::Keyring;
+use crate::authority::provision::{self, NewKey, Provisioned};
+use crate::domain::content::ContentId;
+use crate::domain::track::TrackType;
+use crate::store::record::{self, ContentRecord, KeyRecord, KeyState};
+use crate::store::{self, Store};
+
+/// An open store and the keys to it.
+#[derive(Clone, Copy)]
+pub struct Vault<'a> {
+    /// The store.
+    pub store: &'a dyn Store,
+    /// What opens it.
+    pub keyring: &'a Keyring,
+}
+
+/// Something to be done or shown.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Operation {
+    /// Add a title.
+    ContentAdd {
+        /// Its name.
+        content_id: ContentId,
+        /// Its policies, the first for tokens that name none.
+        policies: Vec<String>,
+    },
+    /// List the titles.
+    ContentList,
+    /// Show a title and its keys.
+    ContentShow {
+        /// Its name.
+        content_id: ContentId,
+    },
+    /// Make a key.
+    KeyGenerate {
+        /// Its title.
+        content_id: ContentId,
+        /// What it encrypts.
+        track_type: Option<TrackType>,
+    },
+    /// Store a key.
+    KeyImport {
+        /// Its identifier, a UUID.
+        kid: String,
+        /// Its title.
+        content_id: ContentId,
+        /// What it encrypts.
+        track_type: Option<TrackType>,
+        /// The key, in hexadecimal digits. **The one secret that crosses the admin socket.**
+        key: Zeroizing<String>,
+    },
+    /// List the keys, of one title or of all.
+    KeyList {
+        /// The title.
+        content_id: Option<ContentId>,
+    },
+    /// Show what is known of a key.
+    KeyShow {
+        /// Its identifier, a UUID.
+        kid: String,
+    },
+    /// Make a new key beside the ones that are there.
+    KeyRotate {
+        /// Its title.
+        content_id: ContentId,
+        /// For this track type only; otherwise for each that the title has.
+        track_type: Option<TrackType>,
+    },
+    /// Give a key out no more.
+    KeyRetire {
+        /// Its identifier, a UUID.
+        kid: String,
+    },
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A title was added, or was there.
+    ContentAdded {
+        /// The title.
+        content: ContentView,
+        /// Whether it is new.
+        created: bool,
+    },
+    /// The titles.
+    Contents {
+        /// In the order of their names.
+        contents: Vec<ContentView>,
+    },
+    /// A title.
+    Content {
+        /// It.
+        content: ContentView,
+        /// Its keys.
+        keys: Vec<KeyView>,
+    },
+    /// A key was stored, or was there.
+    KeyStored {
+        /// The key.
+        key: KeyView,
+        /// Whether it is new.
+        created: bool,
+    },
+    /// Keys, in the order of their identifiers.
+    Keys {
+        /// They.
+        keys: Vec<KeyView>,
+    },
+    /// A key was retired, or was before.
+    KeyRetired {
+        /// The key.
+        key: KeyView,
+        /// Whether it was active until now.
+        changed: bool,
+    },
+}
+
+/// A title as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentView {
+    /// Its name.
+    pub content_id: String,
+    /// Its policies.
+    pub policies: Vec<String>,
+    /// How many keys it has.
+    pub keys: usize,
+    /// When it was added, seconds since 1970.
+    pub created_at: u64,
+}
+
+/// A key as it is shown: everything but the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyView {
+    /// Its identifier, a UUID.
+    pub kid: String,
+    /// Its title.
+    pub content_id: String,
+    /// What it encrypts.
+    pub track_type: Option<String>,
+    /// `active` or `retired`.
+    pub state: String,
+    /// The generation of the KEK that wraps it.
+    pub kek: u32,
+    /// When it was added, seconds since 1970.
+    pub created_at: u64,
+}
+
+/// An operation was refused or failed; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A rule of provisioning.
+    #[error(transparent)]
+    Provision(#[from] provision::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A policy that is not loaded.
+    #[error(
+        "there is no policy {0:?}; see `reelkey policy list`, and restart the service for a new one"
+    )]
+    NoPolicy(String),
+    /// A policy named twice.
+    #[error("policy {0:?} is named twice")]
+    RepeatedPolicy(String),
+    /// The title has no key of that kind to rotate.
+    #[error("{0} has no such key; make one with `reelkey key generate`")]
+    NothingToRotate(ContentId),
+    /// No such key.
+    #[error("there is no key {0}")]
+    NoKey(String),
+    /// Not a key, or not a key ID.
+    #[error("a key is 32 hexadecimal digits, a key ID that or a UUID")]
+    Malformed,
+}
+
+/// Executes an operation. `policies` are the names of those that are loaded.
+///
+/// # Errors
+/// [`Error`].
+pub async fn execute(
+    vault: Vault<'_>,
+    policies: &[String],
+    operation: Operation,
+    now: UnixTime,
+) -> Result<Outcome, Error> {
+    match operation {
+        Operation::ContentAdd { content_id, policies: named } => {
+            add_content(vault, policies, &content_id, &named, now).await
+        }
+        Operation::ContentList => list_contents(vault).await,
+        Operation::ContentShow { content_id } => show_content(vault, &content_id).await,
+        Operation::KeyGenerate { content_id, track_type } => {
+            let kid = generate(vault, &content_id, track_type, now).await?;
+            Ok(Outcome::KeyStored { key: find(vault, kid).await?, created: true })
+        }
+        Operation::KeyImport { kid, content_id, track_type, key } => {
+            let kid = parse_kid(&kid)?;
+            let key = ContentKey::parse_hex(&key).map_err(|_| Error::Malformed)?;
+            let new = NewKey { kid, content: &content_id, track: track_type, key };
+            let done = provision::import_key(vault.store, vault.keyring, new, now).await?;
+            let created = done == Provisioned::Done;
+            Ok(Outcome::KeyStored { key: find(vault, kid).await?, created })
+        }
+        Operation::KeyList { content_id } => list_keys(vault, content_id).await,
+        Operation::KeyShow { kid } => {
+            Ok(Outcome::Keys { keys: vec![find(vault, parse_kid(&kid)?).await?] })
+        }
+        Operation::KeyRotate { content_id, track_type } => {
+            rotate(vault, &content_id, track_type, now).await
+        }
+        Operation::KeyRetire { kid } => {
+            let kid = parse_kid(&kid)?;
+            let done = provision::retire_key(vault.store, kid).await?;
+            let changed = done == Provisioned::Done;
+            Ok(Outcome::KeyRetired { key: find(vault, kid).await?, changed })
+        }
+    }
+}
+
+async fn add_content(
+    vault: Vault<'_>,
+    loaded: &[String],
+    content_id: &ContentId,
+    named: &[String],
+    now: UnixTime,
+) -> Result<Outcome, Error> {
+    for (at, name) in named.iter().enumerate() {
+        if !loaded.contains(name) {
+            return Err(Error::NoPolicy(name.clone()));
+        }
+        if named.iter().take(at).any(|other| other == name) {
+            return Err(Error::RepeatedPolicy(name.clone()));
+        }
+    }
+    let done = provision::add_content(vault.store, content_id, named, now).await?;
+    let record = content_record(vault, content_id).await?;
+    let content = view_content(vault, &record).await?;
+    Ok(Outcome::ContentAdded { content, created: done == Provisioned::Done })
+}
+
+async fn list_contents(vault: Vault<'_>) -> Result<Outcome, Error> {
+    let mut contents = Vec::new();
+    for content in record::all::<ContentRecord>(vault.store).await? {
+        contents.push(view_content(vault, &content).await?);
+    }
+    Ok(Outcome::Contents { contents })
+}
+
+async fn show_content(vault: Vault<'_>, content_id: &ContentId) -> Result<Outcome, Error> {
+    let record = content_record(vault, content_id).await?;
+    let keys = record::keys_of(vault.store, content_id).await?;
+    let content = view_content(vault, &record).await?;
+    Ok(Outcome::Content { content, keys: keys.iter().map(view_key).collect() })
+}
+
+async fn list_keys(vault: Vault<'_>, content_id: Option<ContentId>) -> Result<Outcome, Error> {
+    let keys = match content_id {
+        Some(content_id) => {
+            content_record(vault, &content_id).await?;
+            record::keys_of(vault.store, &content_id).await?
+        }
+        None => record::all::<KeyRecord>(vault.store).await?,
+    };
+    Ok(Outcome::Keys { keys: keys.iter().map(view_key).collect() })
+}
+
+async fn generate(
+    vault: Vault<'_>,
+    content_id: &ContentId,
+    track: Option<TrackType>,
+    now: UnixTime,
+) -> Result<KeyId, Error> {
+    Ok(provision::generate_key(vault.store, vault.keyring, content_id, track, now).await?)
+}
+
+/// Makes a new key for the named track type, or for each that the title has active keys of. The older
+/// ones stay: films that were packaged with them go on playing until they are retired.
+async fn rotate(
+    vault: Vault<'_>,
+    content_id: &ContentId,
+    track_type: Option<TrackType>,
+    now: UnixTime,
+) -> Result<Outcome, Error> {
+    content_record(vault, content_id).await?;
+    let keys = record::keys_of(vault.store, content_id).await?;
+    let active = keys.iter().filter(|key| key.state == KeyState::Active);
+    let mut tracks: Vec<_> = active.map(|key| key.track_type).collect();
+    tracks.retain(|track| track_type.is_none() || *track == track_type);
+    tracks.sort_unstable();
+    tracks.dedup();
+    if tracks.is_empty() {
+        return Err(Error::NothingToRotate(content_id.clone()));
+    }
+    let mut made = Vec::new();
+    for track in tracks {
+        let kid = generate(vault, content_id, track, now).await?;
+        made.push(find(vault, kid).await?);
+    }
+    Ok(Outcome::Keys { keys: made })
+}
+
+async fn content_record(vault: Vault<'_>, content_id: &ContentId) -> Result<ContentRecord, Error> {
+    let record = record::content(vault.store, content_id).await?;
+    record.ok_or_else(|| provision::Error::NoContent(content_id.clone()).into())
+}
+
+async fn find(vault: Vault<'_>, kid: KeyId) -> Result<KeyView, Error> {
+    let record = record::key(vault.store, kid).await?;
+    record.as_ref().map(view_key).ok_or_else(|| Error::NoKey(kid.to_string()))
+}
+
+async fn view_content(vault: Vault<'_>, content: &ContentRecord) -> Result<ContentView, Error> {
+    Ok(ContentView {
+        content_id: content.content_id.to_string(),
+        policies: content.policies.clone(),
+        keys: record::keys_of(vault.store, &content.content_id).await?.len(),
+        created_at: content.created_at,
+    })
+}
+
+fn view_key(key: &KeyRecord) -> KeyView {
+    KeyView {
+        kid: key.kid.to_string(),
+        content_id: key.content_id.to_string(),
+        track_type: key.track_type.map(|track| track.to_string()),
+        state: match key.state {
+            KeyState::Active => "active".into(),
+            KeyState::Retired => "retired".into(),
+        },
+        kek: key.wrapped.kek,
+        created_at: key.created_at,
+    }
+}
+
+fn parse_kid(text: &str) -> Result<KeyId, Error> {
+    text.parse().map_err(|_| Error::Malformed)
+}

@@ -1,0 +1,112 @@
+//! Getting an operation executed: by the running service if there is one, else on the store itself.
+
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use serde::Deserialize;
+use tokio::net::{UnixListener, UnixStream};
+use zeroize::Zeroizing;
+
+use crate::authority::admin::{self, Operation, Outcome, Vault};
+use crate::cli::folder::Folder;
+use crate::cli::output::Failure;
+use crate::cli::{clock, installation};
+use crate::http::OwnerOnly;
+use crate::http::client::Call;
+
+/// More than any answer: a hundred thousand keys are listed in 30 MB.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// The longest path of a Unix socket, its final NUL left out (unix(7)).
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// Executes `operation` and answers what came of it, wherever that was.
+pub(crate) async fn execute(folder: &Folder, operation: Operation) -> Result<Outcome, Failure> {
+    let Some(stream) = connect(folder).await? else {
+        let (store, keyring) = installation::open(folder).await?;
+        let vault = Vault { store: &*store, keyring: &keyring };
+        let policies = installation::policies(folder)?;
+        let names: Vec<_> = policies.into_iter().map(|policy| policy.name).collect();
+        return Ok(admin::execute(vault, &names, operation, clock::now()).await?);
+    };
+    let body = Zeroizing::new(serde_json::to_vec(&operation)?);
+    let answer = send(stream, "/admin/v1/operation", body.to_vec()).await?;
+    Ok(serde_json::from_slice(&answer)?)
+}
+
+/// Lets the running service, if there is one, read its issuers anew.
+pub(crate) async fn reload_issuers(folder: &Folder) -> Result<(), Failure> {
+    match connect(folder).await? {
+        Some(stream) => send(stream, "/admin/v1/issuers/reload", Vec::new()).await.map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+/// A listener for the service, at a path that only the owner may open from its first moment on.
+pub(crate) fn listen(folder: &Folder) -> Result<OwnerOnly, Failure> {
+    let path = folder.admin_socket();
+    let aside = folder.root().join("admin.sock.new");
+    for path in [&path, &aside] {
+        if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+            let what = format_args!("{} is too long for a socket", path.display());
+            return Err(Failure::new(what).remedy(format_args!(
+                "move the data folder: at most {SOCKET_PATH_BYTES_MAX} bytes"
+            )));
+        }
+    }
+    // The store's lock is held, so whoever left these is gone.
+    for stale in [&path, &aside] {
+        match std::fs::remove_file(stale) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    let listener = UnixListener::bind(&aside)?;
+    std::fs::set_permissions(&aside, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&aside, &path)?;
+    Ok(OwnerOnly::new(listener, owner(folder.root())?))
+}
+
+fn owner(folder: &Path) -> io::Result<u32> {
+    Ok(std::fs::metadata(folder)?.uid())
+}
+
+/// A connection to the running service; `None` where none runs.
+async fn connect(folder: &Folder) -> Result<Option<UnixStream>, Failure> {
+    match UnixStream::connect(folder.admin_socket()).await {
+        Ok(stream) => Ok(Some(stream)),
+        // No socket, or one that a killed service left.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(Failure::from(error).during(folder.admin_socket().display())),
+    }
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    message: String,
+}
+
+async fn send(stream: UnixStream, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    let (method, host, token) = ("POST", "admin", None);
+    let call = Call { method, host, path, token, body, answer_bytes_max: ANSWER_BYTES_MAX };
+    let answer = call.send(stream).await?;
+    if answer.status == 200 {
+        return Ok(answer.body);
+    }
+    Err(match serde_json::from_slice::<Refused>(&answer.body) {
+        Ok(refused) => Failure::new(refused.message),
+        Err(_) => Failure::new(format_args!("the service answered {}", answer.status))
+            .remedy("use the same version of reelkey for both"),
+    })
+}

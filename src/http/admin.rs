@@ -1,0 +1,80 @@
+//! The admin socket: the operator's commands, executed by the running service.
+//!
+//! Who may connect was decided when the connection was accepted (see [`crate::http::owner`]), so there
+//! is nothing to authenticate here. A refused operation is `409` with what is wrong.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::json;
+
+use crate::authority::admin::Operation;
+use crate::authority::issuer::Issuers;
+use crate::http::app::App;
+
+/// More than any operation takes.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Reads the configured issuers anew.
+pub type ReadIssuers = dyn Fn() -> Result<Issuers, String> + Send + Sync;
+
+/// What the admin routes share.
+#[derive(Clone)]
+pub struct AdminApp {
+    /// The service.
+    pub app: App,
+    /// Configuration is read elsewhere.
+    pub read_issuers: Arc<ReadIssuers>,
+}
+
+impl fmt::Debug for AdminApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminApp(..)")
+    }
+}
+
+/// The routes of the admin socket.
+pub fn admin_router(app: AdminApp) -> Router {
+    Router::new()
+        .route("/admin/v1/operation", post(operation_post))
+        .route("/admin/v1/issuers/reload", post(issuers_reload_post))
+        .with_state(app)
+}
+
+async fn operation_post(State(admin): State<AdminApp>, body: Body) -> Response {
+    let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
+        return refused(StatusCode::PAYLOAD_TOO_LARGE, "the operation is too long");
+    };
+    // What serde says could repeat a key, so it is not passed on.
+    let Ok(operation) = serde_json::from_slice::<Operation>(&body) else {
+        return refused(StatusCode::BAD_REQUEST, "not an operation that this version knows");
+    };
+    match admin.app.authority.administer(operation, (admin.app.clock)()).await {
+        Ok(outcome) => Json(outcome).into_response(),
+        Err(error) => {
+            tracing::info!(rule = %error, "operation refused");
+            refused(StatusCode::CONFLICT, &error.to_string())
+        }
+    }
+}
+
+async fn issuers_reload_post(State(admin): State<AdminApp>) -> Response {
+    match (admin.read_issuers)() {
+        Ok(issuers) => {
+            admin.app.authority.set_issuers(issuers);
+            tracing::info!("issuers read anew");
+            Json(json!({})).into_response()
+        }
+        Err(why) => refused(StatusCode::CONFLICT, &why),
+    }
+}
+
+fn refused(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({ "message": message }))).into_response()
+}

@@ -1,0 +1,121 @@
+//! Commands while the service runs.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+
+use serde_json::json;
+
+use crate::film::{CONTENT, obtain, provisioned};
+use crate::installation::Installation;
+
+const KID: &str = "4d97930a-3d7b-5000-8000-5c7bda1f0a11";
+const KEY: &str = "000102030405060708090a0b0c0d0e0f";
+
+/// Every command that shows something, and some that change nothing or are refused.
+const COMMANDS: [&[&str]; 10] = [
+    &["content", "list"],
+    &["content", "show", CONTENT],
+    &["content", "show", "movies/none"],
+    &["content", "add", CONTENT, "--policy", "default"],
+    &["content", "add", CONTENT, "--policy", "premium-movie"],
+    &["content", "add", "movies/new", "--policy", "none"],
+    &["key", "list"],
+    &["key", "list", CONTENT],
+    &["key", "show", KID],
+    &["key", "rotate", "movies/none"],
+];
+
+#[test]
+fn a_command_says_the_same_whether_the_service_runs_or_not() {
+    let (installation, _) = provisioned();
+    let said = || {
+        COMMANDS.map(|command| {
+            [&[][..], &["--json"]].map(|more| {
+                let output = installation.run(&[command, more].concat());
+                (output.status.code(), output.stdout, output.stderr)
+            })
+        })
+    };
+    let stopped = said();
+    let service = installation.serve();
+    assert_eq!(said(), stopped);
+    service.terminate();
+    assert_eq!(said(), stopped);
+}
+
+#[test]
+fn what_is_done_takes_effect_before_the_command_answers() {
+    let (installation, keys) = provisioned();
+    let token = installation.mint(&["--content", CONTENT]);
+    let service = installation.serve();
+    let granted = || {
+        let mut kids: Vec<_> =
+            obtain(&service, &token).keys.iter().map(|(kid, _)| kid.to_string()).collect();
+        kids.sort();
+        kids
+    };
+    assert_eq!(granted().len(), 2);
+    installation.import(CONTENT, "HD", KID, KEY);
+    assert!(granted().contains(&KID.to_owned()));
+
+    // Rotation adds a key for each track; the old ones go on until they are retired.
+    let made = installation.succeed(&["key", "rotate", CONTENT]);
+    assert_eq!(made.as_array().unwrap().len(), 3);
+    assert_eq!(granted().len(), 6);
+    let one = installation.succeed(&["key", "rotate", CONTENT, "--track", "HD"]);
+    assert_eq!(one[0]["track_type"], "HD");
+    let retire = ["key", "retire", keys[0].kid.as_str()];
+    assert_eq!(installation.succeed(&retire)["changed"], true);
+    assert_eq!(installation.succeed(&retire)["changed"], false);
+    let old = installation.succeed(&["key", "show", &keys[0].kid]);
+    assert_eq!(old["state"], "retired");
+    let now = granted();
+    assert_eq!(now.len(), 6);
+    assert!(!now.contains(&old["kid"].as_str().unwrap().to_owned()));
+
+    // An issuer that is added is trusted at once.
+    installation.succeed(&["issuer", "add", "https://late.example", "--dev", "--content", "*"]);
+    let late = installation.mint(&["--issuer", "https://late.example", "--content", CONTENT]);
+    obtain(&service, &late);
+    service.terminate();
+
+    let service = installation.serve();
+    assert_eq!(obtain(&service, &token).keys.len(), 6, "and all of it is on disk");
+}
+
+#[test]
+fn the_admin_socket_is_for_its_owner_and_leaves_nothing_behind() {
+    let installation = Installation::new();
+    let socket = installation.data.path().join("admin.sock");
+    let service = installation.serve();
+    let found = fs::metadata(&socket).unwrap();
+    assert!(found.file_type().is_socket());
+    assert_eq!(found.permissions().mode() & 0o7777, 0o600);
+    let said = installation.fail(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(said.contains("in use"), "{said}");
+    assert!(socket.exists(), "a second service does not take the socket of the first");
+    installation.succeed(&["content", "list"]);
+    service.terminate();
+    assert!(!socket.exists());
+
+    // A service that is killed leaves its socket; commands find that nobody answers.
+    drop(installation.serve());
+    assert!(socket.exists());
+    assert_eq!(installation.succeed(&["content", "list"]), json!([]));
+    installation.serve().terminate();
+}
+
+#[test]
+fn a_path_that_is_too_long_for_a_socket_is_named() {
+    let installation = Installation::new();
+    let deep = installation.data.path().join("d".repeat(100));
+    let reelkey = |words: &[&str]| {
+        let mut command = std::process::Command::new(crate::installation::REELKEY);
+        command.args(words).arg("--data").arg(&deep).output().unwrap()
+    };
+    assert!(reelkey(&["init"]).status.success());
+    let output = reelkey(&["serve", "--listen", "127.0.0.1:0"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("too long for a socket") && said.contains("ddd/admin.sock"), "{said}");
+    assert!(reelkey(&["content", "list"]).status.success(), "commands work on the store itself");
+}
