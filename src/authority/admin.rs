@@ -9,21 +9,13 @@ use reelkey_client::time::UnixTime;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::authority::keyring::Keyring;
 use crate::authority::provision::{self, NewKey, Provisioned};
+use crate::authority::rotate;
+use crate::authority::vault::{self, Vault};
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
-use crate::store::record::{self, ContentRecord, KeyRecord, KeyState};
-use crate::store::{self, Store};
-
-/// An open store and the keys to it.
-#[derive(Clone, Copy)]
-pub struct Vault<'a> {
-    /// The store.
-    pub store: &'a dyn Store,
-    /// What opens it.
-    pub keyring: &'a Keyring,
-}
+use crate::store::record::{self, ContentRecord, KeyRecord, KeyState, SignerRecord};
+use crate::store::{self};
 
 /// Something to be done or shown.
 #[derive(Serialize, Deserialize)]
@@ -83,6 +75,27 @@ pub enum Operation {
         /// Its identifier, a UUID.
         kid: String,
     },
+    /// List the generations of the KEK.
+    KekList,
+    /// Make a new primary KEK.
+    KekRotate,
+    /// Move some secrets to the primary KEK.
+    KekRewrap {
+        /// At most as many.
+        limit: usize,
+    },
+    /// Drop KEKs that nothing is wrapped under.
+    KekRetire {
+        /// This generation; otherwise every one that is unused.
+        generation: Option<u32>,
+    },
+    /// List the signing keys.
+    SignerList,
+    /// Make a new signing key.
+    SignerRotate {
+        /// Whether it signs at once.
+        at_once: bool,
+    },
 }
 
 /// What came of it.
@@ -119,6 +132,28 @@ pub enum Outcome {
     Keys {
         /// They.
         keys: Vec<KeyView>,
+    },
+    /// The generations of the KEK.
+    Keks {
+        /// In order.
+        keks: Vec<KekView>,
+    },
+    /// Some secrets were moved.
+    Rewrapped {
+        /// How many now.
+        done: usize,
+        /// How many are left.
+        left: usize,
+    },
+    /// KEKs were dropped.
+    KeksRetired {
+        /// Their generations.
+        generations: Vec<u32>,
+    },
+    /// The signing keys.
+    Signers {
+        /// In the order in which they sign.
+        signers: Vec<SignerView>,
     },
     /// A key was retired, or was before.
     KeyRetired {
@@ -159,6 +194,30 @@ pub struct KeyView {
     pub created_at: u64,
 }
 
+/// A KEK as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KekView {
+    /// From 1.
+    pub generation: u32,
+    /// Whether new secrets are wrapped under it.
+    pub primary: bool,
+    /// How many are.
+    pub secrets: usize,
+    /// When it was made, seconds since 1970.
+    pub created_at: u64,
+}
+
+/// A signing key as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignerView {
+    /// The thumbprint of its public half.
+    pub kid: String,
+    /// From when on it signs, seconds since 1970.
+    pub signs_from: u64,
+    /// The generation of the KEK that wraps it.
+    pub kek: u32,
+}
+
 /// An operation was refused or failed; nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -168,6 +227,12 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The vault failed.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    /// A rotation.
+    #[error(transparent)]
+    Rotation(#[from] rotate::Error),
     /// A policy that is not loaded.
     #[error(
         "there is no policy {0:?}; see `reelkey policy list`, and restart the service for a new one"
@@ -192,7 +257,7 @@ pub enum Error {
 /// # Errors
 /// [`Error`].
 pub async fn execute(
-    vault: Vault<'_>,
+    vault: &Vault,
     policies: &[String],
     operation: Operation,
     now: UnixTime,
@@ -211,7 +276,7 @@ pub async fn execute(
             let kid = parse_kid(&kid)?;
             let key = ContentKey::parse_hex(&key).map_err(|_| Error::Malformed)?;
             let new = NewKey { kid, content: &content_id, track: track_type, key };
-            let done = provision::import_key(vault.store, vault.keyring, new, now).await?;
+            let done = provision::import_key(vault, new, now).await?;
             let created = done == Provisioned::Done;
             Ok(Outcome::KeyStored { key: find(vault, kid).await?, created })
         }
@@ -220,19 +285,37 @@ pub async fn execute(
             Ok(Outcome::Keys { keys: vec![find(vault, parse_kid(&kid)?).await?] })
         }
         Operation::KeyRotate { content_id, track_type } => {
-            rotate(vault, &content_id, track_type, now).await
+            rotate_keys(vault, &content_id, track_type, now).await
         }
         Operation::KeyRetire { kid } => {
             let kid = parse_kid(&kid)?;
-            let done = provision::retire_key(vault.store, kid).await?;
+            let done = provision::retire_key(vault.store(), kid).await?;
             let changed = done == Provisioned::Done;
             Ok(Outcome::KeyRetired { key: find(vault, kid).await?, changed })
+        }
+        Operation::KekList => list_keks(vault).await,
+        Operation::KekRotate => {
+            rotate::rotate_kek(vault, now).await?;
+            list_keks(vault).await
+        }
+        Operation::KekRewrap { limit } => {
+            let rotate::Rewrapped { done, left } = rotate::rewrap(vault, limit).await?;
+            Ok(Outcome::Rewrapped { done, left })
+        }
+        Operation::KekRetire { generation } => {
+            let generations = rotate::retire_kek(vault, generation).await?;
+            Ok(Outcome::KeksRetired { generations })
+        }
+        Operation::SignerList => list_signers(vault).await,
+        Operation::SignerRotate { at_once } => {
+            rotate::rotate_signer(vault, at_once, now).await?;
+            list_signers(vault).await
         }
     }
 }
 
 async fn add_content(
-    vault: Vault<'_>,
+    vault: &Vault,
     loaded: &[String],
     content_id: &ContentId,
     named: &[String],
@@ -246,57 +329,57 @@ async fn add_content(
             return Err(Error::RepeatedPolicy(name.clone()));
         }
     }
-    let done = provision::add_content(vault.store, content_id, named, now).await?;
+    let done = provision::add_content(vault.store(), content_id, named, now).await?;
     let record = content_record(vault, content_id).await?;
     let content = view_content(vault, &record).await?;
     Ok(Outcome::ContentAdded { content, created: done == Provisioned::Done })
 }
 
-async fn list_contents(vault: Vault<'_>) -> Result<Outcome, Error> {
+async fn list_contents(vault: &Vault) -> Result<Outcome, Error> {
     let mut contents = Vec::new();
-    for content in record::all::<ContentRecord>(vault.store).await? {
+    for content in record::all::<ContentRecord>(vault.store()).await? {
         contents.push(view_content(vault, &content).await?);
     }
     Ok(Outcome::Contents { contents })
 }
 
-async fn show_content(vault: Vault<'_>, content_id: &ContentId) -> Result<Outcome, Error> {
+async fn show_content(vault: &Vault, content_id: &ContentId) -> Result<Outcome, Error> {
     let record = content_record(vault, content_id).await?;
-    let keys = record::keys_of(vault.store, content_id).await?;
+    let keys = record::keys_of(vault.store(), content_id).await?;
     let content = view_content(vault, &record).await?;
     Ok(Outcome::Content { content, keys: keys.iter().map(view_key).collect() })
 }
 
-async fn list_keys(vault: Vault<'_>, content_id: Option<ContentId>) -> Result<Outcome, Error> {
+async fn list_keys(vault: &Vault, content_id: Option<ContentId>) -> Result<Outcome, Error> {
     let keys = match content_id {
         Some(content_id) => {
             content_record(vault, &content_id).await?;
-            record::keys_of(vault.store, &content_id).await?
+            record::keys_of(vault.store(), &content_id).await?
         }
-        None => record::all::<KeyRecord>(vault.store).await?,
+        None => record::all::<KeyRecord>(vault.store()).await?,
     };
     Ok(Outcome::Keys { keys: keys.iter().map(view_key).collect() })
 }
 
 async fn generate(
-    vault: Vault<'_>,
+    vault: &Vault,
     content_id: &ContentId,
     track: Option<TrackType>,
     now: UnixTime,
 ) -> Result<KeyId, Error> {
-    Ok(provision::generate_key(vault.store, vault.keyring, content_id, track, now).await?)
+    Ok(provision::generate_key(vault, content_id, track, now).await?)
 }
 
 /// Makes a new key for the named track type, or for each that the title has active keys of. The older
 /// ones stay: films that were packaged with them go on playing until they are retired.
-async fn rotate(
-    vault: Vault<'_>,
+async fn rotate_keys(
+    vault: &Vault,
     content_id: &ContentId,
     track_type: Option<TrackType>,
     now: UnixTime,
 ) -> Result<Outcome, Error> {
     content_record(vault, content_id).await?;
-    let keys = record::keys_of(vault.store, content_id).await?;
+    let keys = record::keys_of(vault.store(), content_id).await?;
     let active = keys.iter().filter(|key| key.state == KeyState::Active);
     let mut tracks: Vec<_> = active.map(|key| key.track_type).collect();
     tracks.retain(|track| track_type.is_none() || *track == track_type);
@@ -313,21 +396,44 @@ async fn rotate(
     Ok(Outcome::Keys { keys: made })
 }
 
-async fn content_record(vault: Vault<'_>, content_id: &ContentId) -> Result<ContentRecord, Error> {
-    let record = record::content(vault.store, content_id).await?;
+async fn list_keks(vault: &Vault) -> Result<Outcome, Error> {
+    let view = |kek: rotate::Generation| {
+        let rotate::Generation { generation, primary, secrets, created_at } = kek;
+        KekView { generation, primary, secrets, created_at }
+    };
+    let keks = rotate::generations(vault).await?.into_iter().map(view).collect();
+    Ok(Outcome::Keks { keks })
+}
+
+async fn list_signers(vault: &Vault) -> Result<Outcome, Error> {
+    let mut signers: Vec<_> = record::all::<SignerRecord>(vault.store())
+        .await?
+        .into_iter()
+        .map(|record| SignerView {
+            kid: record.kid,
+            signs_from: record.signs_from,
+            kek: record.wrapped.kek,
+        })
+        .collect();
+    signers.sort_by_key(|signer| signer.signs_from);
+    Ok(Outcome::Signers { signers })
+}
+
+async fn content_record(vault: &Vault, content_id: &ContentId) -> Result<ContentRecord, Error> {
+    let record = record::content(vault.store(), content_id).await?;
     record.ok_or_else(|| provision::Error::NoContent(content_id.clone()).into())
 }
 
-async fn find(vault: Vault<'_>, kid: KeyId) -> Result<KeyView, Error> {
-    let record = record::key(vault.store, kid).await?;
+async fn find(vault: &Vault, kid: KeyId) -> Result<KeyView, Error> {
+    let record = record::key(vault.store(), kid).await?;
     record.as_ref().map(view_key).ok_or_else(|| Error::NoKey(kid.to_string()))
 }
 
-async fn view_content(vault: Vault<'_>, content: &ContentRecord) -> Result<ContentView, Error> {
+async fn view_content(vault: &Vault, content: &ContentRecord) -> Result<ContentView, Error> {
     Ok(ContentView {
         content_id: content.content_id.to_string(),
         policies: content.policies.clone(),
-        keys: record::keys_of(vault.store, &content.content_id).await?.len(),
+        keys: record::keys_of(vault.store(), &content.content_id).await?.len(),
         created_at: content.created_at,
     })
 }

@@ -165,7 +165,9 @@ impl Authority {
             session_type: request.session_type,
             sealed_keys,
         };
-        let license = license::sign(&terms, context, &self.signer)?;
+        let signers = self.signers();
+        let signer = signers.current(now).ok_or(keyring::Error::NotSetUp)?;
+        let license = license::sign(&terms, context, signer)?;
         Ok(Granted { license, id: license_id, device: device.to_string(), terms })
     }
 
@@ -219,14 +221,14 @@ impl Authority {
             names_kids: !request.kids.is_empty(),
         };
         for kid in &request.kids {
-            if let Some(record) = record::key(&*self.store, *kid).await? {
+            if let Some(record) = record::key(self.vault.store(), *kid).await? {
                 asked.known_kids.push((record.kid, record.content_id));
             }
         }
         let scope = scope(&asked, token).map_err(refuse)?;
-        let content = record::content(&*self.store, &scope.content).await?;
+        let content = record::content(self.vault.store(), &scope.content).await?;
         let content = content.ok_or_else(|| refuse(Refusal::NotAuthorized))?;
-        let records = record::keys_of(&*self.store, &content.content_id).await?;
+        let records = record::keys_of(self.vault.store(), &content.content_id).await?;
         let title = Title {
             content: content.content_id,
             policies: content.policies,
@@ -255,12 +257,13 @@ impl Authority {
         terms: &Terms,
         records: &[KeyRecord],
     ) -> Result<Vec<(KeyId, ContentKey)>, Error> {
+        let keyring = self.vault.keyring();
         let granted =
             |record: &&KeyRecord| terms.tracks.iter().any(|track| track.kid == record.kid);
         records
             .iter()
             .filter(granted)
-            .map(|record| Ok((record.kid, self.keyring.content_key(record)?)))
+            .map(|record| Ok((record.kid, keyring.content_key(record)?)))
             .collect()
     }
 }

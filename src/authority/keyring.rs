@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use reelkey_client::key::{ContentKey, KeyId};
+use zeroize::Zeroizing;
 
 use crate::crypto::request_name::NamingKey;
 use crate::crypto::root_key::RootKey;
@@ -46,6 +47,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A secret could not be wrapped.
+    #[error(transparent)]
+    Wrap(#[from] WrapFailed),
     /// The signing key opens and is no key.
     #[error("the signing key cannot be used")]
     Signer(#[from] sign::Error),
@@ -99,7 +103,7 @@ impl Keyring {
     ) -> Result<Wrapped, WrapFailed> {
         let bound = [content.as_str().as_bytes(), track_bytes(track)];
         let place = self.place("key", kid.as_bytes(), &bound);
-        self.primary()?.wrap_content_key(place, key)
+        self.primary_kek()?.wrap_content_key(place, key)
     }
 
     /// Unwraps a content key.
@@ -130,7 +134,7 @@ impl Keyring {
     /// # Errors
     /// That there is no randomness.
     pub fn wrap_signer(&self, kid: &str, pkcs8: &[u8]) -> Result<Wrapped, WrapFailed> {
-        self.primary()?.wrap(self.place("signer", kid.as_bytes(), &[]), pkcs8)
+        self.primary_kek()?.wrap(self.place("signer", kid.as_bytes(), &[]), pkcs8)
     }
 
     /// Unwraps a signing key.
@@ -138,12 +142,40 @@ impl Keyring {
     /// # Errors
     /// [`Error::Record`] or [`Error::Signer`].
     pub fn signer(&self, record: &SignerRecord) -> Result<SigningKey, Error> {
-        let place = self.place("signer", record.kid.as_bytes(), &[]);
-        let pkcs8 = self
-            .kek(&record.wrapped)
-            .and_then(|kek| kek.unwrap(place, &record.wrapped))
-            .map_err(|source| Error::Record { record: "the signing key".into(), source })?;
-        Ok(SigningKey::from_pkcs8(&pkcs8)?)
+        Ok(SigningKey::from_pkcs8(&self.open_signer(record)?)?)
+    }
+
+    /// The generation under which everything new is wrapped.
+    #[must_use]
+    pub fn primary(&self) -> u32 {
+        self.primary
+    }
+
+    /// The record with its key under the primary KEK.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn rewrap_key(&self, old: &KeyRecord) -> Result<KeyRecord, Error> {
+        let key = self.content_key(old)?;
+        let wrapped = self.wrap_content_key(old.kid, &old.content_id, old.track_type, &key)?;
+        Ok(KeyRecord { wrapped, ..old.clone() })
+    }
+
+    /// The record with its signing key under the primary KEK.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn rewrap_signer(&self, old: &SignerRecord) -> Result<SignerRecord, Error> {
+        let pkcs8 = self.open_signer(old)?;
+        Ok(SignerRecord { wrapped: self.wrap_signer(&old.kid, &pkcs8)?, ..old.clone() })
+    }
+
+    /// The record with its key under the primary KEK.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn rewrap_naming_key(&self, old: &NamingKeyRecord) -> Result<NamingKeyRecord, Error> {
+        Ok(NamingKeyRecord { wrapped: self.wrap_naming_key(&*self.open_naming_key(old)?)? })
     }
 
     /// Wraps the key that names requests.
@@ -151,7 +183,7 @@ impl Keyring {
     /// # Errors
     /// That there is no randomness.
     pub fn wrap_naming_key(&self, key: &[u8; 32]) -> Result<Wrapped, WrapFailed> {
-        self.primary()?.wrap(self.place("naming-key", &[], &[]), key)
+        self.primary_kek()?.wrap(self.place("naming-key", &[], &[]), key)
     }
 
     /// Unwraps the key that names requests.
@@ -159,10 +191,25 @@ impl Keyring {
     /// # Errors
     /// [`Error::Record`].
     pub fn naming_key(&self, record: &NamingKeyRecord) -> Result<NamingKey, Error> {
-        let place = self.place("naming-key", &[], &[]);
+        Ok(NamingKey::new(&*self.open_naming_key(record)?))
+    }
+
+    fn open_signer(&self, record: &SignerRecord) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let place = self.place("signer", record.kid.as_bytes(), &[]);
         self.kek(&record.wrapped)
             .and_then(|kek| kek.unwrap(place, &record.wrapped))
-            .and_then(|key| key.as_slice().try_into().map(NamingKey::new).map_err(|_| DoesNotOpen))
+            .map_err(|source| Error::Record { record: "a signing key".into(), source })
+    }
+
+    fn open_naming_key(&self, record: &NamingKeyRecord) -> Result<Zeroizing<[u8; 32]>, Error> {
+        let place = self.place("naming-key", &[], &[]);
+        let open = |key: Zeroizing<Vec<u8>>| match key.first_chunk::<32>() {
+            Some(bytes) if key.len() == 32 => Ok(Zeroizing::new(*bytes)),
+            _ => Err(DoesNotOpen),
+        };
+        self.kek(&record.wrapped)
+            .and_then(|kek| kek.unwrap(place, &record.wrapped))
+            .and_then(open)
             .map_err(|source| Error::Record {
                 record: "the key that names requests".into(),
                 source,
@@ -173,7 +220,7 @@ impl Keyring {
         Place { store: &self.store_id, tree, record, bound }
     }
 
-    fn primary(&self) -> Result<&Kek, WrapFailed> {
+    fn primary_kek(&self) -> Result<&Kek, WrapFailed> {
         self.keks.get(&self.primary).ok_or(WrapFailed::NoKek)
     }
 

@@ -13,8 +13,11 @@ pub mod keyring;
 pub mod license;
 pub mod provision;
 pub mod root_key_file;
+pub mod rotate;
 pub mod token;
+pub mod vault;
 
 mod service;
+mod signers;
 
 pub use service::{Authority, Setup};

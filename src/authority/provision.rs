@@ -5,6 +5,7 @@ use reelkey_client::key::{ContentKey, KeyId};
 use reelkey_client::time::UnixTime;
 
 use crate::authority::keyring::{self, Keyring};
+use crate::authority::vault::Vault;
 use crate::crypto::random::{self, RandomnessFailed};
 use crate::crypto::wrap::WrapFailed;
 use crate::domain::content::ContentId;
@@ -101,36 +102,48 @@ pub struct NewKey<'a> {
 /// # Errors
 /// [`Error`]; a KID with another key, title or track type is refused.
 pub async fn import_key(
-    store: &dyn Store,
-    keyring: &Keyring,
+    vault: &Vault,
     new: NewKey<'_>,
     now: UnixTime,
 ) -> Result<Provisioned, Error> {
-    let NewKey { kid, content, track, key } = new;
+    let NewKey { kid, content, track, key } = &new;
+    let store = vault.store();
     if record::content(store, content).await?.is_none() {
-        return Err(Error::NoContent(content.clone()));
+        return Err(Error::NoContent((*content).clone()));
     }
-    let record = KeyRecord {
-        kid,
-        content_id: content.clone(),
-        track_type: track,
-        state: KeyState::Active,
-        wrapped: keyring.wrap_content_key(kid, content, track, &key)?,
-        created_at: now.as_secs(),
-    };
-    if store.commit(Batch::default().add_key(&record)?).await? == Committed::Done {
-        return Ok(Provisioned::Done);
+    loop {
+        let keyring = vault.keyring();
+        let kek = record::kek(store, keyring.primary()).await?;
+        let kek = kek.ok_or(keyring::Error::Inconsistent)?;
+        let record = KeyRecord {
+            kid: *kid,
+            content_id: (*content).clone(),
+            track_type: *track,
+            state: KeyState::Active,
+            wrapped: keyring.wrap_content_key(*kid, content, *track, key)?,
+            created_at: now.as_secs(),
+        };
+        // A rotation that is quicker makes this a conflict, and the key is wrapped again.
+        let batch = Batch::default().add_key(&record)?.expect_record(&kek)?;
+        if store.commit(batch).await? == Committed::Done {
+            return Ok(Provisioned::Done);
+        }
+        if let Some(there) = record::key(store, *kid).await? {
+            return compare(&vault.keyring(), &there, &new);
+        }
     }
-    let there = record::key(store, kid).await?.ok_or_else(|| {
-        store::Error::Damaged(format!("key {kid} is listed by its title and not there"))
-    })?;
-    if there.content_id != *content {
-        return Err(Error::OtherContent(kid, there.content_id));
+}
+
+/// What it means that the KID is there.
+fn compare(keyring: &Keyring, there: &KeyRecord, new: &NewKey<'_>) -> Result<Provisioned, Error> {
+    let kid = there.kid;
+    if there.content_id != *new.content {
+        return Err(Error::OtherContent(kid, there.content_id.clone()));
     }
-    if there.track_type != track {
+    if there.track_type != new.track {
         return Err(Error::OtherTrack(kid));
     }
-    if !keyring.is_key(&there, &key)? {
+    if !keyring.is_key(there, &new.key)? {
         return Err(Error::OtherKey(kid));
     }
     match there.state {
@@ -163,8 +176,7 @@ pub async fn retire_key(store: &dyn Store, kid: KeyId) -> Result<Provisioned, Er
 /// # Errors
 /// [`Error`].
 pub async fn generate_key(
-    store: &dyn Store,
-    keyring: &Keyring,
+    vault: &Vault,
     content: &ContentId,
     track: Option<TrackType>,
     now: UnixTime,
@@ -172,6 +184,6 @@ pub async fn generate_key(
     let kid = uuid::Builder::from_random_bytes(random::bytes()?).into_uuid();
     let kid = KeyId::from_bytes(kid.into_bytes());
     let key = ContentKey::try_init(|key| random::fill(key))?;
-    import_key(store, keyring, NewKey { kid, content, track, key }, now).await?;
+    import_key(vault, NewKey { kid, content, track, key }, now).await?;
     Ok(kid)
 }

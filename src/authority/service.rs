@@ -7,25 +7,23 @@ use std::sync::{Arc, PoisonError, RwLock};
 use reelkey_client::time::UnixTime;
 use serde_json::{Value, json};
 
-use crate::authority::admin::{self, Operation, Outcome, Vault};
+use crate::authority::admin::{self, Operation, Outcome};
 use crate::authority::issuer::Issuers;
-use crate::authority::keyring::{self, Keyring};
+use crate::authority::keyring;
+use crate::authority::signers::Signers;
+use crate::authority::vault::{self, Vault};
 use crate::crypto::request_name::NamingKey;
-use crate::crypto::root_key::RootKey;
-use crate::crypto::sign::SigningKey;
 use crate::domain::policy::Policy;
-use crate::store::Store;
-use crate::store::record::{self, SignerRecord};
+use crate::store::record;
 
 /// Everything that a use case needs, behind one handle.
 pub struct Authority {
     pub(super) service_id: String,
-    pub(super) issuers: RwLock<Arc<Issuers>>,
     pub(super) policies: BTreeMap<String, Policy>,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) keyring: Keyring,
-    pub(super) signer: SigningKey,
+    pub(super) vault: Vault,
     pub(super) naming_key: NamingKey,
+    issuers: RwLock<Arc<Issuers>>,
+    signers: RwLock<Arc<Signers>>,
 }
 
 /// What the operator decided.
@@ -40,25 +38,19 @@ pub struct Setup {
 }
 
 impl Authority {
-    /// Opens the store with the root key. The root key is not kept.
+    /// Makes a service of an open vault.
     ///
     /// # Errors
-    /// [`keyring::Error`].
-    pub async fn open(
-        setup: Setup,
-        store: Arc<dyn Store>,
-        root: &RootKey,
-    ) -> Result<Self, keyring::Error> {
-        let keyring = Keyring::open(root, &*store).await?;
-        let signers = record::all::<SignerRecord>(&*store).await?;
-        let newest = signers.iter().max_by_key(|signer| signer.created_at);
-        let signer = keyring.signer(newest.ok_or(keyring::Error::NotSetUp)?)?;
-        let naming_key = record::naming_key(&*store).await?.ok_or(keyring::Error::NotSetUp)?;
-        let naming_key = keyring.naming_key(&naming_key)?;
+    /// [`vault::Error`].
+    pub async fn open(setup: Setup, vault: Vault) -> Result<Self, vault::Error> {
+        let naming_key = record::naming_key(vault.store()).await?;
+        let naming_key = naming_key.ok_or(keyring::Error::NotSetUp)?;
+        let naming_key = vault.keyring().naming_key(&naming_key)?;
+        let signers = RwLock::new(Arc::new(Signers::read(&vault).await?));
         let Setup { service_id, issuers, policies } = setup;
-        let policies = policies.into_iter().map(|policy| (policy.name.clone(), policy)).collect();
         let issuers = RwLock::new(Arc::new(issuers));
-        Ok(Self { service_id, issuers, policies, store, keyring, signer, naming_key })
+        let policies = policies.into_iter().map(|policy| (policy.name.clone(), policy)).collect();
+        Ok(Self { service_id, policies, vault, naming_key, issuers, signers })
     }
 
     /// The issuers as they are now.
@@ -66,12 +58,17 @@ impl Authority {
         Arc::clone(&self.issuers.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The signing keys as they are now.
+    pub(super) fn signers(&self) -> Arc<Signers> {
+        Arc::clone(&self.signers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Trusts these issuers from now on, and no other.
     pub fn set_issuers(&self, issuers: Issuers) {
         *self.issuers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(issuers);
     }
 
-    /// Executes an operator's operation at `now`.
+    /// Executes an operator's operation at `now`. What it changes is in force when it is answered.
     ///
     /// # Errors
     /// [`admin::Error`].
@@ -80,27 +77,40 @@ impl Authority {
         operation: Operation,
         now: UnixTime,
     ) -> Result<Outcome, admin::Error> {
-        let vault = Vault { store: &*self.store, keyring: &self.keyring };
         let policies: Vec<_> = self.policies.keys().cloned().collect();
-        admin::execute(vault, &policies, operation, now).await
+        let outcome = admin::execute(&self.vault, &policies, operation, now).await?;
+        if let Outcome::Signers { .. } = outcome {
+            let signers = Arc::new(Signers::read(&self.vault).await?);
+            *self.signers.write().unwrap_or_else(PoisonError::into_inner) = signers;
+        }
+        Ok(outcome)
     }
 
     /// Whether licenses can be granted.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.store.is_healthy()
+        self.vault.store().is_healthy()
     }
 
-    /// The JWK Set by which licenses are verified (RFC 7517 section 5).
+    /// The JWK Set by which licenses are verified at `now` (RFC 7517 section 5).
     #[must_use]
-    pub fn jwks(&self) -> Value {
-        let mut jwk = self.signer.public_key().to_jwk();
-        if let Some(members) = jwk.as_object_mut() {
-            members.insert("kid".into(), self.signer.public_key().thumbprint().to_string().into());
-            members.insert("use".into(), "sig".into());
-            members.insert("alg".into(), "ES256".into());
-        }
-        json!({ "keys": [jwk] })
+    pub fn jwks(&self, now: UnixTime) -> Value {
+        let longest = self.policies.values().map(|policy| policy.license_duration.as_secs()).max();
+        let keys: Vec<_> = self
+            .signers()
+            .published(now, longest.unwrap_or(0))
+            .map(|signer| {
+                let mut jwk = signer.public_key().to_jwk();
+                if let Some(members) = jwk.as_object_mut() {
+                    let kid = signer.public_key().thumbprint().to_string();
+                    members.insert("kid".into(), kid.into());
+                    members.insert("use".into(), "sig".into());
+                    members.insert("alg".into(), "ES256".into());
+                }
+                jwk
+            })
+            .collect();
+        json!({ "keys": keys })
     }
 }
 

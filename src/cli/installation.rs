@@ -3,8 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use crate::authority::keyring::Keyring;
-use crate::authority::root_key_file;
+use crate::authority::vault::Vault;
 use crate::cli::folder::Folder;
 use crate::cli::output::Failure;
 use crate::domain::policy::Policy;
@@ -13,7 +12,7 @@ use crate::store::embedded::SledStore;
 use crate::store::{self, Store};
 
 /// The store alone.
-pub(crate) fn open_store(folder: &Folder) -> Result<Arc<dyn Store>, Failure> {
+fn open_store(folder: &Folder) -> Result<Arc<dyn Store>, Failure> {
     match SledStore::open(&folder.store()) {
         Ok(store) => Ok(Arc::new(store)),
         Err(error @ store::Error::InUse(_)) => {
@@ -24,11 +23,8 @@ pub(crate) fn open_store(folder: &Folder) -> Result<Arc<dyn Store>, Failure> {
 }
 
 /// The store and what unlocks it.
-pub(crate) async fn open(folder: &Folder) -> Result<(Arc<dyn Store>, Keyring), Failure> {
-    let root = root_key_file::read(&folder.root_key())?;
-    let store = open_store(folder)?;
-    let keyring = Keyring::open(&root, &*store).await?;
-    Ok((store, keyring))
+pub(crate) async fn open(folder: &Folder) -> Result<Vault, Failure> {
+    Ok(Vault::open(open_store(folder)?, folder.root_key()).await?)
 }
 
 /// Every policy of the folder, in the order of their names.

@@ -13,6 +13,7 @@ mod folder;
 mod init;
 mod installation;
 mod issuer;
+mod kek;
 mod key;
 mod log;
 mod operator;
@@ -20,6 +21,7 @@ mod output;
 mod policy;
 mod secret_argument;
 mod serve;
+mod signer;
 mod token;
 
 use std::io;
@@ -68,6 +70,12 @@ enum Command {
     /// Content keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Key-encryption keys.
+    #[command(subcommand)]
+    Kek(kek::KekCommand),
+    /// Keys that sign licenses.
+    #[command(subcommand)]
+    Signer(signer::SignerCommand),
     /// Who may issue authorization tokens.
     #[command(subcommand)]
     Issuer(issuer::IssuerCommand),
@@ -106,6 +114,8 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
         Command::Demo => demo::demo(cli.global.json).await,
         Command::Content(command) => content::run(&folder, command).await,
         Command::Key(command) => key::run(&folder, command).await,
+        Command::Kek(command) => kek::run(&folder, command).await,
+        Command::Signer(command) => signer::run(&folder, command).await,
         Command::Issuer(command) => issuer::run(&folder, command).await,
         Command::Token(command) => token::run(&folder, command),
         Command::Policy(command) => policy::run(&folder, command),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::net::{UnixListener, UnixStream};
 use zeroize::Zeroizing;
 
-use crate::authority::admin::{self, Operation, Outcome, Vault};
+use crate::authority::admin::{self, Operation, Outcome};
 use crate::cli::folder::Folder;
 use crate::cli::output::Failure;
 use crate::cli::{clock, installation};
@@ -24,11 +24,10 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Executes `operation` and answers what came of it, wherever that was.
 pub(crate) async fn execute(folder: &Folder, operation: Operation) -> Result<Outcome, Failure> {
     let Some(stream) = connect(folder).await? else {
-        let (store, keyring) = installation::open(folder).await?;
-        let vault = Vault { store: &*store, keyring: &keyring };
+        let vault = installation::open(folder).await?;
         let policies = installation::policies(folder)?;
         let names: Vec<_> = policies.into_iter().map(|policy| policy.name).collect();
-        return Ok(admin::execute(vault, &names, operation, clock::now()).await?);
+        return Ok(admin::execute(&vault, &names, operation, clock::now()).await?);
     };
     let body = Zeroizing::new(serde_json::to_vec(&operation)?);
     let answer = send(stream, "/admin/v1/operation", body.to_vec()).await?;

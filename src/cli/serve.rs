@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::authority::{Authority, Setup, root_key_file};
+use crate::authority::{Authority, Setup};
 use crate::cli::config::Config;
 use crate::cli::folder::Folder;
 use crate::cli::log::{self, LogFormat};
@@ -100,8 +100,7 @@ async fn open(folder: &Folder, config: &Config) -> Result<Authority, Failure> {
         issuers: config.issuers(folder)?,
         policies: installation::policies(folder)?,
     };
-    let root = root_key_file::read(&folder.root_key())?;
-    Ok(Authority::open(setup, installation::open_store(folder)?, &root).await?)
+    Ok(Authority::open(setup, installation::open(folder).await?).await?)
 }
 
 /// The one line that says that requests are answered from now on.

@@ -11,6 +11,7 @@ pub mod policy;
 pub mod policy_file;
 pub mod refusal;
 pub mod region;
+pub mod rotation;
 pub mod scope;
 pub mod security_level;
 pub mod track;

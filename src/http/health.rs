@@ -1,13 +1,14 @@
 //! What monitors and devices ask before anything else: is it alive, is it ready, which keys sign.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
 
 use crate::domain::refusal::Refusal;
 use crate::http::app::App;
+use crate::http::exchange::Exchange;
 use crate::http::problem::Problem;
 
 /// `GET /healthz`: the process answers.
@@ -25,7 +26,10 @@ pub(crate) async fn readyz_get(State(app): State<App>) -> Result<Response, Probl
 }
 
 /// `GET /.well-known/jwks.json`: the keys by which licenses are verified (RFC 7517 section 5).
-pub(crate) async fn jwks_get(State(app): State<App>) -> Response {
+pub(crate) async fn jwks_get(
+    State(app): State<App>,
+    Extension(exchange): Extension<Exchange>,
+) -> Response {
     let headers = [(CACHE_CONTROL, "public, max-age=300")];
-    (headers, Json(app.authority.jwks())).into_response()
+    (headers, Json(app.authority.jwks(exchange.now))).into_response()
 }

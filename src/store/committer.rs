@@ -113,6 +113,9 @@ impl Writer {
             for (key, value) in batch.puts {
                 changes.insert(key, value);
             }
+            for key in batch.removes {
+                changes.remove(key);
+            }
             self.db.apply_batch(changes)?;
             Ok(Committed::Done)
         })

@@ -42,7 +42,9 @@ async fn keeps_what_it_acknowledged(store: &dyn Store) -> Result<(), Broken> {
     law(store.get(b"a").await?.as_deref() == Some(b"1"), "what was put is there")?;
     law(store.get(b"a/empty").await?.as_deref() == Some(b""), "an empty value is a value")?;
     store.commit(Batch::default().put("a", "2")).await?;
-    law(store.get(b"a").await?.as_deref() == Some(b"2"), "a later put replaces")
+    law(store.get(b"a").await?.as_deref() == Some(b"2"), "a later put replaces")?;
+    store.commit(Batch::default().remove("a").remove("never")).await?;
+    law(store.get(b"a").await?.is_none(), "what was removed is gone")
 }
 
 async fn scans_in_order_and_in_pages(store: &dyn Store) -> Result<(), Broken> {

@@ -60,6 +60,7 @@ pub type Entry = (Vec<u8>, Vec<u8>);
 pub struct Batch {
     expected: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     puts: Vec<Entry>,
+    removes: Vec<Vec<u8>>,
 }
 
 /// What became of a batch.
@@ -90,6 +91,13 @@ impl Batch {
     #[must_use]
     pub fn put(mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
         self.puts.push((key.into(), value.into()));
+        self
+    }
+
+    /// Removes what is under `key`, if anything is.
+    #[must_use]
+    pub fn remove(mut self, key: impl Into<Vec<u8>>) -> Self {
+        self.removes.push(key.into());
         self
     }
 

@@ -67,6 +67,9 @@ pub struct SignerRecord {
     pub wrapped: Wrapped,
     /// When it was made, seconds since 1970.
     pub created_at: u64,
+    /// From when on it signs, seconds since 1970, until a later one does.
+    #[serde(default)]
+    pub signs_from: u64,
 }
 
 /// The key that names requests.
@@ -207,6 +210,23 @@ impl Batch {
         Ok(self.expect(old.key(), encode(old)?).put(new.key(), encode(new)?))
     }
 
+    /// Expects a record to be exactly as it was read.
+    ///
+    /// # Errors
+    /// As [`add_record`](Self::add_record).
+    pub fn expect_record<R: Record>(self, record: &R) -> Result<Self, Error> {
+        let value = serde_json::to_vec(record).map_err(|_| Error::TooLong)?;
+        Ok(self.expect(record.key(), value))
+    }
+
+    /// Removes a record that is exactly as it was read.
+    ///
+    /// # Errors
+    /// As [`add_record`](Self::add_record).
+    pub fn remove_record<R: Record>(self, record: &R) -> Result<Self, Error> {
+        Ok(self.expect_record(record)?.remove(record.key()))
+    }
+
     /// Puts a content key that must not be there yet, and lists it under its title.
     ///
     /// # Errors
@@ -258,6 +278,14 @@ pub async fn content(
     content: &ContentId,
 ) -> Result<Option<ContentRecord>, Error> {
     read(store, &content_key(content)).await
+}
+
+/// A KEK.
+///
+/// # Errors
+/// [`Error`].
+pub async fn kek(store: &dyn Store, generation: u32) -> Result<Option<KekRecord>, Error> {
+    read(store, &[KekRecord::PREFIX.as_bytes(), &generation.to_be_bytes()].concat()).await
 }
 
 /// A content key.

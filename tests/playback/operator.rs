@@ -12,7 +12,7 @@ const KID: &str = "4d97930a-3d7b-5000-8000-5c7bda1f0a11";
 const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 
 /// Every command that shows something, and some that change nothing or are refused.
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 13] = [
     &["content", "list"],
     &["content", "show", CONTENT],
     &["content", "show", "movies/none"],
@@ -23,6 +23,9 @@ const COMMANDS: [&[&str]; 10] = [
     &["key", "list", CONTENT],
     &["key", "show", KID],
     &["key", "rotate", "movies/none"],
+    &["kek", "list"],
+    &["kek", "retire", "1"],
+    &["signer", "list"],
 ];
 
 #[test]
@@ -72,6 +75,16 @@ fn what_is_done_takes_effect_before_the_command_answers() {
     let now = granted();
     assert_eq!(now.len(), 6);
     assert!(!now.contains(&old["kid"].as_str().unwrap().to_owned()));
+
+    // The KEK and the signer are rotated under the players.
+    assert_eq!(installation.succeed(&["kek", "rotate"]).as_array().unwrap().len(), 2);
+    assert_eq!(granted(), now);
+    assert!(installation.fail(&["kek", "retire", "1"]).contains("kek rewrap"));
+    assert!(installation.succeed(&["kek", "rewrap"])["rewrapped"].as_u64().unwrap() > 8);
+    assert_eq!(installation.succeed(&["kek", "retire"])["retired"], json!([1]));
+    assert_eq!(granted(), now);
+    assert_eq!(installation.succeed(&["signer", "rotate", "--now"]).as_array().unwrap().len(), 2);
+    assert_eq!(granted(), now);
 
     // An issuer that is added is trusted at once.
     installation.succeed(&["issuer", "add", "https://late.example", "--dev", "--content", "*"]);

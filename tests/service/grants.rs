@@ -210,7 +210,7 @@ async fn a_request_that_arrives_again_is_the_same_license() {
     world.post(Some(&token), body).await.refuses(400, "request-stale");
 }
 
-async fn futures_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub(crate) async fn futures_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut pending: Vec<_> = futures.map(Box::pin).collect();
     let mut done = Vec::new();
     std::future::poll_fn(move |context| {

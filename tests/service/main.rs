@@ -3,12 +3,15 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions,
     reason = "a test may fail where its expectation does"
 )]
 
 mod answers;
 mod grants;
 mod refusals;
+mod rotations;
 mod secrets;
 mod tokens;
 mod world;

@@ -8,9 +8,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Request};
 use reelkey::authority::issuer::{Issuer, Issuers};
-use reelkey::authority::keyring::Keyring;
 use reelkey::authority::provision::{self, NewKey};
-use reelkey::authority::{Authority, Setup, install};
+use reelkey::authority::vault::Vault;
+use reelkey::authority::{Authority, Setup, install, root_key_file};
 use reelkey::crypto::issuer_keys::{Algorithm, IssuerKeys};
 use reelkey::crypto::random::SystemRng;
 use reelkey::crypto::root_key::RootKey;
@@ -18,7 +18,6 @@ use reelkey::domain::duration::Duration;
 use reelkey::domain::policy_file;
 use reelkey::domain::track::TrackType;
 use reelkey::http::{App, router};
-use reelkey::store::Store;
 use reelkey::store::embedded::SledStore;
 use reelkey_client::exchange::device::DeviceKey;
 use reelkey_client::key::{ContentKey, KeyId};
@@ -32,6 +31,8 @@ use tower::ServiceExt;
 /// 2027-01-15T08:00:00Z.
 pub(crate) const NOW: u64 = 1_800_000_000;
 pub(crate) const SERVICE: &str = "reelkey-test";
+/// In a folder of its own, because the store's files are beside it.
+const ROOT_KEY: &str = "keys/root.key";
 pub(crate) const ISS: &str = "https://auth.example";
 
 /// The titles, their policies and their keys' track types.
@@ -82,8 +83,8 @@ const POLICIES: [(&str, &str); 9] = [
 pub(crate) struct World {
     pub(crate) issuer: DeviceKey,
     pub(crate) device: DeviceKey,
-    pub(crate) root: RootKey,
-    pub(crate) data: TempDir,
+    pub(crate) authority: Arc<Authority>,
+    data: TempDir,
     extra_issuers: Vec<Issuer>,
     router: Router,
     clock: Arc<AtomicU64>,
@@ -107,19 +108,24 @@ impl World {
         let (root, data) = (RootKey::generate().unwrap(), tempfile::tempdir().unwrap());
         let store = Arc::new(SledStore::open_or_create(data.path()).unwrap());
         install::install(&*store, &root, time(NOW)).await.unwrap();
-        fill(&*store, &root).await;
+        root_key_file::write(&data.path().join(ROOT_KEY), &root).unwrap();
+        let vault = Vault::open(store, data.path().join(ROOT_KEY)).await.unwrap();
+        fill(&vault).await;
         let clock = Arc::new(AtomicU64::new(NOW));
-        let router = open(&issuer, &extra_issuers, store, &root, &clock).await;
-        Self { issuer, device, root, data, extra_issuers, router, clock }
+        let authority = open(&issuer, &extra_issuers, vault).await;
+        let router = routes(&authority, &clock);
+        Self { issuer, device, data, authority, extra_issuers, router, clock }
     }
 
     /// The same installation after a restart.
     pub(crate) async fn restarted(self) -> Self {
-        let Self { issuer, device, root, data, extra_issuers, router, clock } = self;
-        drop(router);
+        let Self { issuer, device, data, authority, extra_issuers, router, clock } = self;
+        drop((router, authority));
         let store = Arc::new(SledStore::open(data.path()).unwrap());
-        let router = open(&issuer, &extra_issuers, store, &root, &clock).await;
-        Self { issuer, device, root, data, extra_issuers, router, clock }
+        let vault = Vault::open(store, data.path().join(ROOT_KEY)).await.unwrap();
+        let authority = open(&issuer, &extra_issuers, vault).await;
+        let router = routes(&authority, &clock);
+        Self { issuer, device, data, authority, extra_issuers, router, clock }
     }
 
     pub(crate) fn set_clock(&self, now: u64) {
@@ -276,35 +282,31 @@ pub(crate) fn issuer(iss: &str, jwks: &Value, algorithms: &[Algorithm]) -> Issue
     }
 }
 
-async fn open(
-    trusted: &DeviceKey,
-    extra: &[Issuer],
-    store: Arc<dyn Store>,
-    root: &RootKey,
-    clock: &Arc<AtomicU64>,
-) -> Router {
+async fn open(trusted: &DeviceKey, extra: &[Issuer], vault: Vault) -> Arc<Authority> {
     let jwks = json!({ "keys": [trusted.public_key().to_jwk()] });
     let issuers: Issuers =
         extra.iter().cloned().chain([issuer(ISS, &jwks, &[Algorithm::Es256])]).collect();
     let policies = POLICIES.map(|(name, text)| policy_file::parse(name, text).unwrap());
     let setup = Setup { service_id: SERVICE.into(), issuers, policies: policies.into() };
-    let authority = Authority::open(setup, store, root).await.unwrap();
-    let clock = Arc::clone(clock);
-    let clock = Arc::new(move || time(clock.load(Ordering::Relaxed)));
-    router(App { authority: Arc::new(authority), clock })
+    Arc::new(Authority::open(setup, vault).await.unwrap())
 }
 
-async fn fill(store: &dyn Store, root: &RootKey) {
-    let keyring = Keyring::open(root, store).await.unwrap();
+fn routes(authority: &Arc<Authority>, clock: &Arc<AtomicU64>) -> Router {
+    let clock = Arc::clone(clock);
+    let clock = Arc::new(move || time(clock.load(Ordering::Relaxed)));
+    router(App { authority: Arc::clone(authority), clock })
+}
+
+async fn fill(vault: &Vault) {
     for (title, (content, policies, tracks)) in (0_u8..).zip(TITLES) {
         let content = content.parse().unwrap();
         let policies: Vec<_> = policies.iter().map(ToString::to_string).collect();
-        provision::add_content(store, &content, &policies, time(NOW)).await.unwrap();
+        provision::add_content(vault.store(), &content, &policies, time(NOW)).await.unwrap();
         for (number, track) in (0_u8..).zip(tracks) {
             let key = ContentKey::parse_hex(&key_hex(title, number)).unwrap();
             let kid = kid(title, number);
             let new = NewKey { kid, content: &content, track: *track, key };
-            provision::import_key(store, &keyring, new, time(NOW)).await.unwrap();
+            provision::import_key(vault, new, time(NOW)).await.unwrap();
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::authority::root_key_file::write_secret;
-use crate::authority::{Authority, Setup, root_key_file};
+use crate::authority::{Authority, Setup};
 use crate::cli::config::Config;
 use crate::cli::demo::CONTENT;
 use crate::cli::demo::report::Report;
@@ -81,8 +81,7 @@ async fn serve(data: TempDir) -> Result<Service, Failure> {
         issuers: config.issuers(&folder)?,
         policies: installation::policies(&folder)?,
     };
-    let root = root_key_file::read(&folder.root_key())?;
-    let authority = Authority::open(setup, installation::open_store(&folder)?, &root).await?;
+    let authority = Authority::open(setup, installation::open(&folder).await?).await?;
     let app = App { authority: Arc::new(authority), clock: Arc::new(clock::now) };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

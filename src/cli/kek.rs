@@ -1,0 +1,93 @@
+//! `reelkey kek`: the key-encryption keys, generation by generation.
+
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::authority::admin::{KekView, Operation, Outcome};
+use crate::cli::folder::Folder;
+use crate::cli::output::{Failure, Output, table};
+use crate::cli::{clock, operator};
+
+/// How many secrets are moved between two looks at the progress.
+const STEP: usize = 1000;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KekCommand {
+    /// List the generations, and how many secrets each wraps.
+    List,
+    /// Make a new generation for what is written from now on.
+    Rotate,
+    /// Move what is there to the newest generation.
+    Rewrap,
+    /// Drop generations that wrap nothing.
+    Retire {
+        /// This one; otherwise every one that is unused.
+        generation: Option<u32>,
+    },
+}
+
+pub(crate) async fn run(folder: &Folder, command: KekCommand) -> Result<Output, Failure> {
+    let operation = match command {
+        KekCommand::List => Operation::KekList,
+        KekCommand::Rotate => Operation::KekRotate,
+        KekCommand::Retire { generation } => Operation::KekRetire { generation },
+        KekCommand::Rewrap => return rewrap(folder).await,
+    };
+    let rotated = matches!(operation, Operation::KekRotate);
+    match operator::execute(folder, operation).await? {
+        Outcome::Keks { keks } => {
+            let next = if rotated { "\nnext: reelkey kek rewrap" } else { "" };
+            Ok(Output::new(json!(keks), format!("{}{next}", list(&keks))))
+        }
+        Outcome::KeksRetired { generations } => {
+            let names: Vec<_> = generations.iter().map(ToString::to_string).collect();
+            let text = match names.len() {
+                0 => "no generation is unused; nothing was changed.".to_owned(),
+                _ => format!("retired generation {}.", names.join(", ")),
+            };
+            Ok(Output::new(json!({ "retired": generations }), text))
+        }
+        other => Err(Failure::unexpected(&other)),
+    }
+}
+
+/// Moves everything, some at a time. Stopped anywhere, running it again continues.
+async fn rewrap(folder: &Folder) -> Result<Output, Failure> {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("rewrapping [{bar:40}] {pos}/{len} {eta}") {
+        bar.set_style(style);
+    }
+    let mut moved = 0;
+    loop {
+        let operation = Operation::KekRewrap { limit: STEP };
+        let Outcome::Rewrapped { done, left } = operator::execute(folder, operation).await? else {
+            return Err(Failure::new("the service answered another question"));
+        };
+        moved += done;
+        bar.set_length(u64::try_from(moved + left).unwrap_or(u64::MAX));
+        bar.set_position(u64::try_from(moved).unwrap_or(u64::MAX));
+        if left == 0 {
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    let text = match moved {
+        0 => "everything is under the newest generation; nothing was changed.".to_owned(),
+        _ => format!("{moved} secrets moved to the newest generation.\nnext: reelkey kek retire"),
+    };
+    Ok(Output::new(json!({ "rewrapped": moved }), text))
+}
+
+fn list(keks: &[KekView]) -> String {
+    let row = |kek: &KekView| {
+        [
+            kek.generation.to_string(),
+            if kek.primary { "primary" } else { "" }.to_owned(),
+            kek.secrets.to_string(),
+            clock::show(kek.created_at),
+        ]
+    };
+    let rows: Vec<_> = keks.iter().map(row).collect();
+    table(["GENERATION", "", "SECRETS", "MADE"], &rows)
+}

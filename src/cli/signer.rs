@@ -1,0 +1,39 @@
+//! `reelkey signer`: the keys that sign licenses.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::authority::admin::{Operation, Outcome, SignerView};
+use crate::cli::folder::Folder;
+use crate::cli::output::{Failure, Output, table};
+use crate::cli::{clock, operator};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SignerCommand {
+    /// List the signing keys, and from when on each signs.
+    List,
+    /// Make a new signing key. It is published for 300 s before it signs.
+    Rotate {
+        /// Sign with it at once, because the old one leaked. Players that have not fetched the new key
+        /// have to fetch it.
+        #[arg(long)]
+        now: bool,
+    },
+}
+
+pub(crate) async fn run(folder: &Folder, command: SignerCommand) -> Result<Output, Failure> {
+    let operation = match command {
+        SignerCommand::List => Operation::SignerList,
+        SignerCommand::Rotate { now } => Operation::SignerRotate { at_once: now },
+    };
+    match operator::execute(folder, operation).await? {
+        Outcome::Signers { signers } => {
+            let row = |signer: &SignerView| {
+                [signer.kid.clone(), clock::show(signer.signs_from), signer.kek.to_string()]
+            };
+            let rows: Vec<_> = signers.iter().map(row).collect();
+            Ok(Output::new(json!(signers), table(["KID", "SIGNS FROM", "KEK"], &rows)))
+        }
+        other => Err(Failure::unexpected(&other)),
+    }
+}
