@@ -14,7 +14,7 @@ use crate::cli::folder::Folder;
 use crate::cli::output::{Failure, Output};
 use crate::cli::{clock, config};
 use crate::crypto::root_key::RootKey;
-use crate::store::embedded::SledStore;
+use crate::store::embedded::{NewStore, SledStore};
 
 /// The policies that a fresh folder has.
 const POLICIES: [(&str, &str); 2] = [
@@ -51,8 +51,14 @@ pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
         }
         root => root?,
     };
-    let store = SledStore::open_or_create(&folder.store())?;
-    let installed = install::install(&store, &root, clock::now()).await?;
+    let installed = if folder.store().join("db").exists() {
+        install::install(&SledStore::open(&folder.store())?, &root, clock::now()).await?
+    } else {
+        let new = NewStore::begin(&folder.store())?;
+        let installed = install::install(new.store(), &root, clock::now()).await?;
+        new.finish()?;
+        installed
+    };
     Ok(report(folder, installed))
 }
 

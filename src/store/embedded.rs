@@ -13,7 +13,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::ops::Bound;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
@@ -46,24 +46,6 @@ impl SledStore {
         Self::open_locked(folder, lock(folder)?)
     }
 
-    /// Opens the store in `folder`, or makes an empty one.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_or_create(folder: &Path) -> Result<Self, Error> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let store = Self::open_locked(folder, lock(folder)?)?;
-        // The names have to survive power loss as well as what is in the files.
-        for entry in fs::read_dir(folder)? {
-            File::open(entry?.path())?.sync_all()?;
-        }
-        File::open(folder)?.sync_all()?;
-        if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            File::open(parent)?.sync_all()?;
-        }
-        Ok(store)
-    }
-
     fn open_locked(folder: &Path, lock: File) -> Result<Self, Error> {
         remove_half_written_snapshots(folder)?;
         let config = sled::Config::new()
@@ -74,6 +56,58 @@ impl SledStore {
         let db = guard(|| config.open())?;
         let file = OpenOptions::new().read(true).write(true).open(folder.join("db"))?;
         Ok(Self { committer: Committer::start(db.clone(), file)?, db, _lock: lock })
+    }
+}
+
+/// A store in the making. It is filled in a folder beside its own, which takes its name once all of it is
+/// on disk: sled cannot open what it had only half made.
+#[derive(Debug)]
+pub struct NewStore {
+    store: SledStore,
+    aside: PathBuf,
+    folder: PathBuf,
+}
+
+impl NewStore {
+    /// Makes an empty store that will be in `folder`. What an unfinished attempt left is removed.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] where another process is making one, else as [`SledStore::open`].
+    pub fn begin(folder: &Path) -> Result<Self, Error> {
+        let mut aside = folder.as_os_str().to_owned();
+        aside.push(".new");
+        let aside = PathBuf::from(aside);
+        if aside.exists() {
+            drop(lock(&aside)?);
+            fs::remove_dir_all(&aside)?;
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(&aside)?;
+        let store = SledStore::open_locked(&aside, lock(&aside)?)?;
+        Ok(Self { store, aside, folder: folder.to_owned() })
+    }
+
+    /// The store, to be filled.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &self.store
+    }
+
+    /// Gives the store its name and opens it there.
+    ///
+    /// # Errors
+    /// As [`SledStore::open`].
+    pub fn finish(self) -> Result<SledStore, Error> {
+        let Self { store, aside, folder } = self;
+        drop(store);
+        // The names have to survive power loss as well as what is in the files.
+        for entry in fs::read_dir(&aside)? {
+            File::open(entry?.path())?.sync_all()?;
+        }
+        File::open(&aside)?.sync_all()?;
+        fs::rename(&aside, &folder)?;
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
+        SledStore::open(&folder)
     }
 }
 
@@ -142,21 +176,39 @@ mod tests {
     use crate::store::conformance;
     use std::sync::Arc;
 
+    fn new(folder: &Path) -> SledStore {
+        NewStore::begin(folder).unwrap().finish().unwrap()
+    }
+
     #[tokio::test]
     async fn the_engine_keeps_the_contract() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SledStore::open_or_create(&folder.path().join("store")).unwrap();
-        conformance::run(Arc::new(store)).await.unwrap();
+        conformance::run(Arc::new(new(&folder.path().join("store")))).await.unwrap();
     }
 
     #[tokio::test]
     async fn what_was_acknowledged_is_there_after_reopening() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SledStore::open_or_create(folder.path()).unwrap();
+        let folder = folder.path().join("store");
+        let store = new(&folder);
         store.commit(Batch::default().put("a", "1")).await.unwrap();
         drop(store);
-        let store = SledStore::open(folder.path()).unwrap();
+        let store = SledStore::open(&folder).unwrap();
         assert_eq!(store.get(b"a").await.unwrap().as_deref(), Some(&b"1"[..]));
+    }
+
+    #[test]
+    fn a_store_that_was_never_finished_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("store");
+        let unfinished = NewStore::begin(&folder).unwrap();
+        assert!(matches!(SledStore::open(&folder), Err(Error::Missing(_))));
+        assert!(matches!(NewStore::begin(&folder), Err(Error::InUse(_))));
+        let aside = unfinished.aside.clone();
+        drop(unfinished);
+        fs::write(aside.join("conf"), "half").unwrap();
+        new(&folder);
+        assert!(!aside.exists());
     }
 
     #[test]
@@ -169,13 +221,14 @@ mod tests {
     #[test]
     fn a_second_opener_is_told_that_the_store_is_in_use() {
         let folder = tempfile::tempdir().unwrap();
-        let first = SledStore::open_or_create(folder.path()).unwrap();
-        let half_written = folder.path().join("snap.0.generating");
+        let folder = folder.path().join("store");
+        let first = new(&folder);
+        let half_written = folder.join("snap.0.generating");
         fs::write(&half_written, "").unwrap();
-        assert!(matches!(SledStore::open(folder.path()), Err(Error::InUse(_))));
+        assert!(matches!(SledStore::open(&folder), Err(Error::InUse(_))));
         assert!(half_written.exists(), "the second opener touched the first one's files");
         drop(first);
-        SledStore::open(folder.path()).unwrap();
+        SledStore::open(&folder).unwrap();
         assert!(!half_written.exists());
     }
 }

@@ -10,6 +10,7 @@ mod commands;
 mod film;
 mod independent;
 mod installation;
+mod killpoints;
 mod kills;
 mod leaks;
 mod operator;

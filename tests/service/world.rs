@@ -18,7 +18,7 @@ use reelkey::domain::duration::Duration;
 use reelkey::domain::policy_file;
 use reelkey::domain::track::TrackType;
 use reelkey::http::{App, router};
-use reelkey::store::embedded::SledStore;
+use reelkey::store::embedded::{NewStore, SledStore};
 use reelkey_client::exchange::device::DeviceKey;
 use reelkey_client::key::{ContentKey, KeyId};
 use reelkey_client::strict::base64url;
@@ -31,8 +31,8 @@ use tower::ServiceExt;
 /// 2027-01-15T08:00:00Z.
 pub(crate) const NOW: u64 = 1_800_000_000;
 pub(crate) const SERVICE: &str = "reelkey-test";
-/// In a folder of its own, because the store's files are beside it.
 const ROOT_KEY: &str = "keys/root.key";
+const STORE: &str = "store";
 pub(crate) const ISS: &str = "https://auth.example";
 
 /// The titles, their policies and their keys' track types.
@@ -106,7 +106,7 @@ impl World {
     pub(crate) async fn with_issuers(extra_issuers: Vec<Issuer>) -> Self {
         let (issuer, device) = (key(), key());
         let (root, data) = (RootKey::generate().unwrap(), tempfile::tempdir().unwrap());
-        let store = Arc::new(SledStore::open_or_create(data.path()).unwrap());
+        let store = Arc::new(NewStore::begin(&data.path().join(STORE)).unwrap().finish().unwrap());
         install::install(&*store, &root, time(NOW)).await.unwrap();
         root_key_file::write(&data.path().join(ROOT_KEY), &root).unwrap();
         let vault = Vault::open(store, data.path().join(ROOT_KEY)).await.unwrap();
@@ -121,7 +121,7 @@ impl World {
     pub(crate) async fn restarted(self) -> Self {
         let Self { issuer, device, data, authority, extra_issuers, router, clock } = self;
         drop((router, authority));
-        let store = Arc::new(SledStore::open(data.path()).unwrap());
+        let store = Arc::new(SledStore::open(&data.path().join(STORE)).unwrap());
         let vault = Vault::open(store, data.path().join(ROOT_KEY)).await.unwrap();
         let authority = open(&issuer, &extra_issuers, vault).await;
         let router = routes(&authority, &clock);
