@@ -47,7 +47,9 @@ impl FromStr for KeyId {
         if count != digits.len() {
             return Err(InvalidKeyId);
         }
-        hex_16(&digits).map(|bytes| Self(*bytes)).ok_or(InvalidKeyId)
+        let mut bytes = [0; 16];
+        read_hex(&digits, &mut bytes).ok_or(InvalidKeyId)?;
+        Ok(Self(bytes))
     }
 }
 
@@ -97,11 +99,7 @@ impl ContentKey {
     /// [`InvalidContentKey`], which says nothing about the text.
     pub fn parse_hex(text: &str) -> Result<Self, InvalidContentKey> {
         let digits: &[u8; 32] = text.as_bytes().try_into().map_err(|_| InvalidContentKey)?;
-        let bytes = hex_16(digits).ok_or(InvalidContentKey)?;
-        Self::try_init(|key| {
-            key.copy_from_slice(&*bytes);
-            Ok(())
-        })
+        Self::try_init(|key| read_hex(digits, key).ok_or(InvalidContentKey))
     }
 
     /// The key in the clear. **Every caller of this is a place where a key can leak.**
@@ -122,13 +120,13 @@ impl fmt::Debug for ContentKey {
 #[error("a content key is exactly 32 hexadecimal digits")]
 pub struct InvalidContentKey;
 
-fn hex_16(digits: &[u8; 32]) -> Option<Zeroizing<[u8; 16]>> {
-    let mut bytes = Zeroizing::new([0; 16]);
+/// Reads into the caller's buffer, so that no copy of a key stays behind.
+fn read_hex(digits: &[u8; 32], bytes: &mut [u8; 16]) -> Option<()> {
     let (pairs, _) = digits.as_chunks::<2>();
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
         *byte = nibble(*high)? << 4 | nibble(*low)?;
     }
-    Some(bytes)
+    Some(())
 }
 
 const fn nibble(digit: u8) -> Option<u8> {

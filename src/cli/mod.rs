@@ -10,6 +10,7 @@ mod content;
 mod decrypt;
 mod demo;
 mod folder;
+mod hygiene;
 mod init;
 mod installation;
 mod issuer;
@@ -92,7 +93,10 @@ enum Command {
 /// Runs a command and answers the process's exit code.
 pub async fn run(cli: Cli) -> ExitCode {
     let json = cli.global.json;
-    let result = dispatch(cli).await;
+    let result = match hygiene::guard_memory() {
+        Ok(()) => dispatch(cli).await,
+        Err(error) => Err(Failure::from(error).during("switching core dumps off")),
+    };
     // Locked only now: while a command runs, its log goes to standard error.
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let (written, code) = match result {

@@ -136,7 +136,9 @@ impl Kek {
     ) -> Result<ContentKey, DoesNotOpen> {
         let secret = self.unwrap(place, wrapped)?;
         ContentKey::try_init(|key| {
-            *key = *secret.first_chunk().filter(|_| secret.len() == 16).ok_or(DoesNotOpen)?;
+            // Straight into its buffer: an array that is copied by value leaves itself on the stack.
+            let bytes = secret.get(..).filter(|_| secret.len() == 16).ok_or(DoesNotOpen)?;
+            key.copy_from_slice(bytes);
             Ok(())
         })
     }

@@ -14,6 +14,8 @@ use std::io;
 use std::ops::Bound;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -33,6 +35,10 @@ pub struct SledStore {
     _lock: File,
 }
 
+/// How long a store may take to close: five seconds.
+const CLOSING_TRIES: u32 = 500;
+const CLOSING_PAUSE: Duration = Duration::from_millis(10);
+
 impl SledStore {
     /// Opens the store in `folder`.
     ///
@@ -48,6 +54,7 @@ impl SledStore {
 
     fn open_locked(folder: &Path, lock: File) -> Result<Self, Error> {
         remove_half_written_snapshots(folder)?;
+        wait_until_closed(folder)?;
         let config = sled::Config::new()
             .path(folder)
             .cache_capacity(CACHE_BYTES)
@@ -120,6 +127,20 @@ fn lock(folder: &Path) -> Result<File, Error> {
         Err(TryLockError::WouldBlock) => Err(Error::InUse(folder.to_owned())),
         Err(TryLockError::Error(error)) => Err(Error::Io(error)),
     }
+}
+
+/// sled keeps its own lock for a moment after it was closed, in threads that it does not wait for. We hold
+/// the folder's lock, so whoever has sled's is on its way out.
+fn wait_until_closed(folder: &Path) -> Result<(), Error> {
+    let Ok(file) = File::open(folder.join("db")) else { return Ok(()) };
+    for _ in 0..CLOSING_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => thread::sleep(CLOSING_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(Error::Io(error)),
+        }
+    }
+    Err(Error::InUse(folder.to_owned()))
 }
 
 fn remove_half_written_snapshots(folder: &Path) -> io::Result<()> {

@@ -109,6 +109,10 @@ impl Service {
         (head[9..12].parse().unwrap(), body.to_owned())
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends the service as an operator does.
     pub(crate) fn terminate(mut self) {
         let pid = self.child.id().to_string();

@@ -11,7 +11,7 @@ use reelkey::crypto::random;
 use crate::film::{CONTENT, obtain, provisioned};
 
 /// A secret in every form in which it could have got out.
-fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut forms = vec![
         ("raw", secret.to_vec()),
@@ -42,7 +42,7 @@ fn search(folder: &Path, secret: &[u8]) -> Vec<String> {
     for path in files(folder) {
         let bytes = fs::read(&path).unwrap();
         for (form, needle) in forms(secret) {
-            if bytes.windows(needle.len()).any(|window| window == needle) {
+            if memchr::memmem::find(&bytes, &needle).is_some() {
                 let name = path.strip_prefix(folder).unwrap().display();
                 found.push(format!("{name} ({form})"));
             }

@@ -13,4 +13,5 @@ mod installation;
 mod killpoints;
 mod kills;
 mod leaks;
+mod memory;
 mod operator;
