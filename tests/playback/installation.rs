@@ -1,5 +1,6 @@
 //! A data folder, the commands that are run on it, and the service that runs in it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -75,9 +76,16 @@ impl Installation {
     }
 
     pub(crate) fn serve(&self) -> Service {
+        self.serve_with(&[])
+    }
+
+    /// Serves with additional variables in its environment.
+    pub(crate) fn serve_with(&self, variables: &[(&str, &OsStr)]) -> Service {
         let log = fs::File::create(self.data.path().join("service.log")).unwrap();
         let words = ["serve", "--listen", "127.0.0.1:0", "--json", "--log", "trace"];
-        let mut child = self.command(&words).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut command = self.command(&words);
+        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).expect("the service said that it is ready");

@@ -24,18 +24,21 @@ struct Library {
     path: PathBuf,
 }
 
+/// Compiles a library to be preloaded; it lives as long as the folder.
+pub(crate) fn build(source: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("preload.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/playback").join(source);
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&path).arg(source);
+    let built = compiler.args(["-ldl", "-lpthread"]).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    (folder, path)
+}
+
 impl Library {
     fn build() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("killpoints.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/playback/killpoints.c");
-        let built = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(&path)
-            .args([source, "-ldl"])
-            .output()
-            .unwrap();
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let (folder, path) = build("killpoints.c");
         Self { folder, path }
     }
 
@@ -80,7 +83,7 @@ fn run(data: &Path, words: &[&str]) -> Value {
 }
 
 /// The KIDs of the store, each of which opens, as does each signer.
-fn opened(data: &Path) -> Vec<String> {
+pub(crate) fn opened(data: &Path) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let store = Arc::new(SledStore::open(&data.join("store")).unwrap());

@@ -15,3 +15,4 @@ mod kills;
 mod leaks;
 mod memory;
 mod operator;
+mod power;

@@ -1,0 +1,119 @@
+//! Power lost, and processes killed, while keys come in from all sides.
+//!
+//! What counts is the moment of an acknowledgement: whoever was told that a key is stored has used it, so it has
+//! to be there afterwards, and to open.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+
+use serde_json::Value;
+
+use crate::film::CONTENT;
+use crate::installation::Installation;
+use crate::killpoints::{build, opened};
+
+/// How many writers there are at once: enough for groups to form.
+const WRITERS: usize = 16;
+
+/// Makes keys through the admin socket until `enough` were acknowledged, and answers which.
+fn generate(socket: &Path, enough: usize) -> Vec<String> {
+    let acknowledged = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..WRITERS {
+            scope.spawn(|| {
+                while acknowledged.lock().unwrap().len() < enough {
+                    let Some(kid) = generate_one(socket) else { return };
+                    acknowledged.lock().unwrap().push(kid);
+                }
+            });
+        }
+    });
+    acknowledged.into_inner().unwrap()
+}
+
+/// One key; `None` once nobody answers any more.
+fn generate_one(socket: &Path) -> Option<String> {
+    let body = format!(r#"{{"operation":"key-generate","content_id":"{CONTENT}"}}"#);
+    let mut stream = UnixStream::connect(socket).ok()?;
+    let request = format!(
+        "POST /admin/v1/operation HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+    let outcome: Value = serde_json::from_str(body).ok()?;
+    Some(outcome["key"]["kid"].as_str()?.to_owned())
+}
+
+fn installation() -> Installation {
+    let installation = Installation::new();
+    installation.succeed(&["content", "add", CONTENT, "--policy", "default"]);
+    installation
+}
+
+fn hold(installation: &Installation, acknowledged: &[String]) {
+    let there = opened(installation.data.path());
+    for kid in acknowledged {
+        assert!(there.contains(kid), "{kid} was acknowledged and is lost");
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_power_loss() {
+    let (_folder, library) = build("powerloss.c");
+    let installation = installation();
+    let store = installation.data.path().join("store");
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        let before = tempfile::tempdir().unwrap();
+        let copy = |from: &Path, to: &Path| {
+            let from = format!("{}/.", from.display());
+            assert!(Command::new("cp").args(["-a", &from]).arg(to).status().unwrap().success());
+        };
+        copy(&store, before.path());
+        let service = installation.serve_with(&[("LD_PRELOAD", library.as_os_str())]);
+        all.extend(generate(&installation.data.path().join("admin.sock"), 700));
+        drop(service);
+        // The disk comes back with what was synced and with the files that were there before.
+        let durable = fs::read(store.join("db.durable")).unwrap();
+        fs::remove_dir_all(&store).unwrap();
+        fs::create_dir(&store).unwrap();
+        copy(before.path(), &store);
+        fs::write(store.join("db"), durable).unwrap();
+        hold(&installation, &all);
+    }
+    assert!(all.len() >= 2100);
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill_under_load() {
+    let installation = installation();
+    let socket = installation.data.path().join("admin.sock");
+    let mut all = Vec::new();
+    for round in 0..10 {
+        let service = installation.serve();
+        let pid = service.pid().to_string();
+        let kids = thread::scope(|scope| {
+            let writers = scope.spawn(|| generate(&socket, usize::MAX));
+            // The moment is chosen by the load itself: after so many of its own requests.
+            for _ in 0..5 + round * 7 {
+                generate_one(&socket);
+            }
+            assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+            writers.join().unwrap()
+        });
+        drop(service);
+        all.extend(kids);
+        hold(&installation, &all);
+    }
+    assert!(all.len() > 100, "{} keys were acknowledged", all.len());
+}
