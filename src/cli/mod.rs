@@ -9,6 +9,7 @@ mod config;
 mod content;
 mod decrypt;
 mod demo;
+mod doctor;
 mod folder;
 mod hygiene;
 mod init;
@@ -65,6 +66,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Show a whole playback: service, keys, token, license, decrypted film, refusals.
     Demo,
+    /// Look an installation over, and say what to mend.
+    Doctor,
     /// Titles.
     #[command(subcommand)]
     Content(content::ContentCommand),
@@ -116,6 +119,7 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
         Command::Init => init::init(&folder).await,
         Command::Serve(args) => serve::serve(&folder, args, cli.global.json).await,
         Command::Demo => demo::demo(cli.global.json).await,
+        Command::Doctor => doctor::doctor(&folder).await,
         Command::Content(command) => content::run(&folder, command).await,
         Command::Key(command) => key::run(&folder, command).await,
         Command::Kek(command) => kek::run(&folder, command).await,

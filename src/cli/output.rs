@@ -37,17 +37,23 @@ impl Output {
 pub(crate) struct Failure {
     what: String,
     remedy: Option<String>,
+    answer: Option<Output>,
 }
 
 impl Failure {
     /// `what` went wrong; lower case, no full stop.
     pub(crate) fn new(what: impl fmt::Display) -> Self {
-        Self { what: what.to_string(), remedy: None }
+        Self { what: what.to_string(), remedy: None, answer: None }
     }
 
     /// The next step: an imperative sentence without a full stop.
     pub(crate) fn remedy(self, remedy: impl fmt::Display) -> Self {
         Self { remedy: Some(remedy.to_string()), ..self }
+    }
+
+    /// The command answered all the same: with this.
+    pub(crate) fn after(self, answer: Output) -> Self {
+        Self { answer: Some(answer), ..self }
     }
 
     /// The service answered something else than was asked.
@@ -68,6 +74,10 @@ impl Failure {
         out: &mut impl Write,
         err: &mut impl Write,
     ) -> io::Result<()> {
+        if let Some(answer) = &self.answer {
+            answer.write(as_json, out)?;
+            return if as_json { Ok(()) } else { writeln!(err, "{}", self.what) };
+        }
         if as_json {
             let error = json!({ "message": self.what, "remedy": self.remedy });
             return writeln!(out, "{}", json!({ "error": error }));
@@ -99,7 +109,7 @@ impl<E: std::error::Error> From<E> for Failure {
             }
             cause = error.source();
         }
-        Self { what, remedy: None }
+        Self { what, remedy: None, answer: None }
     }
 }
 

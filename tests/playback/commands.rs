@@ -142,6 +142,41 @@ fn mistakes_are_told_with_the_next_step() {
 }
 
 #[test]
+fn the_doctor_names_what_to_mend() {
+    let installation = Installation::new();
+    let look = |healthy: bool| -> Vec<(String, String, String)> {
+        let output = installation.run(&["doctor", "--json"]);
+        assert_eq!(output.status.success(), healthy, "{output:?}");
+        let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let text = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
+        let findings = findings.as_array().unwrap().iter();
+        findings.map(|one| (text(one, "part"), text(one, "verdict"), text(one, "text"))).collect()
+    };
+    let of = |findings: &[(String, String, String)], part: &str| {
+        let found = findings.iter().find(|finding| finding.0 == part).unwrap();
+        (found.1.clone(), found.2.clone())
+    };
+    let well = look(true);
+    assert_eq!(of(&well, "store").0, "well");
+    assert_eq!(of(&well, "service id").0, "mind");
+    assert!(of(&well, "issuer").1.contains("not for real use"));
+    let service = installation.serve();
+    assert_eq!(look(true), well, "the same while the service runs");
+    service.terminate();
+
+    let root = installation.data.path().join("keys/root.key");
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::write(installation.data.path().join("policies/x.toml"), "can_play = 1").unwrap();
+    let keys = installation.data.path().join("keys");
+    fs::set_permissions(keys, fs::Permissions::from_mode(0o755)).unwrap();
+    let ill = look(false);
+    assert!(of(&ill, "root key").1.contains("chmod 600"));
+    assert!(of(&ill, "policies").1.contains("x.toml:1:"));
+    assert!(of(&ill, "folder").1.contains("chmod 700"));
+    assert_eq!(of(&ill, "store").0, "mend");
+}
+
+#[test]
 fn tokens_are_minted_and_inspected() {
     let installation = Installation::new();
     let token = installation.mint(&["--content", "movies/bunny", "--region", "US", "--amr", "pwd"]);

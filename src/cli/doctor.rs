@@ -1,0 +1,194 @@
+//! `reelkey doctor`: looks an installation over and says what to mend, one line each.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::authority::admin::{Operation, Outcome};
+use crate::authority::root_key_file;
+use crate::cli::config::Config;
+use crate::cli::folder::Folder;
+use crate::cli::output::{Failure, Output, table};
+use crate::cli::{clock, installation, operator};
+
+/// The day on which this was written: no clock is earlier.
+const EARLIEST_NOW: u64 = 1_795_219_200;
+
+/// Below this, sled's log may not find room to grow.
+const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
+
+/// What a look found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Well,
+    Mind,
+    Mend,
+}
+
+struct Finding {
+    verdict: Verdict,
+    part: &'static str,
+    text: String,
+}
+
+impl Finding {
+    fn new(verdict: Verdict, part: &'static str, text: impl Into<String>) -> Self {
+        Self { verdict, part, text: text.into() }
+    }
+
+    /// Well, with what there is to say, or what to mend.
+    fn of(part: &'static str, result: Result<String, Failure>) -> Self {
+        match result {
+            Ok(text) => Self::new(Verdict::Well, part, text),
+            Err(failure) => Self::new(Verdict::Mend, part, failure.to_string()),
+        }
+    }
+}
+
+/// Looks at everything, however much of it is wrong.
+pub(crate) async fn doctor(folder: &Folder) -> Result<Output, Failure> {
+    let mut findings = vec![
+        Finding::of("folder", look_at_folder(folder)),
+        look_at_clock(),
+        Finding::of("space", look_at_space(folder.root())),
+        Finding::of("root key", look_at_root_key(folder)),
+        Finding::of("policies", look_at_policies(folder)),
+    ];
+    findings.extend(look_at_config(folder));
+    findings.push(Finding::of("store", look_at_store(folder).await));
+    let worst = findings.iter().filter(|finding| finding.verdict == Verdict::Mend).count();
+    let output = report(&findings);
+    match worst {
+        0 => Ok(output),
+        // The findings are the answer, whatever they are; the exit code says that there is work.
+        _ => Err(Failure::new(format_args!("{worst} to mend")).after(output)),
+    }
+}
+
+/// The folder itself may be looked into; what is secret is in two folders below it.
+fn look_at_folder(folder: &Folder) -> Result<String, Failure> {
+    for path in [folder.keys(), folder.store()] {
+        let found =
+            fs::metadata(&path).map_err(|error| Failure::from(error).during(path.display()))?;
+        let mode = found.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            let shown = path.display();
+            return Err(Failure::new(format_args!(
+                "{shown} has mode {mode:04o}, so others may look into it; run `chmod 700 {shown}`"
+            )));
+        }
+    }
+    Ok(format!("{}: keys and store are for their owner only", folder.root().display()))
+}
+
+fn look_at_clock() -> Finding {
+    let now = clock::now().as_secs();
+    let shown = clock::show(now);
+    if now < EARLIEST_NOW {
+        let text = format!("{shown} is in the past; set the clock, no token is valid before");
+        return Finding::new(Verdict::Mend, "clock", text);
+    }
+    Finding::new(Verdict::Well, "clock", shown)
+}
+
+fn look_at_space(root: &Path) -> Result<String, Failure> {
+    let found = rustix::fs::statvfs(root).map_err(io::Error::from)?;
+    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    let shown = format!("{} MB free", free / 1_000_000);
+    if free < FREE_BYTES_MIN {
+        return Err(Failure::new(format_args!(
+            "{shown}; make room before the store stops writing"
+        )));
+    }
+    Ok(shown)
+}
+
+fn look_at_root_key(folder: &Folder) -> Result<String, Failure> {
+    root_key_file::read(&folder.root_key())?;
+    Ok(format!(
+        "{}, readable by its owner only; keep a copy elsewhere",
+        folder.root_key().display()
+    ))
+}
+
+fn look_at_policies(folder: &Folder) -> Result<String, Failure> {
+    let policies = installation::policies(folder)?;
+    if policies.is_empty() {
+        return Err(Failure::new(
+            "there is no policy, so nothing can be added; run `reelkey init`",
+        ));
+    }
+    Ok(policies.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>().join(", "))
+}
+
+fn look_at_config(folder: &Folder) -> Vec<Finding> {
+    let config = match Config::read(folder) {
+        Ok(config) => config,
+        Err(failure) => return vec![Finding::of("configuration", Err(failure))],
+    };
+    let mut findings = vec![Finding::of("issuers", look_at_issuers(folder, &config))];
+    let id = &config.service_id.0;
+    findings.push(match id.as_str() {
+        "reelkey" => Finding::new(
+            Verdict::Mind,
+            "service id",
+            "\"reelkey\", the default: services that trust one issuer need different ones",
+        ),
+        _ => Finding::new(Verdict::Well, "service id", format!("{id:?}")),
+    });
+    for entry in config.issuers.iter().filter(|entry| entry.development) {
+        let text = format!("{}: its private key is in this folder; not for real use", entry.iss);
+        findings.push(Finding::new(Verdict::Mind, "issuer", text));
+    }
+    findings
+}
+
+fn look_at_issuers(folder: &Folder, config: &Config) -> Result<String, Failure> {
+    if config.issuers.is_empty() {
+        return Err(Failure::new("none, so no token is accepted; run `reelkey issuer add`"));
+    }
+    config.issuers(folder)?;
+    Ok(config.issuers.iter().map(|entry| entry.iss.as_str()).collect::<Vec<_>>().join(", "))
+}
+
+/// Reads every title and every KEK, through the service if one runs.
+async fn look_at_store(folder: &Folder) -> Result<String, Failure> {
+    let contents = operator::execute(folder, Operation::ContentList).await?;
+    let keks = operator::execute(folder, Operation::KekList).await?;
+    match (contents, keks) {
+        (Outcome::Contents { contents }, Outcome::Keks { keks }) => {
+            let keys: usize = contents.iter().map(|content| content.keys).sum();
+            Ok(format!(
+                "opens; {} titles, {keys} keys, {} generations of the KEK",
+                contents.len(),
+                keks.len()
+            ))
+        }
+        other => Err(Failure::unexpected(&other)),
+    }
+}
+
+fn report(findings: &[Finding]) -> Output {
+    let word = |verdict| match verdict {
+        Verdict::Well => "well",
+        Verdict::Mind => "mind",
+        Verdict::Mend => "MEND",
+    };
+    let json = findings
+        .iter()
+        .map(|finding| {
+            let verdict = word(finding.verdict).to_lowercase();
+            json!({ "part": finding.part, "verdict": verdict, "text": finding.text })
+        })
+        .collect();
+    let rows: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            [word(finding.verdict).to_owned(), finding.part.to_owned(), finding.text.clone()]
+        })
+        .collect();
+    Output::new(json, table(["", "PART", "FOUND"], &rows))
+}
