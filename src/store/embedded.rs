@@ -35,9 +35,11 @@ pub struct SledStore {
     _lock: File,
 }
 
-/// How long a store may take to close: five seconds.
+/// How often a lock is tried, a pause apart: a fifth of a second for ours, which somebody else may hold for
+/// good; five seconds for sled's, which is on its way to be free.
+const LOCK_TRIES: u32 = 20;
 const CLOSING_TRIES: u32 = 500;
-const CLOSING_PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(10);
 
 impl SledStore {
     /// Opens the store in `folder`.
@@ -54,13 +56,12 @@ impl SledStore {
 
     fn open_locked(folder: &Path, lock: File) -> Result<Self, Error> {
         remove_half_written_snapshots(folder)?;
-        wait_until_closed(folder)?;
         let config = sled::Config::new()
             .path(folder)
             .cache_capacity(CACHE_BYTES)
             .mode(sled::Mode::LowSpace)
             .flush_every_ms(Some(200));
-        let db = guard(|| config.open())?;
+        let db = open_once_closed(&config)?;
         let file = OpenOptions::new().read(true).write(true).open(folder.join("db"))?;
         Ok(Self { committer: Committer::start(db.clone(), file)?, db, _lock: lock })
     }
@@ -122,25 +123,30 @@ impl NewStore {
 fn lock(folder: &Path) -> Result<File, Error> {
     let path = folder.join("lock");
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse(folder.to_owned())),
-        Err(TryLockError::Error(error)) => Err(Error::Io(error)),
-    }
-}
-
-/// sled keeps its own lock for a moment after it was closed, in threads that it does not wait for. We hold
-/// the folder's lock, so whoever has sled's is on its way out.
-fn wait_until_closed(folder: &Path) -> Result<(), Error> {
-    let Ok(file) = File::open(folder.join("db")) else { return Ok(()) };
-    for _ in 0..CLOSING_TRIES {
+    // A process that starts another one shares its locks with it for an instant, so one look is not enough.
+    for _ in 0..LOCK_TRIES {
         match file.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) => thread::sleep(CLOSING_PAUSE),
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
             Err(TryLockError::Error(error)) => return Err(Error::Io(error)),
         }
     }
     Err(Error::InUse(folder.to_owned()))
+}
+
+/// sled keeps its own lock for a moment after it was closed, in threads that it does not wait for. We hold
+/// the folder's lock, so whoever has sled's is on its way out.
+fn open_once_closed(config: &sled::Config) -> Result<sled::Db, Error> {
+    for _ in 0..CLOSING_TRIES {
+        match guard(|| config.open()) {
+            // The version is pinned, and this text is all that it says of the reason.
+            Err(Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                thread::sleep(PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+    guard(|| config.open())
 }
 
 fn remove_half_written_snapshots(folder: &Path) -> io::Result<()> {
