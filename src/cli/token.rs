@@ -51,7 +51,8 @@ pub(crate) struct MintArgs {
     #[arg(long)]
     policy: Option<String>,
     /// The one device it is for, by its key's thumbprint.
-    #[arg(long, value_name = "JKT", value_parser = parse_thumbprint)]
+    // One thumbprint in 64 begins with a hyphen.
+    #[arg(long, value_name = "JKT", value_parser = parse_thumbprint, allow_hyphen_values = true)]
     device: Option<Thumbprint>,
     /// How the viewer signed in (RFC 8176): pwd, mfa.
     #[arg(long)]
