@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::authority::provision::{self, NewKey, Provisioned};
-use crate::authority::rotate;
 use crate::authority::vault::{self, Vault};
+use crate::authority::{root_rotation, rotate};
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
 use crate::store::record::{self, ContentRecord, KeyRecord, KeyState, SignerRecord};
@@ -89,6 +89,8 @@ pub enum Operation {
         /// This generation; otherwise every one that is unused.
         generation: Option<u32>,
     },
+    /// Make a new root key, and wrap everything anew from it down.
+    RootRotate,
     /// List the signing keys.
     SignerList,
     /// Make a new signing key.
@@ -96,6 +98,16 @@ pub enum Operation {
         /// Whether it signs at once.
         at_once: bool,
     },
+}
+
+impl Operation {
+    /// Whether it changes what secrets are wrapped under, so that nothing else may be written meanwhile.
+    fn changes_what_wraps(&self) -> bool {
+        matches!(
+            self,
+            Self::KekRotate | Self::KekRewrap { .. } | Self::KekRetire { .. } | Self::RootRotate
+        )
+    }
 }
 
 /// What came of it.
@@ -144,6 +156,11 @@ pub enum Outcome {
         done: usize,
         /// How many are left.
         left: usize,
+    },
+    /// The root key is another one.
+    RootRotated {
+        /// How many secrets were moved.
+        secrets: usize,
     },
     /// KEKs were dropped.
     KeksRetired {
@@ -241,6 +258,9 @@ pub enum Error {
     /// A policy named twice.
     #[error("policy {0:?} is named twice")]
     RepeatedPolicy(String),
+    /// A rotation of the root key.
+    #[error(transparent)]
+    Root(#[from] root_rotation::Error),
     /// The title has no key of that kind to rotate.
     #[error("{0} has no such key; make one with `reelkey key generate`")]
     NothingToRotate(ContentId),
@@ -257,6 +277,21 @@ pub enum Error {
 /// # Errors
 /// [`Error`].
 pub async fn execute(
+    vault: &Vault,
+    policies: &[String],
+    operation: Operation,
+    now: UnixTime,
+) -> Result<Outcome, Error> {
+    if operation.changes_what_wraps() {
+        let _alone = vault.exclusive().await;
+        execute_now(vault, policies, operation, now).await
+    } else {
+        let _with_others = vault.shared().await;
+        execute_now(vault, policies, operation, now).await
+    }
+}
+
+async fn execute_now(
     vault: &Vault,
     policies: &[String],
     operation: Operation,
@@ -289,7 +324,7 @@ pub async fn execute(
         }
         Operation::KeyRetire { kid } => {
             let kid = parse_kid(&kid)?;
-            let done = provision::retire_key(vault.store(), kid).await?;
+            let done = provision::retire_key(&*vault.store(), kid).await?;
             let changed = done == Provisioned::Done;
             Ok(Outcome::KeyRetired { key: find(vault, kid).await?, changed })
         }
@@ -305,6 +340,9 @@ pub async fn execute(
         Operation::KekRetire { generation } => {
             let generations = rotate::retire_kek(vault, generation).await?;
             Ok(Outcome::KeksRetired { generations })
+        }
+        Operation::RootRotate => {
+            Ok(Outcome::RootRotated { secrets: root_rotation::rotate_root(vault, now).await? })
         }
         Operation::SignerList => list_signers(vault).await,
         Operation::SignerRotate { at_once } => {
@@ -329,7 +367,7 @@ async fn add_content(
             return Err(Error::RepeatedPolicy(name.clone()));
         }
     }
-    let done = provision::add_content(vault.store(), content_id, named, now).await?;
+    let done = provision::add_content(&*vault.store(), content_id, named, now).await?;
     let record = content_record(vault, content_id).await?;
     let content = view_content(vault, &record).await?;
     Ok(Outcome::ContentAdded { content, created: done == Provisioned::Done })
@@ -337,7 +375,7 @@ async fn add_content(
 
 async fn list_contents(vault: &Vault) -> Result<Outcome, Error> {
     let mut contents = Vec::new();
-    for content in record::all::<ContentRecord>(vault.store()).await? {
+    for content in record::all::<ContentRecord>(&*vault.store()).await? {
         contents.push(view_content(vault, &content).await?);
     }
     Ok(Outcome::Contents { contents })
@@ -345,7 +383,7 @@ async fn list_contents(vault: &Vault) -> Result<Outcome, Error> {
 
 async fn show_content(vault: &Vault, content_id: &ContentId) -> Result<Outcome, Error> {
     let record = content_record(vault, content_id).await?;
-    let keys = record::keys_of(vault.store(), content_id).await?;
+    let keys = record::keys_of(&*vault.store(), content_id).await?;
     let content = view_content(vault, &record).await?;
     Ok(Outcome::Content { content, keys: keys.iter().map(view_key).collect() })
 }
@@ -354,9 +392,9 @@ async fn list_keys(vault: &Vault, content_id: Option<ContentId>) -> Result<Outco
     let keys = match content_id {
         Some(content_id) => {
             content_record(vault, &content_id).await?;
-            record::keys_of(vault.store(), &content_id).await?
+            record::keys_of(&*vault.store(), &content_id).await?
         }
-        None => record::all::<KeyRecord>(vault.store()).await?,
+        None => record::all::<KeyRecord>(&*vault.store()).await?,
     };
     Ok(Outcome::Keys { keys: keys.iter().map(view_key).collect() })
 }
@@ -379,7 +417,7 @@ async fn rotate_keys(
     now: UnixTime,
 ) -> Result<Outcome, Error> {
     content_record(vault, content_id).await?;
-    let keys = record::keys_of(vault.store(), content_id).await?;
+    let keys = record::keys_of(&*vault.store(), content_id).await?;
     let active = keys.iter().filter(|key| key.state == KeyState::Active);
     let mut tracks: Vec<_> = active.map(|key| key.track_type).collect();
     tracks.retain(|track| track_type.is_none() || *track == track_type);
@@ -406,7 +444,7 @@ async fn list_keks(vault: &Vault) -> Result<Outcome, Error> {
 }
 
 async fn list_signers(vault: &Vault) -> Result<Outcome, Error> {
-    let mut signers: Vec<_> = record::all::<SignerRecord>(vault.store())
+    let mut signers: Vec<_> = record::all::<SignerRecord>(&*vault.store())
         .await?
         .into_iter()
         .map(|record| SignerView {
@@ -420,12 +458,12 @@ async fn list_signers(vault: &Vault) -> Result<Outcome, Error> {
 }
 
 async fn content_record(vault: &Vault, content_id: &ContentId) -> Result<ContentRecord, Error> {
-    let record = record::content(vault.store(), content_id).await?;
+    let record = record::content(&*vault.store(), content_id).await?;
     record.ok_or_else(|| provision::Error::NoContent(content_id.clone()).into())
 }
 
 async fn find(vault: &Vault, kid: KeyId) -> Result<KeyView, Error> {
-    let record = record::key(vault.store(), kid).await?;
+    let record = record::key(&*vault.store(), kid).await?;
     record.as_ref().map(view_key).ok_or_else(|| Error::NoKey(kid.to_string()))
 }
 
@@ -433,7 +471,7 @@ async fn view_content(vault: &Vault, content: &ContentRecord) -> Result<ContentV
     Ok(ContentView {
         content_id: content.content_id.to_string(),
         policies: content.policies.clone(),
-        keys: record::keys_of(vault.store(), &content.content_id).await?.len(),
+        keys: record::keys_of(&*vault.store(), &content.content_id).await?.len(),
         created_at: content.created_at,
     })
 }

@@ -4,29 +4,20 @@
 use reelkey_client::time::UnixTime;
 use zeroize::Zeroizing;
 
-use crate::authority::keyring::{self, Keyring};
+use crate::authority::keyring::Keyring;
 use crate::crypto::random::{self, RandomnessFailed};
 use crate::crypto::root_key::RootKey;
 use crate::crypto::sign::{self, SigningKey};
 use crate::crypto::wrap::{Kek, Place, WrapFailed};
-use crate::store::record::{self, FORMAT, Header, KekRecord, NamingKeyRecord, SignerRecord};
+use crate::store::record::{FORMAT, Header, KekRecord, NamingKeyRecord, SignerRecord};
 use crate::store::{self, Batch, Committed, Store};
-
-/// What [`install`] found or did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Installed {
-    /// The store is new.
-    New,
-    /// It was set up before, and opens with this root key.
-    Already,
-}
 
 /// The store cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It was set up before and does not open.
-    #[error(transparent)]
-    Keyring(#[from] keyring::Error),
+    /// It was set up before.
+    #[error("the store is not empty")]
+    NotEmpty,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -41,19 +32,15 @@ pub enum Error {
     Randomness(#[from] RandomnessFailed),
 }
 
-/// Sets `store` up, unless it is.
+/// Sets up `store`, which is new and empty.
 ///
 /// # Errors
 /// [`Error`].
-pub async fn install(store: &dyn Store, root: &RootKey, now: UnixTime) -> Result<Installed, Error> {
-    if record::header(store).await?.is_none() {
-        let batch = first_records(root, now.as_secs())?;
-        if store.commit(batch).await? == Committed::Done {
-            return Ok(Installed::New);
-        }
+pub async fn install(store: &dyn Store, root: &RootKey, now: UnixTime) -> Result<(), Error> {
+    match store.commit(first_records(root, now.as_secs())?).await? {
+        Committed::Done => Ok(()),
+        Committed::Conflict => Err(Error::NotEmpty),
     }
-    Keyring::open(root, store).await?;
-    Ok(Installed::Already)
 }
 
 fn first_records(root: &RootKey, created_at: u64) -> Result<Batch, Error> {

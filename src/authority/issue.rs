@@ -166,7 +166,7 @@ impl Authority {
             sealed_keys,
         };
         let signers = self.signers();
-        let signer = signers.current(now).ok_or(keyring::Error::NotSetUp)?;
+        let signer = signers.current(now).ok_or(keyring::Error::Incomplete("signing key"))?;
         let license = license::sign(&terms, context, signer)?;
         Ok(Granted { license, id: license_id, device: device.to_string(), terms })
     }
@@ -215,20 +215,21 @@ impl Authority {
     ) -> Result<(Terms, Vec<KeyRecord>), Stop> {
         decision::judge_kind(request.request_type).map_err(refuse)?;
         let token = viewer.entitlement();
+        let store = self.vault.store();
         let mut asked = Asked {
             content_id: request.content_id.clone(),
             known_kids: Vec::new(),
             names_kids: !request.kids.is_empty(),
         };
         for kid in &request.kids {
-            if let Some(record) = record::key(self.vault.store(), *kid).await? {
+            if let Some(record) = record::key(&*store, *kid).await? {
                 asked.known_kids.push((record.kid, record.content_id));
             }
         }
         let scope = scope(&asked, token).map_err(refuse)?;
-        let content = record::content(self.vault.store(), &scope.content).await?;
+        let content = record::content(&*store, &scope.content).await?;
         let content = content.ok_or_else(|| refuse(Refusal::NotAuthorized))?;
-        let records = record::keys_of(self.vault.store(), &content.content_id).await?;
+        let records = record::keys_of(&*store, &content.content_id).await?;
         let title = Title {
             content: content.content_id,
             policies: content.policies,

@@ -1,6 +1,7 @@
 //! The keys that open the store: KEKs, each of a generation, unwrapped by the root key.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use reelkey_client::key::{ContentKey, KeyId};
 use zeroize::Zeroizing;
@@ -18,24 +19,27 @@ use crate::store::{self, Store};
 #[derive(Debug)]
 pub struct Keyring {
     store_id: [u8; 16],
-    keks: BTreeMap<u32, Kek>,
+    keks: BTreeMap<u32, Arc<Kek>>,
     primary: u32,
 }
+
+/// What [`Error::Incomplete`] calls it.
+pub(super) const PRIMARY: &str = "primary key-encryption key";
 
 /// The store's secrets do not open.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The store was never finished.
-    #[error("the store is not set up; run `reelkey init`")]
-    NotSetUp,
+    /// A record is gone that every store has.
+    #[error("the store has no {0}; keep its files and run `reelkey restore`")]
+    Incomplete(&'static str),
     /// The root key is that of another store.
     #[error("the root key is not this store's; put the right one back into keys/root.key")]
     WrongRootKey,
-    /// A record that names no KEK, or two primary ones, or none.
+    /// Two KEKs are primary.
     #[error(
-        "the store's key-encryption keys are inconsistent; keep its files and run `reelkey restore`"
+        "two key-encryption keys are primary; keep the store's files and run `reelkey restore`"
     )]
-    Inconsistent,
+    TwoPrimary,
     /// A record does not open.
     #[error("{record} of the store is damaged; keep its files and run `reelkey restore`")]
     Record {
@@ -61,7 +65,7 @@ impl Keyring {
     /// # Errors
     /// [`Error::WrongRootKey`] before anything else is tried.
     pub async fn open(root: &RootKey, store: &dyn Store) -> Result<Self, Error> {
-        let header = record::header(store).await?.ok_or(Error::NotSetUp)?;
+        let header = record::header(store).await?.ok_or(Error::Incomplete("header"))?;
         if root.check_value(&header.store_id) != header.root_key_check {
             return Err(Error::WrongRootKey);
         }
@@ -76,24 +80,36 @@ impl Keyring {
                 Error::Record { record: format!("key-encryption key {generation}"), source }
             })?;
             if kek.primary && primary.replace(generation).is_some() {
-                return Err(Error::Inconsistent);
+                return Err(Error::TwoPrimary);
             }
-            keks.insert(generation, opened);
+            keks.insert(generation, Arc::new(opened));
         }
-        let primary = primary.ok_or(Error::Inconsistent)?;
+        let primary = primary.ok_or(Error::Incomplete(PRIMARY))?;
         Ok(Self { store_id: header.store_id, keks, primary })
     }
 
     /// A keyring for a store that is being made.
     pub(super) fn new(header: &Header, kek: Kek) -> Self {
         let primary = kek.generation();
-        Self { store_id: header.store_id, keks: BTreeMap::from([(primary, kek)]), primary }
+        Self {
+            store_id: header.store_id,
+            keks: BTreeMap::from([(primary, Arc::new(kek))]),
+            primary,
+        }
+    }
+
+    /// Opens also what an earlier keyring of the same store opens: who read a record a moment before its
+    /// KEK was dropped takes the keyring afterwards.
+    pub(super) fn remember(&mut self, earlier: &Self) {
+        for (generation, kek) in &earlier.keks {
+            self.keks.entry(*generation).or_insert_with(|| Arc::clone(kek));
+        }
     }
 
     /// Wraps a content key of that title and track type.
     ///
     /// # Errors
-    /// [`Error::Inconsistent`], or that there is no randomness.
+    /// That there is no randomness.
     pub fn wrap_content_key(
         &self,
         kid: KeyId,
@@ -221,11 +237,11 @@ impl Keyring {
     }
 
     fn primary_kek(&self) -> Result<&Kek, WrapFailed> {
-        self.keks.get(&self.primary).ok_or(WrapFailed::NoKek)
+        self.keks.get(&self.primary).map(|kek| &**kek).ok_or(WrapFailed::NoKek)
     }
 
     fn kek(&self, wrapped: &Wrapped) -> Result<&Kek, DoesNotOpen> {
-        self.keks.get(&wrapped.kek).ok_or(DoesNotOpen)
+        self.keks.get(&wrapped.kek).map(|kek| &**kek).ok_or(DoesNotOpen)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod keyring;
 pub mod license;
 pub mod provision;
 pub mod root_key_file;
+pub mod root_rotation;
 pub mod rotate;
 pub mod token;
 pub mod vault;

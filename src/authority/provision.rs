@@ -107,14 +107,14 @@ pub async fn import_key(
     now: UnixTime,
 ) -> Result<Provisioned, Error> {
     let NewKey { kid, content, track, key } = &new;
-    let store = vault.store();
+    let store = &*vault.store();
     if record::content(store, content).await?.is_none() {
         return Err(Error::NoContent((*content).clone()));
     }
     loop {
         let keyring = vault.keyring();
         let kek = record::kek(store, keyring.primary()).await?;
-        let kek = kek.ok_or(keyring::Error::Inconsistent)?;
+        let kek = kek.ok_or(keyring::Error::Incomplete(keyring::PRIMARY))?;
         let record = KeyRecord {
             kid: *kid,
             content_id: (*content).clone(),

@@ -77,17 +77,71 @@ pub fn write(path: &Path, key: &RootKey) -> Result<(), Error> {
         .map_err(|source| Error::Io { path: path.to_owned(), source })
 }
 
+/// Writes the root key that is to follow the one at `path`, beside it.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_next(path: &Path, key: &RootKey) -> Result<(), Error> {
+    write(&next(path), key)
+}
+
+/// The root key that is to follow the one at `path`, if a rotation was begun.
+///
+/// # Errors
+/// As [`read`], but that there is none.
+pub fn read_next(path: &Path) -> Result<Option<RootKey>, Error> {
+    match read(&next(path)) {
+        Ok(key) => Ok(Some(key)),
+        Err(Error::Missing(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lets the next root key take the place of the one at `path`, for good once this answers.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn promote_next(path: &Path) -> Result<(), Error> {
+    let promoted = fs::rename(next(path), path).and_then(|()| sync_folder_of(path));
+    promoted.map_err(|source| Error::Io { path: path.to_owned(), source })
+}
+
+/// Deletes the next root key: the one at `path` stays.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove_next(path: &Path) -> Result<(), Error> {
+    let removed = fs::remove_file(next(path)).and_then(|()| sync_folder_of(path));
+    removed.map_err(|source| Error::Io { path: path.to_owned(), source })
+}
+
+fn next(path: &Path) -> PathBuf {
+    beside(path, ".next")
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or_else(|| Path::new("."))
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
 /// Writes a file that only its owner may read, wholly or not at all, in a folder that it makes if
 /// need be. What was under that name before is replaced.
 ///
 /// # Errors
 /// What the operating system says.
 pub fn write_secret(path: &Path, secret: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or_else(|| Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
+    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
+    let aside = beside(path, ".new");
     match fs::remove_file(&aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -96,7 +150,7 @@ pub fn write_secret(path: &Path, secret: &[u8]) -> io::Result<()> {
     file.write_all(secret)?;
     file.sync_all()?;
     fs::rename(aside, path)?;
-    File::open(folder)?.sync_all()
+    sync_folder_of(path)
 }
 
 #[cfg(test)]

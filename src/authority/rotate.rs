@@ -96,11 +96,13 @@ pub async fn generations(vault: &Vault) -> Result<Vec<Generation>, Error> {
 /// [`Error`].
 pub async fn rotate_kek(vault: &Vault, now: UnixTime) -> Result<u32, Error> {
     let root = vault.root_key()?;
-    let keks: Vec<KekRecord> = record::all(vault.store()).await?;
-    let header = record::header(vault.store()).await?.ok_or(keyring::Error::NotSetUp)?;
-    let old = keks.iter().find(|kek| kek.primary).ok_or(keyring::Error::Inconsistent)?;
+    let keks: Vec<KekRecord> = record::all(&*vault.store()).await?;
+    let header =
+        record::header(&*vault.store()).await?.ok_or(keyring::Error::Incomplete("header"))?;
+    let old =
+        keks.iter().find(|kek| kek.primary).ok_or(keyring::Error::Incomplete(keyring::PRIMARY))?;
     let newest = keks.iter().map(|kek| kek.generation).max().unwrap_or(0);
-    let generation = newest.checked_add(1).ok_or(keyring::Error::Inconsistent)?;
+    let generation = newest.checked_add(1).ok_or(keyring::Error::Incomplete(keyring::PRIMARY))?;
 
     let kek = Kek::generate(generation)?;
     let bytes = generation.to_be_bytes();
@@ -229,7 +231,7 @@ enum Secret {
 
 impl Stored {
     async fn read(vault: &Vault) -> Result<Self, Error> {
-        let store = vault.store();
+        let store = &*vault.store();
         let mut secrets = Vec::new();
         secrets.extend(record::naming_key(store).await?.map(Secret::NamingKey));
         secrets.extend(record::all(store).await?.into_iter().map(Secret::Signer));
@@ -255,7 +257,7 @@ impl Stored {
 
     fn primary(&self) -> Result<&KekRecord, Error> {
         let primary = self.keks.iter().find(|kek| kek.primary);
-        Ok(primary.ok_or(keyring::Error::Inconsistent)?)
+        Ok(primary.ok_or(keyring::Error::Incomplete(keyring::PRIMARY))?)
     }
 }
 

@@ -43,8 +43,8 @@ impl Authority {
     /// # Errors
     /// [`vault::Error`].
     pub async fn open(setup: Setup, vault: Vault) -> Result<Self, vault::Error> {
-        let naming_key = record::naming_key(vault.store()).await?;
-        let naming_key = naming_key.ok_or(keyring::Error::NotSetUp)?;
+        let naming_key = record::naming_key(&*vault.store()).await?;
+        let naming_key = naming_key.ok_or(keyring::Error::Incomplete("key that names requests"))?;
         let naming_key = vault.keyring().naming_key(&naming_key)?;
         let signers = RwLock::new(Arc::new(Signers::read(&vault).await?));
         let Setup { service_id, issuers, policies } = setup;

@@ -29,12 +29,16 @@ impl Signers {
     pub(super) async fn read(vault: &Vault) -> Result<Self, vault::Error> {
         let keyring = vault.keyring();
         let mut signers = Vec::new();
-        for record in record::all::<SignerRecord>(vault.store()).await? {
+        for record in record::all::<SignerRecord>(&*vault.store()).await? {
             let signs_from = UnixTime::from_secs(record.signs_from);
             signers.push(Signer { key: keyring.signer(&record)?, signs_from });
         }
         signers.sort_by_key(|signer| signer.signs_from);
-        if signers.is_empty() { Err(keyring::Error::NotSetUp.into()) } else { Ok(Self(signers)) }
+        if signers.is_empty() {
+            Err(keyring::Error::Incomplete("signing key").into())
+        } else {
+            Ok(Self(signers))
+        }
     }
 
     /// The one that signs at `now`: the last whose time has come, or the first at all, should the clock

@@ -1,20 +1,28 @@
 //! An open store and the keys to it, which rotations replace while others read.
+//!
+//! Who reads a record and then takes the [keyring](Vault::keyring) always has the key to it. Who changes
+//! something holds [`shared`](Vault::shared), who changes what everything is wrapped under
+//! [`exclusive`](Vault::exclusive).
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync;
 
 use crate::authority::keyring::{self, Keyring};
 use crate::authority::root_key_file;
 use crate::crypto::root_key::RootKey;
+use crate::store::record::{self, Header};
 use crate::store::{self, Store};
 
 /// The store, what opens it, and where the root key is. The root key itself is read when it is needed
 /// and not kept.
 pub struct Vault {
-    store: Arc<dyn Store>,
+    store: RwLock<Arc<dyn Store>>,
     keyring: RwLock<Arc<Keyring>>,
     root_key_file: PathBuf,
+    gate: sync::RwLock<()>,
 }
 
 /// The vault does not open.
@@ -32,20 +40,30 @@ pub enum Error {
 }
 
 impl Vault {
-    /// Opens `store` with the root key in that file.
+    /// Opens `store` with the root key in that file, and finishes or undoes a rotation of the root key that
+    /// was cut short.
     ///
     /// # Errors
     /// [`Error`].
     pub async fn open(store: Arc<dyn Store>, root_key_file: PathBuf) -> Result<Self, Error> {
+        let header = record::header(&*store).await?.ok_or(keyring::Error::Incomplete("header"))?;
+        settle(&header, &root_key_file)?;
         let root = root_key_file::read(&root_key_file)?;
-        let keyring = RwLock::new(Arc::new(Keyring::open(&root, &*store).await?));
-        Ok(Self { store, keyring, root_key_file })
+        let keyring = Keyring::open(&root, &*store).await?;
+        // Only now, because it is the last moment at which they could be of use.
+        store.forget_predecessors()?;
+        Ok(Self {
+            store: RwLock::new(store),
+            keyring: RwLock::new(Arc::new(keyring)),
+            root_key_file,
+            gate: sync::RwLock::new(()),
+        })
     }
 
-    /// The store.
+    /// The store as it is now.
     #[must_use]
-    pub fn store(&self) -> &dyn Store {
-        &*self.store
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The keys as they are now.
@@ -62,14 +80,60 @@ impl Vault {
         Ok(root_key_file::read(&self.root_key_file)?)
     }
 
+    /// Where the root key is.
+    pub(super) fn root_key_file(&self) -> &Path {
+        &self.root_key_file
+    }
+
+    /// Keeps the store and its primary KEK as they are while something is written.
+    pub async fn shared(&self) -> sync::RwLockReadGuard<'_, ()> {
+        self.gate.read().await
+    }
+
+    /// Keeps every writer out.
+    pub async fn exclusive(&self) -> sync::RwLockWriteGuard<'_, ()> {
+        self.gate.write().await
+    }
+
     /// Reads the KEKs anew, after one was added or dropped.
     ///
     /// # Errors
     /// [`Error`].
     pub async fn reopen(&self, root: &RootKey) -> Result<(), Error> {
-        let keyring = Arc::new(Keyring::open(root, &*self.store).await?);
-        *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = keyring;
+        let keyring = Keyring::open(root, &*self.store()).await?;
+        self.take_keyring(keyring);
         Ok(())
+    }
+
+    /// From now on `store` is read, whose secrets `keyring` opens. Answers the one before.
+    pub(super) fn take_over(&self, store: Arc<dyn Store>, keyring: Keyring) -> Arc<dyn Store> {
+        // The keys first: whoever finds the new records has to find what opens them.
+        self.take_keyring(keyring);
+        let mut current = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *current, store)
+    }
+
+    fn take_keyring(&self, mut keyring: Keyring) {
+        let mut current = self.keyring.write().unwrap_or_else(PoisonError::into_inner);
+        keyring.remember(&current);
+        *current = Arc::new(keyring);
+    }
+}
+
+/// Finishes or undoes a rotation of the root key: the next one becomes the root key if the store needs it,
+/// and is deleted if the store needs the one that is there.
+fn settle(header: &Header, root_key_file: &Path) -> Result<(), root_key_file::Error> {
+    let fits = |root: &RootKey| root.check_value(&header.store_id) == header.root_key_check;
+    match root_key_file::read_next(root_key_file)? {
+        Some(next) if fits(&next) => {
+            tracing::warn!("finishing a rotation of the root key");
+            root_key_file::promote_next(root_key_file)
+        }
+        Some(_) if root_key_file::read(root_key_file).is_ok_and(|root| fits(&root)) => {
+            tracing::warn!("undoing a rotation of the root key");
+            root_key_file::remove_next(root_key_file)
+        }
+        _ => Ok(()),
     }
 }
 

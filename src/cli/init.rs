@@ -8,11 +8,11 @@ use std::os::unix::fs::DirBuilderExt;
 
 use serde_json::json;
 
-use crate::authority::install::{self, Installed};
+use crate::authority::install;
 use crate::authority::root_key_file;
 use crate::cli::folder::Folder;
 use crate::cli::output::{Failure, Output};
-use crate::cli::{clock, config};
+use crate::cli::{clock, config, installation};
 use crate::crypto::root_key::RootKey;
 use crate::store::embedded::{NewStore, SledStore};
 
@@ -28,11 +28,12 @@ pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
         .mode(0o700)
         .create(folder.root())
         .map_err(|error| Failure::from(error).during(folder.root().display()))?;
+    let exists = SledStore::exists(&folder.store());
     let policies = folder.policies();
     // Only before there is a store: a policy that the operator removed later stays removed.
     for (name, text) in POLICIES {
         let path = policies.join(name);
-        if !folder.store().exists() && !path.exists() {
+        if !exists && !path.exists() {
             config::write_whole(&path, text.as_bytes())?;
         }
     }
@@ -40,7 +41,7 @@ pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
         config::write_whole(folder.config(), config::FRESH.as_bytes())?;
     }
     let root = match root_key_file::read(&folder.root_key()) {
-        Err(root_key_file::Error::Missing(_)) if folder.store().join("db").exists() => {
+        Err(root_key_file::Error::Missing(_)) if exists => {
             return Err(Failure::new("there is a store, but not the root key that opens it")
                 .remedy(format_args!("put it back as {}", folder.root_key().display())));
         }
@@ -51,23 +52,24 @@ pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
         }
         root => root?,
     };
-    let installed = if folder.store().join("db").exists() {
-        install::install(&SledStore::open(&folder.store())?, &root, clock::now()).await?
-    } else {
+    let created = !exists;
+    if created {
         let new = NewStore::begin(&folder.store())?;
-        let installed = install::install(new.store(), &root, clock::now()).await?;
+        install::install(new.store(), &root, clock::now()).await?;
         new.finish()?;
-        installed
-    };
-    Ok(report(folder, installed))
+    } else {
+        // An existing store is opened and never written anew: that it lacks something is damage.
+        installation::open(folder).await?;
+    }
+    Ok(report(folder, created))
 }
 
-fn report(folder: &Folder, installed: Installed) -> Output {
+fn report(folder: &Folder, created: bool) -> Output {
     let data = folder.root().display();
-    let json = json!({ "data": folder.root(), "created": installed == Installed::New });
-    let text = match installed {
-        Installed::Already => format!("{data} is set up already; nothing was changed."),
-        Installed::New => format!(
+    let json = json!({ "data": folder.root(), "created": created });
+    let text = match created {
+        false => format!("{data} is set up already; nothing was changed."),
+        true => format!(
             "{data} is ready:\n\
              \x20 reelkey.toml    what the service is called and where it listens\n\
              \x20 policies/       who may play what; start from premium-movie.toml\n\

@@ -21,6 +21,7 @@ mod log;
 mod operator;
 mod output;
 mod policy;
+mod root;
 mod secret_argument;
 mod serve;
 mod signer;
@@ -77,6 +78,9 @@ enum Command {
     /// Key-encryption keys.
     #[command(subcommand)]
     Kek(kek::KekCommand),
+    /// The key that opens the store.
+    #[command(subcommand)]
+    Root(root::RootCommand),
     /// Keys that sign licenses.
     #[command(subcommand)]
     Signer(signer::SignerCommand),
@@ -123,6 +127,7 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
         Command::Content(command) => content::run(&folder, command).await,
         Command::Key(command) => key::run(&folder, command).await,
         Command::Kek(command) => kek::run(&folder, command).await,
+        Command::Root(command) => root::run(&folder, command).await,
         Command::Signer(command) => signer::run(&folder, command).await,
         Command::Issuer(command) => issuer::run(&folder, command).await,
         Command::Token(command) => token::run(&folder, command),

@@ -55,7 +55,13 @@ async fn operation_post(State(admin): State<AdminApp>, body: Body) -> Response {
     let Ok(operation) = serde_json::from_slice::<Operation>(&body) else {
         return refused(StatusCode::BAD_REQUEST, "not an operation that this version knows");
     };
-    match admin.app.authority.administer(operation, (admin.app.clock)()).await {
+    // A task of its own: who hangs up in the middle does not stop it in the middle.
+    let (authority, now) = (Arc::clone(&admin.app.authority), (admin.app.clock)());
+    let executed = tokio::spawn(async move { authority.administer(operation, now).await });
+    let Ok(executed) = executed.await else {
+        return refused(StatusCode::INTERNAL_SERVER_ERROR, "the operation failed; see the log");
+    };
+    match executed {
         Ok(outcome) => Json(outcome).into_response(),
         Err(error) => {
             tracing::info!(rule = %error, "operation refused");

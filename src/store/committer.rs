@@ -42,6 +42,11 @@ impl Committer {
         !self.poisoned.load(Ordering::Acquire)
     }
 
+    /// Set, it makes the store take no more writes.
+    pub(super) fn poison(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.poisoned)
+    }
+
     pub(super) async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
         if !self.is_healthy() {
             return Err(Error::Poisoned);

@@ -14,6 +14,7 @@ pub mod record;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -50,6 +51,32 @@ pub trait Store: Send + Sync {
 
     /// Whether the store still takes writes.
     fn is_healthy(&self) -> bool;
+
+    /// An empty store that takes this one's place once it is filled, free of everything that this one has
+    /// ever held. What is written here meanwhile is not in it.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn successor(&self) -> Result<Box<dyn Successor>, Error>;
+
+    /// Deletes the stores whose place this one took, and what was begun and never finished.
+    ///
+    /// # Errors
+    /// [`Error`]; doing it again finishes it.
+    fn forget_predecessors(&self) -> Result<(), Error>;
+}
+
+/// A store that has not taken its predecessor's place yet. Dropped, it never does.
+pub trait Successor: Send + Sync {
+    /// It, to be filled.
+    fn store(&self) -> &dyn Store;
+
+    /// Takes the predecessor's place, wholly or not at all. Who has the predecessor open goes on reading it;
+    /// it takes no more writes, also if this fails.
+    ///
+    /// # Errors
+    /// [`Error`].
+    fn finish(self: Box<Self>) -> Result<Arc<dyn Store>, Error>;
 }
 
 /// A key and its value.

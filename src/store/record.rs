@@ -186,9 +186,12 @@ fn key_key(kid: KeyId) -> Vec<u8> {
     [KeyRecord::PREFIX.as_bytes(), kid.as_bytes()].concat()
 }
 
+/// What says which keys a title has.
+const TITLE_PREFIX: &str = "title/";
+
 /// A content ID holds no NUL, so no title's keys begin with another's.
 fn title_prefix(content: &ContentId) -> Vec<u8> {
-    [b"title/", content.as_str().as_bytes(), &[0]].concat()
+    [TITLE_PREFIX.as_bytes(), content.as_str().as_bytes(), &[0]].concat()
 }
 
 impl Batch {
@@ -247,6 +250,48 @@ fn parse<R: Record>(key: &[u8], value: &[u8]) -> Result<R, Error> {
         || Error::Damaged(format!("record {:?} is unreadable", String::from_utf8_lossy(key)));
     let record: R = serde_json::from_slice(value).map_err(|_| damaged())?;
     if record.key() == key { Ok(record) } else { Err(damaged()) }
+}
+
+/// A record of any kind, for who moves them all.
+#[derive(Debug)]
+pub enum AnyRecord {
+    /// [`Header`].
+    Header,
+    /// [`KekRecord`].
+    Kek,
+    /// [`KeyRecord`].
+    Key(KeyRecord),
+    /// [`SignerRecord`].
+    Signer(SignerRecord),
+    /// [`NamingKeyRecord`].
+    NamingKey(NamingKeyRecord),
+    /// One without a secret.
+    Plain,
+}
+
+impl AnyRecord {
+    /// What is kept under `key`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], also for a kind that this version does not know.
+    pub fn read(key: &[u8], value: &[u8]) -> Result<Self, Error> {
+        let is = |prefix: &str| key.starts_with(prefix.as_bytes());
+        if key == Header::PREFIX.as_bytes() {
+            Ok(Self::Header)
+        } else if key == NamingKeyRecord::PREFIX.as_bytes() {
+            parse(key, value).map(Self::NamingKey)
+        } else if is(KekRecord::PREFIX) {
+            Ok(Self::Kek)
+        } else if is(KeyRecord::PREFIX) {
+            parse(key, value).map(Self::Key)
+        } else if is(SignerRecord::PREFIX) {
+            parse(key, value).map(Self::Signer)
+        } else if is(ContentRecord::PREFIX) || is(TITLE_PREFIX) {
+            Ok(Self::Plain)
+        } else {
+            Err(Error::Damaged("there is a record of an unknown kind".into()))
+        }
+    }
 }
 
 /// The header, if there is one. Of a later format it is an error.

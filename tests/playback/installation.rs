@@ -23,6 +23,12 @@ pub(crate) struct Installation {
     pub(crate) data: TempDir,
 }
 
+/// How much of something is tried: a sample in every run, all of it where `REELKEY_THOROUGH` is set, as
+/// `tests/thorough` does.
+pub(crate) fn thoroughly<T>(sample: T, all: T) -> T {
+    if std::env::var_os("REELKEY_THOROUGH").is_some() { all } else { sample }
+}
+
 impl Installation {
     /// A folder that `reelkey init` has made, with a development issuer for `movies/*`.
     pub(crate) fn new() -> Self {
@@ -30,6 +36,15 @@ impl Installation {
         new.succeed(&["init"]);
         new.succeed(&["issuer", "add", "https://auth.example", "--dev", "--content", "movies/*"]);
         new
+    }
+
+    /// A copy of a data folder.
+    pub(crate) fn copy_of(base: &Path) -> Self {
+        let copy = Self { data: tempfile::tempdir().unwrap() };
+        let from = format!("{}/.", base.display());
+        let done = Command::new("cp").args(["-a", &from]).arg(copy.data.path()).status().unwrap();
+        assert!(done.success());
+        copy
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {

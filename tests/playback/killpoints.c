@@ -2,6 +2,7 @@
  * Counts the calls by which a process changes a disk, across all its threads, and kills it before one of them.
  *
  * KILL_AT=K    kill before the K-th such call (from 1); 0 or unset: never
+ * KILL_ARMED=F count only while the file F exists
  * KILL_COUNT=F write the number of calls to the file F when the process ends by itself
  */
 #define _GNU_SOURCE
@@ -18,11 +19,13 @@
 static atomic_long calls;
 static long kill_at;
 static const char *count_file;
+static const char *armed_file;
 
 __attribute__((constructor)) static void start(void) {
     const char *at = getenv("KILL_AT");
     kill_at = at ? atol(at) : 0;
     count_file = getenv("KILL_COUNT");
+    armed_file = getenv("KILL_ARMED");
 }
 
 __attribute__((destructor)) static void end(void) {
@@ -34,6 +37,7 @@ __attribute__((destructor)) static void end(void) {
 }
 
 static void point(void) {
+    if (armed_file && syscall(SYS_access, armed_file, F_OK)) return;
     if (atomic_fetch_add(&calls, 1) + 1 == kill_at) {
         syscall(SYS_kill, getpid(), SIGKILL);
         for (;;) pause();
@@ -49,6 +53,8 @@ int fsync(int f) { point(); return NEXT(fsync)(f); }
 int fdatasync(int f) { point(); return NEXT(fdatasync)(f); }
 int sync_file_range(int f, off64_t o, off64_t n, unsigned w) { point(); return NEXT(sync_file_range)(f, o, n, w); }
 int rename(const char *a, const char *b) { point(); return NEXT(rename)(a, b); }
+int unlinkat(int f, const char *p, int flags) { point(); return NEXT(unlinkat)(f, p, flags); }
+int rmdir(const char *p) { point(); return NEXT(rmdir)(p); }
 int unlink(const char *p) { point(); return NEXT(unlink)(p); }
 int ftruncate64(int f, off64_t n) { point(); return NEXT(ftruncate64)(f, n); }
 int ftruncate(int f, off_t n) { point(); return NEXT(ftruncate)(f, n); }

@@ -3,6 +3,7 @@
 //! A preloaded library counts those calls across all threads and kills before the K-th. Afterwards what was
 //! acknowledged is there, every key opens, and running the command again completes it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +15,7 @@ use reelkey::store::record::{self, KeyRecord, SignerRecord};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::installation::REELKEY;
+use crate::installation::{Installation, REELKEY, Service, thoroughly};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 const KID: &str = "4d97930a-3d7b-5000-8000-5c7bda1f0a11";
@@ -51,28 +52,39 @@ impl Library {
 
     /// How many points the command has on a copy of `base`.
     fn count(&self, base: &Path, words: &[&str]) -> usize {
-        let (copy, file) = (Copy::of(base), self.folder.path().join("count"));
-        let output = self.command(copy.path(), words).env("KILL_COUNT", &file).output().unwrap();
+        let (copy, file) = (Installation::copy_of(base), self.folder.path().join("count"));
+        let mut command = self.command(copy.data.path(), words);
+        let output = command.env("KILL_COUNT", &file).output().unwrap();
         assert!(output.status.success(), "{words:?}: {output:?}");
-        fs::read_to_string(file).unwrap().trim().parse().unwrap()
+        read_count(&file)
+    }
+
+    /// A service that counts from now on, and is killed before the point `at`.
+    fn serve(&self, installation: &Installation, at: usize, count: &Path) -> Service {
+        let armed = installation.data.path().join("armed");
+        let at = at.to_string();
+        let service = installation.serve_with(&[
+            ("LD_PRELOAD", self.path.as_os_str()),
+            ("KILL_ARMED", armed.as_os_str()),
+            ("KILL_AT", OsStr::new(&at)),
+            ("KILL_COUNT", count.as_os_str()),
+        ]);
+        fs::write(armed, "").unwrap();
+        service
+    }
+
+    /// How many points the command has in the service until that has ended.
+    fn count_served(&self, base: &Path, words: &[&str]) -> usize {
+        let (copy, file) = (Installation::copy_of(base), self.folder.path().join("count"));
+        let service = self.serve(&copy, 0, &file);
+        copy.succeed(words);
+        service.terminate();
+        read_count(&file)
     }
 }
 
-/// A copy of a data folder, removed afterwards.
-struct Copy(TempDir);
-
-impl Copy {
-    fn of(base: &Path) -> Self {
-        let copy = tempfile::tempdir().unwrap();
-        let from = format!("{}/.", base.display());
-        let done = Command::new("cp").args(["-a", &from]).arg(copy.path()).status().unwrap();
-        assert!(done.success());
-        Self(copy)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
+fn read_count(file: &Path) -> usize {
+    fs::read_to_string(file).unwrap().trim().parse().unwrap()
 }
 
 fn run(data: &Path, words: &[&str]) -> Value {
@@ -89,13 +101,13 @@ pub(crate) fn opened(data: &Path) -> Vec<String> {
         let store = Arc::new(SledStore::open(&data.join("store")).unwrap());
         let vault = Vault::open(store, data.join("keys/root.key")).await.unwrap();
         let keyring = vault.keyring();
-        let naming_key = record::naming_key(vault.store()).await.unwrap().unwrap();
+        let naming_key = record::naming_key(&*vault.store()).await.unwrap().unwrap();
         keyring.naming_key(&naming_key).unwrap();
-        for signer in record::all::<SignerRecord>(vault.store()).await.unwrap() {
+        for signer in record::all::<SignerRecord>(&*vault.store()).await.unwrap() {
             keyring.signer(&signer).unwrap();
         }
         let mut kids = Vec::new();
-        for key in record::all::<KeyRecord>(vault.store()).await.unwrap() {
+        for key in record::all::<KeyRecord>(&*vault.store()).await.unwrap() {
             keyring.content_key(&key).unwrap();
             kids.push(key.kid.to_string());
         }
@@ -108,25 +120,58 @@ fn kill(library: &Library, base: &Path, words: &[&str]) {
     let before = if base.join("store").exists() { opened(base) } else { Vec::new() };
     let points = library.count(base, words);
     assert!(points > 3, "{words:?} writes nothing that is counted");
+    println!("{points:4} points of {} on a stopped store", words.join(" "));
     for at in 1..=points {
-        let copy = Copy::of(base);
-        let output =
-            library.command(copy.path(), words).env("KILL_AT", at.to_string()).output().unwrap();
+        let copy = Installation::copy_of(base);
+        let mut command = library.command(copy.data.path(), words);
+        let output = command.env("KILL_AT", at.to_string()).output().unwrap();
         // The last points are the answer and what comes after it; where none is hit, it is done.
         let acknowledged = !output.stdout.is_empty();
         assert!(!output.status.success() || acknowledged, "{words:?} at {at}: {output:?}");
         if !base.join("store").exists() {
-            run(copy.path(), words);
-            opened(copy.path());
+            run(copy.data.path(), words);
+            opened(copy.data.path());
             continue;
         }
-        let after = opened(copy.path());
-        for kid in &before {
-            assert!(after.contains(kid), "{words:?} at {at} of {points}: {kid} is lost");
-        }
-        run(copy.path(), words);
-        assert!(opened(copy.path()).len() >= after.len(), "{words:?} at {at}");
+        hold(&copy, &before, words, at);
     }
+}
+
+/// Kills the service at the points of `words`, which it is told to do over its socket.
+fn kill_served(library: &Library, base: &Path, words: &[&str]) {
+    let before = opened(base);
+    let points = library.count_served(base, words);
+    assert!(points > 1, "{words:?} writes nothing that is counted");
+    println!("{points:4} points of {} in the service", words.join(" "));
+    for at in (1..=points).step_by(thoroughly(5, 1)) {
+        let copy = Installation::copy_of(base);
+        let service = library.serve(&copy, at, Path::new("/dev/null"));
+        let output = copy.run(&[words, &["--json"]].concat());
+        drop(service);
+        let mut before = before.clone();
+        if output.status.success() {
+            let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+            before.extend(answer["kid"].as_str().map(Into::into));
+        }
+        hold(&copy, &before, words, at);
+    }
+}
+
+/// Every key is there and opens, and the command can be repeated.
+fn hold(copy: &Installation, before: &[String], words: &[&str], at: usize) {
+    let data = copy.data.path();
+    let after = opened(data);
+    for kid in before {
+        assert!(after.contains(kid), "{words:?} at {at}: {kid} is lost");
+    }
+    copy.succeed(words);
+    assert!(opened(data).len() >= after.len(), "{words:?} at {at}");
+    let leftovers: Vec<_> = ["keys/root.key.next", "store/1.new", "store/2.new", "store/3.new"]
+        .into_iter()
+        .filter(|name| data.join(name).exists())
+        .collect();
+    assert!(leftovers.is_empty(), "{words:?} at {at}: {leftovers:?}");
+    assert_eq!(fs::read_dir(data.join("store")).unwrap().count(), 2, "{words:?} at {at}");
 }
 
 #[test]
@@ -134,12 +179,27 @@ fn a_command_may_be_killed_before_any_write() {
     let library = Library::build();
     let empty = tempfile::tempdir().unwrap();
     kill(&library, empty.path(), &["init"]);
+    each_command(|base, words| kill(&library, base, words));
+}
 
+#[test]
+fn the_service_may_be_killed_before_any_write_of_a_command() {
+    let library = Library::build();
+    each_command(|base, words| {
+        // This one is done by the command, which then lets the service read it.
+        if words[0] != "issuer" {
+            kill_served(&library, base, words);
+        }
+    });
+}
+
+/// Calls `kill` with every command that writes, and a folder on which it has something to do.
+fn each_command(kill: impl Fn(&Path, &[&str])) {
     let base = tempfile::tempdir().unwrap();
     let data = base.path();
     run(data, &["init"]);
-    kill(&library, data, &["issuer", "add", "https://auth.example", "--dev", "--content", "*"]);
-    kill(&library, data, &["content", "add", "movies/bunny", "--policy", "default"]);
+    kill(data, &["issuer", "add", "https://auth.example", "--dev", "--content", "*"]);
+    kill(data, &["content", "add", "movies/bunny", "--policy", "default"]);
     run(data, &["content", "add", "movies/bunny", "--policy", "default"]);
     for track in ["AUDIO", "SD", "HD"] {
         run(data, &["key", "generate", "movies/bunny", "--track", track]);
@@ -147,14 +207,15 @@ fn a_command_may_be_killed_before_any_write() {
     let file = data.join("key.hex");
     fs::write(&file, KEY).unwrap();
     let key = format!("@{}", file.display());
-    kill(&library, data, &["key", "import", "movies/bunny", "--kid", KID, "--key", &key]);
+    kill(data, &["key", "import", "movies/bunny", "--kid", KID, "--key", &key]);
     run(data, &["key", "import", "movies/bunny", "--kid", KID, "--key", &key]);
-    kill(&library, data, &["key", "rotate", "movies/bunny"]);
-    kill(&library, data, &["key", "retire", KID]);
-    kill(&library, data, &["signer", "rotate"]);
-    kill(&library, data, &["kek", "rotate"]);
+    kill(data, &["key", "rotate", "movies/bunny"]);
+    kill(data, &["key", "retire", KID]);
+    kill(data, &["signer", "rotate"]);
+    kill(data, &["kek", "rotate"]);
     run(data, &["kek", "rotate"]);
-    kill(&library, data, &["kek", "rewrap"]);
+    kill(data, &["kek", "rewrap"]);
+    kill(data, &["root", "rotate"]);
     run(data, &["kek", "rewrap"]);
-    kill(&library, data, &["kek", "retire"]);
+    kill(data, &["kek", "retire"]);
 }

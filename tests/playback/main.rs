@@ -1,9 +1,10 @@
 //! The binary as people run it: real processes, real HTTP, real packagers, files and kills.
 #![expect(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test may fail where its expectation does"
+    reason = "a test may fail where its expectation does, and says what it has tried"
 )]
 
 mod commands;
@@ -16,3 +17,4 @@ mod leaks;
 mod memory;
 mod operator;
 mod power;
+mod rotations;

@@ -14,20 +14,20 @@ use std::thread;
 use serde_json::Value;
 
 use crate::film::CONTENT;
-use crate::installation::Installation;
+use crate::installation::{Installation, thoroughly};
 use crate::killpoints::{build, opened};
 
 /// How many writers there are at once: enough for groups to form.
 const WRITERS: usize = 16;
 
-/// Makes keys through the admin socket until `enough` were acknowledged, and answers which.
-fn generate(socket: &Path, enough: usize) -> Vec<String> {
+/// Makes keys of a title through the admin socket until `enough` were acknowledged, and answers which.
+pub(crate) fn generate(socket: &Path, content: &str, enough: usize) -> Vec<String> {
     let acknowledged = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..WRITERS {
             scope.spawn(|| {
                 while acknowledged.lock().unwrap().len() < enough {
-                    let Some(kid) = generate_one(socket) else { return };
+                    let Some(kid) = generate_one(socket, content) else { return };
                     acknowledged.lock().unwrap().push(kid);
                 }
             });
@@ -37,8 +37,8 @@ fn generate(socket: &Path, enough: usize) -> Vec<String> {
 }
 
 /// One key; `None` once nobody answers any more.
-fn generate_one(socket: &Path) -> Option<String> {
-    let body = format!(r#"{{"operation":"key-generate","content_id":"{CONTENT}"}}"#);
+fn generate_one(socket: &Path, content: &str) -> Option<String> {
+    let body = format!(r#"{{"operation":"key-generate","content_id":"{content}"}}"#);
     let mut stream = UnixStream::connect(socket).ok()?;
     let request = format!(
         "POST /admin/v1/operation HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\
@@ -81,14 +81,18 @@ fn what_was_acknowledged_survives_power_loss() {
         };
         copy(&store, before.path());
         let service = installation.serve_with(&[("LD_PRELOAD", library.as_os_str())]);
-        all.extend(generate(&installation.data.path().join("admin.sock"), 700));
+        all.extend(generate(
+            &installation.data.path().join("admin.sock"),
+            CONTENT,
+            thoroughly(700, 3400),
+        ));
         drop(service);
         // The disk comes back with what was synced and with the files that were there before.
-        let durable = fs::read(store.join("db.durable")).unwrap();
+        let durable = fs::read(store.join("1/db.durable")).unwrap();
         fs::remove_dir_all(&store).unwrap();
         fs::create_dir(&store).unwrap();
         copy(before.path(), &store);
-        fs::write(store.join("db"), durable).unwrap();
+        fs::write(store.join("1/db"), durable).unwrap();
         hold(&installation, &all);
     }
     assert!(all.len() >= 2100);
@@ -96,24 +100,30 @@ fn what_was_acknowledged_survives_power_loss() {
 
 #[test]
 fn what_was_acknowledged_survives_a_kill_under_load() {
-    let installation = installation();
+    for _ in 0..thoroughly(1, 50) {
+        kill_under_load(&installation());
+    }
+}
+
+/// Twenty kills, after more and more of the load.
+fn kill_under_load(installation: &Installation) {
     let socket = installation.data.path().join("admin.sock");
     let mut all = Vec::new();
-    for round in 0..10 {
+    for round in 0..20 {
         let service = installation.serve();
         let pid = service.pid().to_string();
         let kids = thread::scope(|scope| {
-            let writers = scope.spawn(|| generate(&socket, usize::MAX));
+            let writers = scope.spawn(|| generate(&socket, CONTENT, usize::MAX));
             // The moment is chosen by the load itself: after so many of its own requests.
-            for _ in 0..5 + round * 7 {
-                generate_one(&socket);
+            for _ in 0..5 + round * 4 {
+                generate_one(&socket, CONTENT);
             }
             assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
             writers.join().unwrap()
         });
         drop(service);
         all.extend(kids);
-        hold(&installation, &all);
+        hold(installation, &all);
     }
     assert!(all.len() > 100, "{} keys were acknowledged", all.len());
 }

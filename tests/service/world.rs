@@ -106,8 +106,9 @@ impl World {
     pub(crate) async fn with_issuers(extra_issuers: Vec<Issuer>) -> Self {
         let (issuer, device) = (key(), key());
         let (root, data) = (RootKey::generate().unwrap(), tempfile::tempdir().unwrap());
-        let store = Arc::new(NewStore::begin(&data.path().join(STORE)).unwrap().finish().unwrap());
-        install::install(&*store, &root, time(NOW)).await.unwrap();
+        let new = NewStore::begin(&data.path().join(STORE)).unwrap();
+        install::install(new.store(), &root, time(NOW)).await.unwrap();
+        let store = Arc::new(new.finish().unwrap());
         root_key_file::write(&data.path().join(ROOT_KEY), &root).unwrap();
         let vault = Vault::open(store, data.path().join(ROOT_KEY)).await.unwrap();
         fill(&vault).await;
@@ -301,7 +302,7 @@ async fn fill(vault: &Vault) {
     for (title, (content, policies, tracks)) in (0_u8..).zip(TITLES) {
         let content = content.parse().unwrap();
         let policies: Vec<_> = policies.iter().map(ToString::to_string).collect();
-        provision::add_content(vault.store(), &content, &policies, time(NOW)).await.unwrap();
+        provision::add_content(&*vault.store(), &content, &policies, time(NOW)).await.unwrap();
         for (number, track) in (0_u8..).zip(tracks) {
             let key = ContentKey::parse_hex(&key_hex(title, number)).unwrap();
             let kid = kid(title, number);

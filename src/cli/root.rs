@@ -1,0 +1,39 @@
+//! `reelkey root`: the key that opens the store.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use crate::authority::admin::{Operation, Outcome};
+use crate::cli::folder::Folder;
+use crate::cli::operator;
+use crate::cli::output::{Failure, Output};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RootCommand {
+    /// Make a new root key and wrap everything anew, so that the old one opens nothing here any more.
+    Rotate,
+}
+
+pub(crate) async fn run(folder: &Folder, command: RootCommand) -> Result<Output, Failure> {
+    let RootCommand::Rotate = command;
+    let spinner = ProgressBar::new_spinner().with_message("moving every secret to a fresh store");
+    spinner.enable_steady_tick(Duration::from_millis(120));
+    let outcome = operator::execute(folder, Operation::RootRotate).await;
+    spinner.finish_and_clear();
+    match outcome? {
+        Outcome::RootRotated { secrets } => {
+            let text = format!(
+                "{secrets} secrets are wrapped anew; the old root key opens nothing in {}.\n\
+                 next: keep a copy of {} elsewhere, and the old one for as long as you keep backups made \
+                 with it",
+                folder.root().display(),
+                folder.root_key().display()
+            );
+            Ok(Output::new(json!({ "rewrapped": secrets, "root_key": folder.root_key() }), text))
+        }
+        other => Err(Failure::unexpected(&other)),
+    }
+}
