@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where its expectation does")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -65,6 +66,12 @@ fn every_command_works_as_it_is_written() {
     for (path, text) in documents() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("key.hex"), "00112233445566778899aabbccddeeff\n").unwrap();
+        let secret = folder.path().join("own.secret");
+        fs::write(&secret, "a secret of thirty-two bytes or more").unwrap();
+        fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).unwrap();
+        // The document shows what a line of it looks like.
+        let lines = blocks(&text).into_iter().find(|(_, block)| block.contains("\"kid\": \"4d"));
+        fs::write(folder.path().join("keys.jsonl"), lines.unwrap_or_default().1).unwrap();
         fs::create_dir(folder.path().join("keys")).unwrap();
         let clip = format!("{ROOT}/src/cli/demo/clip/clear/video.mp4");
         fs::copy(clip, folder.path().join("in.mp4")).unwrap();

@@ -3,6 +3,7 @@
 //! A [`KeyId`] is public and printed as a UUID; a [`ContentKey`] is the secret and prints nothing.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 use zeroize::Zeroizing;
@@ -106,6 +107,20 @@ impl ContentKey {
     #[must_use]
     pub fn expose(&self) -> &[u8; 16] {
         &self.0
+    }
+}
+
+impl ContentKey {
+    /// 32 hexadecimal digits, zeroed when they are dropped: for who takes a key elsewhere on purpose.
+    #[must_use]
+    pub fn to_hex(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(32));
+        for byte in self.expose() {
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from_digit(digit.into(), 16).unwrap_or_default());
+            }
+        }
+        text
     }
 }
 

@@ -1,14 +1,12 @@
-//! What an operator does to titles and keys, as one value each.
-//!
-//! The command line makes an [`Operation`] of what was typed and has it executed: by the running
-//! service, over its admin socket, or, where none runs, on the store itself. Both call [`execute`], so
-//! the answer is the same.
+//! Executing what an operator asks for: by the running service, over its admin socket, or, where none runs, by
+//! the command on the store itself. Both call [`execute`], so the answer is the same.
 
 use reelkey_client::key::{ContentKey, KeyId};
 use reelkey_client::time::UnixTime;
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
+use crate::authority::operation::{
+    ContentView, KekView, KeyView, Operation, Outcome, PlainKey, SignerView,
+};
 use crate::authority::provision::{self, NewKey, Provisioned};
 use crate::authority::vault::{self, Vault};
 use crate::authority::{root_rotation, rotate};
@@ -16,224 +14,6 @@ use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
 use crate::store::record::{self, ContentRecord, KeyRecord, KeyState, SignerRecord};
 use crate::store::{self};
-
-/// Something to be done or shown.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "operation", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Operation {
-    /// Add a title.
-    ContentAdd {
-        /// Its name.
-        content_id: ContentId,
-        /// Its policies, the first for tokens that name none.
-        policies: Vec<String>,
-    },
-    /// List the titles.
-    ContentList,
-    /// Show a title and its keys.
-    ContentShow {
-        /// Its name.
-        content_id: ContentId,
-    },
-    /// Make a key.
-    KeyGenerate {
-        /// Its title.
-        content_id: ContentId,
-        /// What it encrypts.
-        track_type: Option<TrackType>,
-    },
-    /// Store a key.
-    KeyImport {
-        /// Its identifier, a UUID.
-        kid: String,
-        /// Its title.
-        content_id: ContentId,
-        /// What it encrypts.
-        track_type: Option<TrackType>,
-        /// The key, in hexadecimal digits. **The one secret that crosses the admin socket.**
-        key: Zeroizing<String>,
-    },
-    /// List the keys, of one title or of all.
-    KeyList {
-        /// The title.
-        content_id: Option<ContentId>,
-    },
-    /// Show what is known of a key.
-    KeyShow {
-        /// Its identifier, a UUID.
-        kid: String,
-    },
-    /// Make a new key beside the ones that are there.
-    KeyRotate {
-        /// Its title.
-        content_id: ContentId,
-        /// For this track type only; otherwise for each that the title has.
-        track_type: Option<TrackType>,
-    },
-    /// Give a key out no more.
-    KeyRetire {
-        /// Its identifier, a UUID.
-        kid: String,
-    },
-    /// List the generations of the KEK.
-    KekList,
-    /// Make a new primary KEK.
-    KekRotate,
-    /// Move some secrets to the primary KEK.
-    KekRewrap {
-        /// At most as many.
-        limit: usize,
-    },
-    /// Drop KEKs that nothing is wrapped under.
-    KekRetire {
-        /// This generation; otherwise every one that is unused.
-        generation: Option<u32>,
-    },
-    /// Make a new root key, and wrap everything anew from it down.
-    RootRotate,
-    /// List the signing keys.
-    SignerList,
-    /// Make a new signing key.
-    SignerRotate {
-        /// Whether it signs at once.
-        at_once: bool,
-    },
-}
-
-impl Operation {
-    /// Whether it changes what secrets are wrapped under, so that nothing else may be written meanwhile.
-    fn changes_what_wraps(&self) -> bool {
-        matches!(
-            self,
-            Self::KekRotate | Self::KekRewrap { .. } | Self::KekRetire { .. } | Self::RootRotate
-        )
-    }
-}
-
-/// What came of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "kebab-case")]
-pub enum Outcome {
-    /// A title was added, or was there.
-    ContentAdded {
-        /// The title.
-        content: ContentView,
-        /// Whether it is new.
-        created: bool,
-    },
-    /// The titles.
-    Contents {
-        /// In the order of their names.
-        contents: Vec<ContentView>,
-    },
-    /// A title.
-    Content {
-        /// It.
-        content: ContentView,
-        /// Its keys.
-        keys: Vec<KeyView>,
-    },
-    /// A key was stored, or was there.
-    KeyStored {
-        /// The key.
-        key: KeyView,
-        /// Whether it is new.
-        created: bool,
-    },
-    /// Keys, in the order of their identifiers.
-    Keys {
-        /// They.
-        keys: Vec<KeyView>,
-    },
-    /// The generations of the KEK.
-    Keks {
-        /// In order.
-        keks: Vec<KekView>,
-    },
-    /// Some secrets were moved.
-    Rewrapped {
-        /// How many now.
-        done: usize,
-        /// How many are left.
-        left: usize,
-    },
-    /// The root key is another one.
-    RootRotated {
-        /// How many secrets were moved.
-        secrets: usize,
-    },
-    /// KEKs were dropped.
-    KeksRetired {
-        /// Their generations.
-        generations: Vec<u32>,
-    },
-    /// The signing keys.
-    Signers {
-        /// In the order in which they sign.
-        signers: Vec<SignerView>,
-    },
-    /// A key was retired, or was before.
-    KeyRetired {
-        /// The key.
-        key: KeyView,
-        /// Whether it was active until now.
-        changed: bool,
-    },
-}
-
-/// A title as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContentView {
-    /// Its name.
-    pub content_id: String,
-    /// Its policies.
-    pub policies: Vec<String>,
-    /// How many keys it has.
-    pub keys: usize,
-    /// When it was added, seconds since 1970.
-    pub created_at: u64,
-}
-
-/// A key as it is shown: everything but the key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyView {
-    /// Its identifier, a UUID.
-    pub kid: String,
-    /// Its title.
-    pub content_id: String,
-    /// What it encrypts.
-    pub track_type: Option<String>,
-    /// `active` or `retired`.
-    pub state: String,
-    /// The generation of the KEK that wraps it.
-    pub kek: u32,
-    /// When it was added, seconds since 1970.
-    pub created_at: u64,
-}
-
-/// A KEK as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KekView {
-    /// From 1.
-    pub generation: u32,
-    /// Whether new secrets are wrapped under it.
-    pub primary: bool,
-    /// How many are.
-    pub secrets: usize,
-    /// When it was made, seconds since 1970.
-    pub created_at: u64,
-}
-
-/// A signing key as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignerView {
-    /// The thumbprint of its public half.
-    pub kid: String,
-    /// From when on it signs, seconds since 1970.
-    pub signs_from: u64,
-    /// The generation of the KEK that wraps it.
-    pub kek: u32,
-}
 
 /// An operation was refused or failed; nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -301,6 +81,13 @@ async fn execute_now(
         Operation::ContentAdd { content_id, policies: named } => {
             add_content(vault, policies, &content_id, &named, now).await
         }
+        Operation::ContentRemove { content_id } => {
+            let removed = provision::remove_content(vault, &content_id).await?;
+            Ok(Outcome::ContentRemoved {
+                changed: removed.is_some(),
+                keys: removed.unwrap_or_default(),
+            })
+        }
         Operation::ContentList => list_contents(vault).await,
         Operation::ContentShow { content_id } => show_content(vault, &content_id).await,
         Operation::KeyGenerate { content_id, track_type } => {
@@ -315,6 +102,13 @@ async fn execute_now(
             let created = done == Provisioned::Done;
             Ok(Outcome::KeyStored { key: find(vault, kid).await?, created })
         }
+        Operation::KeyImportMany { policies: named, keys } => {
+            judge_policies(policies, &named)?;
+            import_many(vault, &named, keys, now).await
+        }
+        Operation::KeyExport { content_id, after, limit } => {
+            export(vault, content_id.as_ref(), after, limit).await
+        }
         Operation::KeyList { content_id } => list_keys(vault, content_id).await,
         Operation::KeyShow { kid } => {
             Ok(Outcome::Keys { keys: vec![find(vault, parse_kid(&kid)?).await?] })
@@ -324,7 +118,7 @@ async fn execute_now(
         }
         Operation::KeyRetire { kid } => {
             let kid = parse_kid(&kid)?;
-            let done = provision::retire_key(&*vault.store(), kid).await?;
+            let done = provision::retire_key(vault, kid).await?;
             let changed = done == Provisioned::Done;
             Ok(Outcome::KeyRetired { key: find(vault, kid).await?, changed })
         }
@@ -352,13 +146,8 @@ async fn execute_now(
     }
 }
 
-async fn add_content(
-    vault: &Vault,
-    loaded: &[String],
-    content_id: &ContentId,
-    named: &[String],
-    now: UnixTime,
-) -> Result<Outcome, Error> {
+/// Whether every policy is loaded and named once.
+fn judge_policies(loaded: &[String], named: &[String]) -> Result<(), Error> {
     for (at, name) in named.iter().enumerate() {
         if !loaded.contains(name) {
             return Err(Error::NoPolicy(name.clone()));
@@ -367,7 +156,18 @@ async fn add_content(
             return Err(Error::RepeatedPolicy(name.clone()));
         }
     }
-    let done = provision::add_content(&*vault.store(), content_id, named, now).await?;
+    Ok(())
+}
+
+async fn add_content(
+    vault: &Vault,
+    loaded: &[String],
+    content_id: &ContentId,
+    named: &[String],
+    now: UnixTime,
+) -> Result<Outcome, Error> {
+    judge_policies(loaded, named)?;
+    let done = provision::add_content(vault, content_id, named, now).await?;
     let record = content_record(vault, content_id).await?;
     let content = view_content(vault, &record).await?;
     Ok(Outcome::ContentAdded { content, created: done == Provisioned::Done })
@@ -397,6 +197,62 @@ async fn list_keys(vault: &Vault, content_id: Option<ContentId>) -> Result<Outco
         None => record::all::<KeyRecord>(&*vault.store()).await?,
     };
     Ok(Outcome::Keys { keys: keys.iter().map(view_key).collect() })
+}
+
+async fn import_many(
+    vault: &Vault,
+    policies: &[String],
+    keys: Vec<PlainKey>,
+    now: UnixTime,
+) -> Result<Outcome, Error> {
+    let mut new = Vec::with_capacity(keys.len());
+    let mut malformed = false;
+    for line in &keys {
+        let (kid, key) = (line.kid.parse(), ContentKey::parse_hex(&line.key));
+        let (Ok(kid), Ok(key)) = (kid, key) else {
+            malformed = true;
+            break;
+        };
+        new.push(NewKey { kid, content: &line.content_id, track: line.track_type, key });
+    }
+    let imported = provision::import_keys(vault, policies, new, now).await;
+    let refused = imported.refused.map(|error| error.to_string());
+    let refused = refused.or_else(|| malformed.then(|| Error::Malformed.to_string()));
+    Ok(Outcome::KeysImported { stored: imported.stored, already: imported.already, refused })
+}
+
+async fn export(
+    vault: &Vault,
+    content_id: Option<&ContentId>,
+    after: Option<String>,
+    limit: usize,
+) -> Result<Outcome, Error> {
+    let store = vault.store();
+    let after = after.map(|kid| parse_kid(&kid)).transpose()?;
+    let (records, next) = match content_id {
+        Some(content_id) => {
+            content_record(vault, content_id).await?;
+            (record::keys_of(&*store, content_id).await?, None)
+        }
+        None => {
+            let records = record::keys_after(&*store, after, limit).await?;
+            let next = records.last().map(|record| record.kid.to_string());
+            (records, next)
+        }
+    };
+    let keyring = vault.keyring();
+    let active = records.into_iter().filter(|record| record.state == KeyState::Active);
+    let plain = |record: KeyRecord| {
+        let key = keyring.content_key(&record).map_err(provision::Error::from)?.to_hex();
+        let KeyRecord { kid, content_id, track_type, .. } = record;
+        Ok(PlainKey { content_id, kid: kid.to_string(), track_type, key })
+    };
+    let keys = active.map(plain).collect::<Result<_, Error>>()?;
+    tracing::warn!(
+        content.id = content_id.map(tracing::field::display),
+        "keys were exported in the clear"
+    );
+    Ok(Outcome::KeysExported { keys, next })
 }
 
 async fn generate(

@@ -11,10 +11,12 @@ pub mod issue;
 pub mod issuer;
 pub mod keyring;
 pub mod license;
+pub mod operation;
 pub mod provision;
 pub mod root_key_file;
 pub mod root_rotation;
 pub mod rotate;
+pub mod secret_file;
 pub mod token;
 pub mod vault;
 

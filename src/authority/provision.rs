@@ -1,5 +1,8 @@
-//! Titles and their keys: adding, importing, generating. Repeating what is done already changes
+//! Titles and their keys: adding, importing, generating, retiring, removing. Repeating what is done already changes
 //! nothing and says so; contradicting it is refused and changes nothing.
+
+use std::collections::BTreeSet;
+use std::slice;
 
 use reelkey_client::key::{ContentKey, KeyId};
 use reelkey_client::time::UnixTime;
@@ -11,7 +14,7 @@ use crate::crypto::wrap::WrapFailed;
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
 use crate::store::record::{self, ContentRecord, KeyRecord, KeyState};
-use crate::store::{self, Batch, Committed, Store};
+use crate::store::{self, Batch, Committed};
 
 /// What a change came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,14 @@ pub enum Error {
     /// There is no such key.
     #[error("there is no key {0}")]
     NoKey(KeyId),
+    /// The title has keys that are given out.
+    #[error("{content} has {active} active keys; retire them first with `reelkey key retire`")]
+    ActiveKeys {
+        /// Which title.
+        content: ContentId,
+        /// How many.
+        active: usize,
+    },
     /// The KID belongs to another title.
     #[error("key {0} belongs to {1}; a KID belongs to one content")]
     OtherContent(KeyId, ContentId),
@@ -65,7 +76,7 @@ pub enum Error {
 /// # Errors
 /// [`Error::OtherPolicies`], or a failure of the store.
 pub async fn add_content(
-    store: &dyn Store,
+    vault: &Vault,
     content_id: &ContentId,
     policies: &[String],
     now: UnixTime,
@@ -75,10 +86,11 @@ pub async fn add_content(
         policies: policies.to_vec(),
         created_at: now.as_secs(),
     };
+    let store = vault.store();
     if store.commit(Batch::default().add_record(&record)?).await? == Committed::Done {
         return Ok(Provisioned::Done);
     }
-    match record::content(store, content_id).await? {
+    match record::content(&*store, content_id).await? {
         Some(there) if there.policies == policies => Ok(Provisioned::Already),
         _ => Err(Error::OtherPolicies(content_id.clone())),
     }
@@ -97,6 +109,31 @@ pub struct NewKey<'a> {
     pub key: ContentKey,
 }
 
+/// Removes a title whose keys are all retired, and them with it. Answers how many those were, or `None` where
+/// there is no such title.
+///
+/// # Errors
+/// [`Error::ActiveKeys`], or a failure of the store.
+pub async fn remove_content(vault: &Vault, content_id: &ContentId) -> Result<Option<usize>, Error> {
+    let store = vault.store();
+    loop {
+        let Some(content) = record::content(&*store, content_id).await? else { return Ok(None) };
+        let keys = record::keys_of(&*store, content_id).await?;
+        let active = keys.iter().filter(|key| key.state == KeyState::Active).count();
+        if active > 0 {
+            return Err(Error::ActiveKeys { content: content_id.clone(), active });
+        }
+        let mut batch = Batch::default().remove_record(&content)?;
+        for key in &keys {
+            batch = batch.remove_key(key)?;
+        }
+        // A key that comes in meanwhile expects the title to be there, so one of the two is too late.
+        if store.commit(batch).await? == Committed::Done {
+            return Ok(Some(keys.len()));
+        }
+    }
+}
+
 /// Stores a content key.
 ///
 /// # Errors
@@ -106,32 +143,99 @@ pub async fn import_key(
     new: NewKey<'_>,
     now: UnixTime,
 ) -> Result<Provisioned, Error> {
-    let NewKey { kid, content, track, key } = &new;
-    let store = &*vault.store();
-    if record::content(store, content).await?.is_none() {
-        return Err(Error::NoContent((*content).clone()));
-    }
     loop {
-        let keyring = vault.keyring();
-        let kek = record::kek(store, keyring.primary()).await?;
-        let kek = kek.ok_or(keyring::Error::Incomplete(keyring::PRIMARY))?;
-        let record = KeyRecord {
+        let new = slice::from_ref(&new);
+        if commit_keys(vault, &[], new, now).await? == Committed::Done {
+            return Ok(Provisioned::Done);
+        }
+        // The KID is there, or something changed meanwhile and it is tried again.
+        for new in new {
+            if let Some(there) = record::key(&*vault.store(), new.kid).await? {
+                return compare(&vault.keyring(), &there, new);
+            }
+        }
+    }
+}
+
+/// What became of many keys.
+#[derive(Debug)]
+pub struct Imported {
+    /// How many are new.
+    pub stored: usize,
+    /// How many were there.
+    pub already: usize,
+    /// Why the one after these was refused; the rest was not tried.
+    pub refused: Option<Error>,
+}
+
+/// Stores many content keys, in order, up to the first that is refused. Titles that are missing are added under
+/// `policies`, unless there are none.
+pub async fn import_keys(
+    vault: &Vault,
+    policies: &[String],
+    new: Vec<NewKey<'_>>,
+    now: UnixTime,
+) -> Imported {
+    let mut imported = Imported { stored: 0, already: 0, refused: None };
+    let kids: BTreeSet<_> = new.iter().map(|new| new.kid).collect();
+    // All at once, where they are all new.
+    if kids.len() == new.len()
+        && let Ok(Committed::Done) = commit_keys(vault, policies, &new, now).await
+    {
+        imported.stored = new.len();
+        return imported;
+    }
+    for new in new {
+        if !policies.is_empty() {
+            match add_content(vault, new.content, policies, now).await {
+                Ok(_) | Err(Error::OtherPolicies(_)) => {}
+                Err(error) => return Imported { refused: Some(error), ..imported },
+            }
+        }
+        match import_key(vault, new, now).await {
+            Ok(Provisioned::Done) => imported.stored += 1,
+            Ok(Provisioned::Already) => imported.already += 1,
+            Err(error) => return Imported { refused: Some(error), ..imported },
+        }
+    }
+    imported
+}
+
+/// Stores keys in one batch, if none of them is there.
+async fn commit_keys(
+    vault: &Vault,
+    policies: &[String],
+    new: &[NewKey<'_>],
+    now: UnixTime,
+) -> Result<Committed, Error> {
+    let (store, keyring) = (vault.store(), vault.keyring());
+    let kek = record::kek(&*store, keyring.primary()).await?;
+    let kek = kek.ok_or(keyring::Error::Incomplete(keyring::PRIMARY))?;
+    // A rotation that is quicker makes this a conflict, and the keys are wrapped again.
+    let mut batch = Batch::default().expect_record(&kek)?;
+    let contents: BTreeSet<_> = new.iter().map(|new| new.content).collect();
+    for content_id in contents {
+        batch = match record::content(&*store, content_id).await? {
+            Some(content) => batch.expect_record(&content)?,
+            None if policies.is_empty() => return Err(Error::NoContent(content_id.clone())),
+            None => batch.add_record(&ContentRecord {
+                content_id: content_id.clone(),
+                policies: policies.to_vec(),
+                created_at: now.as_secs(),
+            })?,
+        };
+    }
+    for NewKey { kid, content, track, key } in new {
+        batch = batch.add_key(&KeyRecord {
             kid: *kid,
             content_id: (*content).clone(),
             track_type: *track,
             state: KeyState::Active,
             wrapped: keyring.wrap_content_key(*kid, content, *track, key)?,
             created_at: now.as_secs(),
-        };
-        // A rotation that is quicker makes this a conflict, and the key is wrapped again.
-        let batch = Batch::default().add_key(&record)?.expect_record(&kek)?;
-        if store.commit(batch).await? == Committed::Done {
-            return Ok(Provisioned::Done);
-        }
-        if let Some(there) = record::key(store, *kid).await? {
-            return compare(&vault.keyring(), &there, &new);
-        }
+        })?;
     }
+    Ok(store.commit(batch).await?)
 }
 
 /// What it means that the KID is there.
@@ -156,9 +260,10 @@ fn compare(keyring: &Keyring, there: &KeyRecord, new: &NewKey<'_>) -> Result<Pro
 ///
 /// # Errors
 /// [`Error::NoKey`], or a failure of the store.
-pub async fn retire_key(store: &dyn Store, kid: KeyId) -> Result<Provisioned, Error> {
+pub async fn retire_key(vault: &Vault, kid: KeyId) -> Result<Provisioned, Error> {
+    let store = vault.store();
     loop {
-        let there = record::key(store, kid).await?.ok_or(Error::NoKey(kid))?;
+        let there = record::key(&*store, kid).await?.ok_or(Error::NoKey(kid))?;
         if there.state == KeyState::Retired {
             return Ok(Provisioned::Already);
         }

@@ -1,16 +1,14 @@
 //! The file that holds the root key: one line, mode 0600, written whole or not at all.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
-
+use crate::authority::secret_file;
 use crate::crypto::root_key::{InvalidRootKey, RootKey};
 
 /// Far longer than any root key.
-const BYTES_MAX: u64 = 1024;
+const BYTES_MAX: usize = 1024;
 
 /// The root key cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -20,14 +18,9 @@ pub enum Error {
         "there is no root key at {0}; run `reelkey init`, or put the key back from where you keep it"
     )]
     Missing(PathBuf),
-    /// Others than its owner may read or write it.
-    #[error("{path} has mode {mode:04o}, so others may read it; run `chmod 600 {path}`")]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    /// It cannot be read, or others than its owner can.
+    #[error(transparent)]
+    File(#[from] secret_file::Error),
     /// It is no root key.
     #[error("{path}: {why}")]
     Invalid {
@@ -51,21 +44,12 @@ pub enum Error {
 /// # Errors
 /// [`Error`].
 pub fn read(path: &Path) -> Result<RootKey, Error> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::Missing(path.to_owned()));
-        }
-        file => file.map_err(io)?,
+    let text = match secret_file::read(path, BYTES_MAX) {
+        Err(secret_file::Error::Missing(path)) => return Err(Error::Missing(path)),
+        text => text?,
     };
-    let mode = file.metadata().map_err(io)?.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(Error::Exposed { path: path.to_owned(), mode });
-    }
-    // Room for all of it, so that no half of it stays behind in a buffer that grew.
-    let mut text = Zeroizing::new(String::with_capacity(1024));
-    file.take(BYTES_MAX).read_to_string(&mut text).map_err(io)?;
-    RootKey::parse(&text).map_err(|why| Error::Invalid { path: path.to_owned(), why })
+    let text = std::str::from_utf8(&text).unwrap_or_default();
+    RootKey::parse(text).map_err(|why| Error::Invalid { path: path.to_owned(), why })
 }
 
 /// Writes a new root key to `path`: aside, synced, renamed, the folder synced.
@@ -73,7 +57,7 @@ pub fn read(path: &Path) -> Result<RootKey, Error> {
 /// # Errors
 /// [`Error::Io`].
 pub fn write(path: &Path, key: &RootKey) -> Result<(), Error> {
-    write_secret(path, key.to_text().as_bytes())
+    secret_file::write(path, key.to_text().as_bytes())
         .map_err(|source| Error::Io { path: path.to_owned(), source })
 }
 
@@ -102,7 +86,7 @@ pub fn read_next(path: &Path) -> Result<Option<RootKey>, Error> {
 /// # Errors
 /// [`Error::Io`].
 pub fn promote_next(path: &Path) -> Result<(), Error> {
-    let promoted = fs::rename(next(path), path).and_then(|()| sync_folder_of(path));
+    let promoted = fs::rename(next(path), path).and_then(|()| secret_file::sync_folder_of(path));
     promoted.map_err(|source| Error::Io { path: path.to_owned(), source })
 }
 
@@ -111,53 +95,19 @@ pub fn promote_next(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Io`].
 pub fn remove_next(path: &Path) -> Result<(), Error> {
-    let removed = fs::remove_file(next(path)).and_then(|()| sync_folder_of(path));
+    let removed = fs::remove_file(next(path)).and_then(|()| secret_file::sync_folder_of(path));
     removed.map_err(|source| Error::Io { path: path.to_owned(), source })
 }
 
 fn next(path: &Path) -> PathBuf {
-    beside(path, ".next")
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-fn folder_of(path: &Path) -> &Path {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or_else(|| Path::new("."))
-}
-
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
-}
-
-/// Writes a file that only its owner may read, wholly or not at all, in a folder that it makes if
-/// need be. What was under that name before is replaced.
-///
-/// # Errors
-/// What the operating system says.
-pub fn write_secret(path: &Path, secret: &[u8]) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
-    let aside = beside(path, ".new");
-    match fs::remove_file(&aside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-    file.write_all(secret)?;
-    file.sync_all()?;
-    fs::rename(aside, path)?;
-    sync_folder_of(path)
+    secret_file::beside(path, ".next")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     #[test]
     fn a_root_key_is_written_for_its_owner_only_and_read_back() {
@@ -179,7 +129,7 @@ mod tests {
         let error = read(&path).unwrap_err().to_string();
         assert!(error.contains("0640") && error.contains("chmod 600"), "{error}");
         assert!(matches!(read(&folder.path().join("none")), Err(Error::Missing(_))));
-        write_secret(&path, b"something else").unwrap();
+        secret_file::write(&path, b"something else").unwrap();
         assert!(matches!(read(&path), Err(Error::Invalid { .. })));
     }
 }

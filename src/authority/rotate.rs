@@ -20,6 +20,9 @@ use crate::store::{self, Batch, Committed};
 /// How long a new signing key is published before it signs: the `max-age` of the JWK Set.
 pub const PUBLISHED_SECS_BEFORE: u64 = 300;
 
+/// How many secrets one batch moves.
+const AT_ONCE: usize = 256;
+
 /// A rotation was refused or failed. What was done stays done; running it again continues.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -143,11 +146,13 @@ pub async fn rewrap(vault: &Vault, limit: usize) -> Result<Rewrapped, Error> {
         })
         .collect();
     let mut done = 0;
-    for secret in rewraps.iter().take(limit) {
-        let Some(secret) = stored.secrets.get(*secret) else { continue };
-        let batch = secret.rewrapped(&keyring)?.expect_record(stored.primary()?)?;
+    for some in rewraps.get(..limit).unwrap_or(&rewraps).chunks(AT_ONCE) {
+        let mut batch = Batch::default().expect_record(stored.primary()?)?;
+        for secret in some.iter().filter_map(|secret| stored.secrets.get(*secret)) {
+            batch = secret.rewrapped(batch, &keyring)?;
+        }
         if vault.store().commit(batch).await? == Committed::Done {
-            done += 1;
+            done += some.len();
         }
     }
     Ok(Rewrapped { done, left: rewraps.len() - done })
@@ -262,9 +267,8 @@ impl Stored {
 }
 
 impl Secret {
-    /// The batch that puts it under the primary KEK, if it is still as it was read.
-    fn rewrapped(&self, keyring: &keyring::Keyring) -> Result<Batch, Error> {
-        let batch = Batch::default();
+    /// Adds to the batch that it is put under the primary KEK, if it is still as it was read.
+    fn rewrapped(&self, batch: Batch, keyring: &keyring::Keyring) -> Result<Batch, Error> {
         Ok(match self {
             Self::Key(old) => batch.replace_record(old, &keyring.rewrap_key(old)?)?,
             Self::Signer(old) => batch.replace_record(old, &keyring.rewrap_signer(old)?)?,

@@ -7,9 +7,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use reelkey_client::time::UnixTime;
 use serde_json::{Value, json};
 
-use crate::authority::admin::{self, Operation, Outcome};
+use crate::authority::admin;
 use crate::authority::issuer::Issuers;
 use crate::authority::keyring;
+use crate::authority::operation::{Operation, Outcome};
 use crate::authority::signers::Signers;
 use crate::authority::vault::{self, Vault};
 use crate::crypto::request_name::NamingKey;

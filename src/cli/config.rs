@@ -6,10 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, RawString, Table, value};
 
 use crate::authority::issuer::{Issuer, Issuers, LONGEST_LIFE_DEFAULT};
-use crate::authority::root_key_file::write_secret;
+use crate::authority::secret_file;
 use crate::cli::folder::Folder;
 use crate::cli::output::Failure;
 use crate::crypto::issuer_keys::{Algorithm, IssuerKeys};
@@ -18,6 +18,9 @@ use crate::domain::duration::Duration;
 
 /// What `init` writes.
 pub(crate) const FRESH: &str = include_str!("reelkey.toml");
+
+/// The longest secret and a line break.
+const SECRET_FILE_BYTES_MAX: usize = 1025;
 
 /// Where the service listens unless it is told otherwise.
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7420);
@@ -44,7 +47,9 @@ pub(crate) struct IssuerEntry {
     /// `iss`.
     pub(crate) iss: String,
     /// Its JWK Set, relative to the data folder.
-    pub(crate) jwks: PathBuf,
+    pub(crate) jwks: Option<PathBuf>,
+    /// Instead, the secret that it signs with, mode 0600: its bytes but for a line break at the end.
+    pub(crate) secret_file: Option<PathBuf>,
     /// What it may sign with.
     pub(crate) algorithms: Vec<AlgorithmName>,
     /// The titles that it may speak for.
@@ -56,6 +61,36 @@ pub(crate) struct IssuerEntry {
     /// Its private key is in keys/dev/.
     #[serde(default)]
     pub(crate) development: bool,
+}
+
+impl IssuerEntry {
+    /// Reads its keys; `root` is the folder that their file is named from.
+    pub(crate) fn keys(&self, root: &Path) -> Result<IssuerKeys, Failure> {
+        let symmetric = self.algorithms.iter().filter(|name| name.0.is_symmetric()).count();
+        match (&self.jwks, &self.secret_file) {
+            (Some(jwks), None) if symmetric == 0 => {
+                let path = root.join(jwks);
+                let during = |failure: Failure| failure.during(path.display());
+                let bytes = fs::read(&path).map_err(|error| during(error.into()))?;
+                IssuerKeys::parse(&bytes).map_err(|error| during(error.into()))
+            }
+            (None, Some(secret)) if symmetric == self.algorithms.len() => {
+                read_shared_secret(&root.join(secret))
+            }
+            _ => Err(Failure::new(
+                "a JWK Set goes with ES256, EdDSA, RS256 and PS256, a secret file with HS256 alone",
+            )),
+        }
+    }
+}
+
+/// Reads an issuer's secret, which others than its owner may not read.
+pub(crate) fn read_shared_secret(path: &Path) -> Result<IssuerKeys, Failure> {
+    let mut secret = secret_file::read(path, SECRET_FILE_BYTES_MAX)?;
+    if secret.last() == Some(&b'\n') {
+        secret.pop();
+    }
+    IssuerKeys::shared_secret(secret).map_err(|error| Failure::from(error).during(path.display()))
 }
 
 /// 1 to 128 printable ASCII characters.
@@ -126,15 +161,11 @@ impl Config {
     }
 
     fn issuer(&self, entry: &IssuerEntry, folder: &Folder) -> Result<Issuer, Failure> {
-        let path = folder.root().join(&entry.jwks);
-        let what = || format!("issuer {}: {}", entry.iss, path.display());
+        let during = |failure: Failure| failure.during(format_args!("issuer {}", entry.iss));
         if entry.algorithms.is_empty() || entry.content.is_empty() {
-            return Err(
-                Failure::new("algorithms and content name at least one each").during(what())
-            );
+            return Err(during(Failure::new("algorithms and content name at least one each")));
         }
-        let bytes = fs::read(&path).map_err(|error| Failure::from(error).during(what()))?;
-        let keys = IssuerKeys::parse(&bytes).map_err(|error| Failure::new(error).during(what()))?;
+        let keys = entry.keys(folder.root()).map_err(during)?;
         Ok(Issuer {
             iss: entry.iss.clone(),
             keys,
@@ -146,15 +177,40 @@ impl Config {
     }
 }
 
-/// Appends an `[[issuer]]`; everything else in the file stays as it is.
-pub(crate) fn append_issuer(folder: &Folder, entry: &IssuerEntry) -> Result<(), Failure> {
-    let path = folder.config();
-    let text = fs::read_to_string(path)?;
-    let mut document: DocumentMut =
-        text.parse().map_err(|error: toml_edit::TomlError| Failure::new(error))?;
+/// Changes the configuration: what `change` does not touch stays as it is, comments too. Two commands at
+/// once take turns.
+pub(crate) fn edit<T>(
+    folder: &Folder,
+    change: impl FnOnce(&Config, &mut DocumentMut) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    // A lock on the folder itself needs no file of its own. It goes with `turn`.
+    let turn = fs::File::open(folder.root())
+        .map_err(|error| Failure::from(error).during(folder.root().display()))?;
+    turn.lock()?;
+    let config = Config::read(folder)?;
+    let text = fs::read_to_string(folder.config())?;
+    let mut document: DocumentMut = text.parse()?;
+    let done = change(&config, &mut document)?;
+    let changed = document.to_string();
+    if changed != text {
+        write_whole(folder.config(), changed.as_bytes())?;
+    }
+    Ok(done)
+}
+
+/// Appends an `[[issuer]]`.
+pub(crate) fn append_issuer(
+    document: &mut DocumentMut,
+    entry: &IssuerEntry,
+) -> Result<(), Failure> {
     let mut table = Table::new();
     table.insert("iss", value(&entry.iss));
-    table.insert("jwks", value(entry.jwks.display().to_string()));
+    if let Some(jwks) = &entry.jwks {
+        table.insert("jwks", value(jwks.display().to_string()));
+    }
+    if let Some(secret) = &entry.secret_file {
+        table.insert("secret_file", value(secret.display().to_string()));
+    }
     let names = entry.algorithms.iter().map(|name| name.0.to_string());
     table.insert("algorithms", value(names.collect::<toml_edit::Array>()));
     let patterns = entry.content.iter().map(ToString::to_string);
@@ -168,15 +224,36 @@ pub(crate) fn append_issuer(folder: &Folder, entry: &IssuerEntry) -> Result<(), 
     if entry.development {
         table.insert("development", value(true));
     }
+    issuers_of(document)?.push(table);
+    Ok(())
+}
+
+/// Removes an `[[issuer]]`. The comment above it stays: it may be about more than this one.
+pub(crate) fn remove_issuer(document: &mut DocumentMut, iss: &str) -> Result<(), Failure> {
+    let issuers = issuers_of(document)?;
+    let named = |table: &Table| table.get("iss").and_then(Item::as_str) == Some(iss);
+    let Some(at) = issuers.iter().position(named) else { return Ok(()) };
+    let comment = issuers.get(at).and_then(|table| table.decor().prefix()?.as_str());
+    let comment = comment.unwrap_or_default().to_owned();
+    issuers.remove(at);
+    if let Some(next) = issuers.get_mut(at) {
+        let own = next.decor().prefix().and_then(RawString::as_str).unwrap_or_default();
+        let joined = format!("{comment}{own}");
+        next.decor_mut().set_prefix(joined);
+    } else {
+        let own = document.trailing().as_str().unwrap_or_default();
+        let joined = format!("{comment}{own}");
+        document.set_trailing(joined);
+    }
+    Ok(())
+}
+
+fn issuers_of(document: &mut DocumentMut) -> Result<&mut ArrayOfTables, Failure> {
     let issuers = document.entry("issuer").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
-    let issuers = issuers
-        .as_array_of_tables_mut()
-        .ok_or_else(|| Failure::new(format_args!("{}: issuer is no [[issuer]]", path.display())))?;
-    issuers.push(table);
-    write_whole(path, document.to_string().as_bytes())
+    issuers.as_array_of_tables_mut().ok_or_else(|| Failure::new("issuer is no [[issuer]]"))
 }
 
 /// Writes a file aside, syncs it and renames it into its place.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    write_secret(path, bytes).map_err(|error| Failure::from(error).during(path.display()))
+    secret_file::write(path, bytes).map_err(|error| Failure::from(error).during(path.display()))
 }

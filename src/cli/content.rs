@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::authority::admin::{ContentView, Operation, Outcome};
+use crate::authority::operation::{ContentView, Operation, Outcome};
 use crate::cli::folder::Folder;
 use crate::cli::key::key_table;
 use crate::cli::output::{Failure, Output, table};
@@ -27,6 +27,11 @@ pub(crate) enum ContentCommand {
         /// Its content ID.
         content: ContentId,
     },
+    /// Remove a title whose keys are all retired, and those keys with it, for good.
+    Remove {
+        /// Its content ID.
+        content: ContentId,
+    },
 }
 
 pub(crate) async fn run(folder: &Folder, command: ContentCommand) -> Result<Output, Failure> {
@@ -35,6 +40,7 @@ pub(crate) async fn run(folder: &Folder, command: ContentCommand) -> Result<Outp
             Operation::ContentAdd { content_id: content, policies: policy }
         }
         ContentCommand::List => Operation::ContentList,
+        ContentCommand::Remove { content } => return remove(folder, content).await,
         ContentCommand::Show { content } => Operation::ContentShow { content_id: content },
     };
     match operator::execute(folder, operation).await? {
@@ -89,4 +95,20 @@ fn list(contents: &[ContentView]) -> Output {
     };
     let rows: Vec<_> = contents.iter().map(row).collect();
     Output::new(json, table(["CONTENT", "POLICIES", "KEYS", "ADDED"], &rows))
+}
+
+async fn remove(folder: &Folder, content: ContentId) -> Result<Output, Failure> {
+    let operation = Operation::ContentRemove { content_id: content.clone() };
+    match operator::execute(folder, operation).await? {
+        Outcome::ContentRemoved { changed, keys } => {
+            let json = json!({ "content_id": content, "changed": changed, "keys": keys });
+            let text = match (changed, keys) {
+                (false, _) => format!("there is no content {content}; nothing was changed."),
+                (true, 0) => format!("{content} removed."),
+                (true, _) => format!("{content} removed, and its {keys} retired keys."),
+            };
+            Ok(Output::new(json, text))
+        }
+        other => Err(Failure::unexpected(&other)),
+    }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::authority::admin::{Operation, Outcome};
+use crate::authority::operation::{Operation, Outcome};
 use crate::authority::root_key_file;
 use crate::cli::config::Config;
 use crate::cli::folder::Folder;

@@ -40,11 +40,6 @@ impl Folder {
         self.keys().join("root.key")
     }
 
-    /// `keys/issuers/`: copies of the issuers' JWK Sets.
-    pub(crate) fn issuer_keys(&self) -> PathBuf {
-        self.keys().join("issuers")
-    }
-
     /// `keys/dev/`: private keys of development issuers, mode 0600.
     pub(crate) fn development_keys(&self) -> PathBuf {
         self.keys().join("dev")

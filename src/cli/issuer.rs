@@ -1,12 +1,14 @@
 //! `reelkey issuer`: who may issue authorization tokens.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
-use crate::authority::root_key_file::write_secret;
+use crate::authority::secret_file;
 use crate::cli::config::{self, AlgorithmName, Config, IssuerEntry};
 use crate::cli::folder::Folder;
 use crate::cli::operator;
@@ -23,20 +25,21 @@ pub(crate) enum IssuerCommand {
     Add(AddArgs),
     /// List the issuers.
     List,
+    /// Trust an issuer no more: its tokens are refused at once.
+    Remove {
+        /// Its name.
+        iss: String,
+    },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
     /// Its name, exactly as `iss` in its tokens.
     iss: String,
-    /// Its public keys: a JWK Set.
-    #[arg(long, value_name = "FILE", required_unless_present = "dev", conflicts_with = "dev")]
-    jwks: Option<PathBuf>,
-    /// Make a development issuer: its private key is kept here, and `token mint` signs with it.
-    #[arg(long)]
-    dev: bool,
-    /// What it may sign with: ES256, EdDSA, RS256, PS256.
-    #[arg(long, value_name = "ALG", default_value = "ES256")]
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// What it may sign with: ES256, EdDSA, RS256, PS256, or HS256 with a secret. ES256 if not said.
+    #[arg(long, value_name = "ALG")]
     alg: Vec<Algorithm>,
     /// The titles it may speak for: movies/bunny, movies/* or *.
     #[arg(long, value_name = "PATTERN", required = true)]
@@ -49,10 +52,25 @@ pub(crate) struct AddArgs {
     longest_token_life: Option<Duration>,
 }
 
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct KeyArgs {
+    /// Its public keys: a JWK Set.
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
+    /// Instead, the secret of 32 bytes or more that it signs with (HS256), in a file of mode 0600.
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// Make a development issuer: its private key is kept here, and `token mint` signs with it.
+    #[arg(long)]
+    dev: bool,
+}
+
 pub(crate) async fn run(folder: &Folder, command: IssuerCommand) -> Result<Output, Failure> {
     match command {
         IssuerCommand::Add(args) => add(folder, args).await,
         IssuerCommand::List => list(folder),
+        IssuerCommand::Remove { iss } => remove(folder, &iss).await,
     }
 }
 
@@ -62,42 +80,103 @@ async fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
             "an issuer's name is 1 to 512 characters without control characters",
         ));
     }
-    let config = Config::read(folder)?;
-    let file_name = format!("{}.jwks.json", slug(&args.iss));
+    let keys = NewKeys::read(folder, &args)?;
+    let default = if args.keys.secret_file.is_some() { Algorithm::Hs256 } else { Algorithm::Es256 };
+    let algorithms = if args.alg.is_empty() { vec![default] } else { args.alg };
     let entry = IssuerEntry {
-        jwks: Path::new("keys/issuers").join(&file_name),
-        algorithms: args.alg.into_iter().map(AlgorithmName).collect(),
+        jwks: keys.jwks().map(Path::to_path_buf),
+        secret_file: keys.secret_file().map(Path::to_path_buf),
+        algorithms: algorithms.into_iter().map(AlgorithmName).collect(),
         content: args.content,
         audience: args.audience,
         longest_token_life: args.longest_token_life,
-        development: args.dev,
+        development: args.keys.dev,
         iss: args.iss,
     };
-    let there = config.issuers.iter().find(|other| other.iss == entry.iss);
-    if there.is_some_and(|there| *there != entry) {
-        return Err(Failure::new(format_args!("issuer {} is there with other values", entry.iss))
-            .remedy(format_args!("edit its table in {}", folder.config().display())));
-    }
-    let jwks_path = folder.issuer_keys().join(file_name);
-    let jwks = match &args.jwks {
-        Some(source) => read_jwks(source)?,
-        None => development_jwks(folder, &entry.iss)?,
-    };
-    IssuerKeys::parse(&jwks)?;
-    let same_keys = fs::read(&jwks_path).is_ok_and(|old| old == jwks);
-    if there.is_some() && !same_keys {
-        return Err(Failure::new(format_args!("issuer {} is there with other keys", entry.iss))
-            .remedy(format_args!("replace {} yourself and restart", jwks_path.display())));
-    }
-    if !same_keys {
-        config::write_whole(&jwks_path, &jwks)?;
-    }
-    let created = there.is_none();
-    if created {
-        config::append_issuer(folder, &entry)?;
-    }
+    let created = config::edit(folder, |config, document| {
+        let there = config.issuers.iter().find(|other| other.iss == entry.iss);
+        if there.is_some_and(|there| *there != entry) {
+            let what = format!("issuer {} is there with other values", entry.iss);
+            return Err(Failure::new(what).remedy("remove it first with `reelkey issuer remove`"));
+        }
+        let path = folder.root().join(&keys.name);
+        let same_keys = fs::read(&path).is_ok_and(|old| *keys.bytes == old);
+        if there.is_some() && !same_keys {
+            let what = format!("issuer {} is there with other keys", entry.iss);
+            return Err(Failure::new(what).remedy("remove it first with `reelkey issuer remove`"));
+        }
+        if !same_keys {
+            config::write_whole(&path, &keys.bytes)?;
+        }
+        // Read back as `serve` will, so that what cannot be used is not written down.
+        entry.keys(folder.root())?;
+        match there {
+            Some(_) => Ok(false),
+            None => config::append_issuer(document, &entry).map(|()| true),
+        }
+    })?;
     operator::reload_issuers(folder).await?;
     Ok(added(folder, &entry, created))
+}
+
+/// What an issuer signs with, to be copied into the folder.
+struct NewKeys {
+    /// Where, relative to the folder.
+    name: PathBuf,
+    bytes: Zeroizing<Vec<u8>>,
+    is_secret: bool,
+}
+
+impl NewKeys {
+    fn read(folder: &Folder, args: &AddArgs) -> Result<Self, Failure> {
+        let name = |end| Path::new("keys/issuers").join(format!("{}.{end}", slug(&args.iss)));
+        if let Some(source) = &args.keys.secret_file {
+            config::read_shared_secret(source)?;
+            let bytes = secret_file::read(source, JWKS_BYTES_MAX)?;
+            return Ok(Self { name: name("secret"), bytes, is_secret: true });
+        }
+        let bytes = match &args.keys.jwks {
+            Some(source) => read_jwks(source)?,
+            None => development_jwks(folder, &args.iss)?,
+        };
+        IssuerKeys::parse(&bytes)?;
+        Ok(Self { name: name("jwks.json"), bytes: Zeroizing::new(bytes), is_secret: false })
+    }
+
+    fn jwks(&self) -> Option<&Path> {
+        Some(&*self.name).filter(|_| !self.is_secret)
+    }
+
+    fn secret_file(&self) -> Option<&Path> {
+        Some(&*self.name).filter(|_| self.is_secret)
+    }
+}
+
+async fn remove(folder: &Folder, iss: &str) -> Result<Output, Failure> {
+    let removed = config::edit(folder, |config, document| {
+        config::remove_issuer(document, iss)?;
+        Ok(config.issuers.iter().find(|entry| entry.iss == iss).cloned())
+    })?;
+    operator::reload_issuers(folder).await?;
+    let json = json!({ "iss": iss, "changed": removed.is_some() });
+    let Some(entry) = removed else {
+        let text = format!("there is no issuer {iss}; nothing was changed.");
+        return Ok(Output::new(json, text));
+    };
+    // Only now: nothing names them any more. A file that the operator keeps elsewhere stays.
+    let copies = [entry.jwks, entry.secret_file].into_iter().flatten();
+    let copies = copies.filter(|path| path.starts_with("keys/issuers"));
+    let copies = copies.map(|path| folder.root().join(path));
+    for path in copies.chain([development_key_path(folder, iss)]) {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Failure::from(error).during(path.display()));
+            }
+            _ => {}
+        }
+    }
+    let text = format!("issuer {iss} removed: its tokens are refused from now on.");
+    Ok(Output::new(json, text))
 }
 
 fn added(folder: &Folder, entry: &IssuerEntry, created: bool) -> Output {
@@ -128,7 +207,7 @@ fn read_jwks(source: &Path) -> Result<Vec<u8>, Failure> {
         return Err(Failure::new("a JWK Set by URL is not supported yet")
             .remedy("save it to a file and give that"));
     }
-    let during = |error: std::io::Error| Failure::from(error).during(source.display());
+    let during = |error: io::Error| Failure::from(error).during(source.display());
     let length = fs::metadata(source).map_err(during)?.len();
     if length > u64::try_from(JWKS_BYTES_MAX).unwrap_or(u64::MAX) {
         return Err(Failure::new(format_args!("{} is too long for a JWK Set", source.display())));
@@ -143,7 +222,7 @@ fn development_jwks(folder: &Folder, iss: &str) -> Result<Vec<u8>, Failure> {
         read_development_key(folder, iss)?
     } else {
         let key = DevelopmentKey::generate()?;
-        write_secret(&path, key.to_jwk().as_bytes())
+        secret_file::write(&path, key.to_jwk().as_bytes())
             .map_err(|error| Failure::from(error).during(path.display()))?;
         key
     };
@@ -153,7 +232,7 @@ fn development_jwks(folder: &Folder, iss: &str) -> Result<Vec<u8>, Failure> {
 /// The private key of a development issuer.
 pub(super) fn read_development_key(folder: &Folder, iss: &str) -> Result<DevelopmentKey, Failure> {
     let path = development_key_path(folder, iss);
-    let text = fs::read_to_string(&path).map(zeroize::Zeroizing::new).map_err(|error| {
+    let text = fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| {
         Failure::from(error)
             .during(path.display())
             .remedy("make a development issuer with `reelkey issuer add ISS --dev`")
@@ -204,7 +283,7 @@ fn list(folder: &Folder) -> Result<Output, Failure> {
 fn issuer_json(entry: &IssuerEntry) -> Value {
     let algorithms: Vec<_> = entry.algorithms.iter().map(|name| name.0.to_string()).collect();
     let content: Vec<_> = entry.content.iter().map(ToString::to_string).collect();
-    json!({ "iss": entry.iss, "jwks": entry.jwks, "algorithms": algorithms, "content": content,
+    json!({ "iss": entry.iss, "jwks": entry.jwks, "secret_file": entry.secret_file, "algorithms": algorithms, "content": content,
         "audience": entry.audience, "development": entry.development,
         "longest_token_life": entry.longest_token_life.map(Duration::as_secs) })
 }

@@ -4,13 +4,14 @@ use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::authority::admin::{KekView, Operation, Outcome};
+use crate::authority::operation::{KekView, Operation, Outcome};
+use crate::cli::clock;
 use crate::cli::folder::Folder;
+use crate::cli::operator::{self, Operator};
 use crate::cli::output::{Failure, Output, table};
-use crate::cli::{clock, operator};
 
 /// How many secrets are moved between two looks at the progress.
-const STEP: usize = 1000;
+const STEP: usize = 10_000;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KekCommand {
@@ -58,10 +59,11 @@ async fn rewrap(folder: &Folder) -> Result<Output, Failure> {
     if let Ok(style) = ProgressStyle::with_template("rewrapping [{bar:40}] {pos}/{len} {eta}") {
         bar.set_style(style);
     }
+    let operator = Operator::reach(folder).await?;
     let mut moved = 0;
     loop {
         let operation = Operation::KekRewrap { limit: STEP };
-        let Outcome::Rewrapped { done, left } = operator::execute(folder, operation).await? else {
+        let Outcome::Rewrapped { done, left } = operator.execute(operation).await? else {
             return Err(Failure::new("the service answered another question"));
         };
         moved += done;

@@ -1,14 +1,16 @@
 //! `reelkey key`: content keys. None is ever printed.
 
-use clap::Subcommand;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
 use reelkey_client::key::{ContentKey, KeyId};
 use serde_json::json;
 
-use crate::authority::admin::{KeyView, Operation, Outcome};
+use crate::authority::operation::{KeyView, Operation, Outcome};
 use crate::cli::folder::Folder;
 use crate::cli::output::{Failure, Output, table};
 use crate::cli::secret_argument::SecretArgument;
-use crate::cli::{clock, operator};
+use crate::cli::{clock, key_file, operator};
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
 
@@ -22,20 +24,10 @@ pub(crate) enum KeyCommand {
         #[arg(long)]
         track: Option<TrackType>,
     },
-    /// Store a key that a packager has used.
-    Import {
-        /// The title.
-        content: ContentId,
-        /// The key ID: a UUID or 32 hexadecimal digits.
-        #[arg(long)]
-        kid: KeyId,
-        /// The key: @FILE that holds 32 hexadecimal digits, or @- for standard input.
-        #[arg(long, value_name = "@FILE")]
-        key: SecretArgument,
-        /// What the key encrypts: AUDIO, SD, HD, UHD1 or UHD2.
-        #[arg(long)]
-        track: Option<TrackType>,
-    },
+    /// Store a key that a packager has used, or many of them.
+    Import(ImportArgs),
+    /// Write active keys in the clear to a file that only its owner may read.
+    Export(ExportArgs),
     /// List the keys, of one title or of all.
     List {
         /// The title.
@@ -61,22 +53,65 @@ pub(crate) enum KeyCommand {
     },
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The title.
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    content: Option<ContentId>,
+    /// The key ID: a UUID or 32 hexadecimal digits.
+    #[arg(long, required_unless_present = "from", conflicts_with = "from")]
+    kid: Option<KeyId>,
+    /// The key: @FILE that holds 32 hexadecimal digits, or @- for standard input.
+    #[arg(long, value_name = "@FILE", required_unless_present = "from", conflicts_with = "from")]
+    key: Option<SecretArgument>,
+    /// What the key encrypts: AUDIO, SD, HD, UHD1 or UHD2.
+    #[arg(long, conflicts_with = "from")]
+    track: Option<TrackType>,
+    /// Many keys: one JSON object a line, with content_id, kid, key and, if known, track_type; - is standard
+    /// input.
+    #[arg(long, value_name = "FILE")]
+    pub(super) from: Option<PathBuf>,
+    /// Add the titles that are missing, under these policies.
+    #[arg(long, value_name = "NAME", requires = "from")]
+    pub(super) policy: Vec<String>,
+}
+
+impl ImportArgs {
+    /// The operation that stores the one key, unless they are in a file.
+    fn single(&self) -> Result<Option<Operation>, Failure> {
+        let (Some(content), Some(kid), Some(key)) = (&self.content, &self.kid, &self.key) else {
+            return Ok(None);
+        };
+        let key = key.read()?;
+        ContentKey::parse_hex(&key)?;
+        let (kid, content_id) = (kid.to_string(), content.clone());
+        Ok(Some(Operation::KeyImport { kid, content_id, track_type: self.track, key }))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The title; otherwise all.
+    pub(super) content: Option<ContentId>,
+    /// The file, which must not be there yet. `key import --from` reads it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) to: PathBuf,
+    /// Do not ask.
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
 pub(crate) async fn run(folder: &Folder, command: KeyCommand) -> Result<Output, Failure> {
     let single = matches!(command, KeyCommand::Show { .. });
     let operation = match command {
         KeyCommand::Generate { content, track } => {
             Operation::KeyGenerate { content_id: content, track_type: track }
         }
-        KeyCommand::Import { content, kid, key, track } => {
-            let key = key.read()?;
-            ContentKey::parse_hex(&key)?;
-            Operation::KeyImport {
-                kid: kid.to_string(),
-                content_id: content,
-                track_type: track,
-                key,
-            }
-        }
+        KeyCommand::Import(args) => match args.single()? {
+            Some(operation) => operation,
+            None => return key_file::import(folder, &args).await,
+        },
+        KeyCommand::Export(args) => return key_file::export(folder, &args).await,
         KeyCommand::List { content } => Operation::KeyList { content_id: content },
         KeyCommand::Show { kid } => Operation::KeyShow { kid: kid.to_string() },
         KeyCommand::Rotate { content, track } => {

@@ -17,6 +17,7 @@ mod installation;
 mod issuer;
 mod kek;
 mod key;
+mod key_file;
 mod log;
 mod operator;
 mod output;

@@ -8,7 +8,9 @@ use serde::Deserialize;
 use tokio::net::{UnixListener, UnixStream};
 use zeroize::Zeroizing;
 
-use crate::authority::admin::{self, Operation, Outcome};
+use crate::authority::admin;
+use crate::authority::operation::{Operation, Outcome};
+use crate::authority::vault::Vault;
 use crate::cli::folder::Folder;
 use crate::cli::output::Failure;
 use crate::cli::{clock, installation};
@@ -21,17 +23,54 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The longest path of a Unix socket, its final NUL left out (unix(7)).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
-/// Executes `operation` and answers what came of it, wherever that was.
-pub(crate) async fn execute(folder: &Folder, operation: Operation) -> Result<Outcome, Failure> {
-    let Some(stream) = connect(folder).await? else {
+/// Where operations are executed.
+pub(crate) enum Operator<'a> {
+    /// By the service that runs in this folder.
+    Service(&'a Folder),
+    /// Here: the store is held until this is dropped.
+    Store {
+        /// The store and what opens it.
+        vault: Vault,
+        /// The policies by name.
+        policies: Vec<String>,
+    },
+}
+
+impl<'a> Operator<'a> {
+    /// The running service if there is one, else the store itself.
+    pub(crate) async fn reach(folder: &'a Folder) -> Result<Self, Failure> {
+        if connect(folder).await?.is_some() {
+            return Ok(Self::Service(folder));
+        }
         let vault = installation::open(folder).await?;
         let policies = installation::policies(folder)?;
-        let names: Vec<_> = policies.into_iter().map(|policy| policy.name).collect();
-        return Ok(admin::execute(&vault, &names, operation, clock::now()).await?);
-    };
-    let body = Zeroizing::new(serde_json::to_vec(&operation)?);
-    let answer = send(stream, "/admin/v1/operation", body.to_vec()).await?;
-    Ok(serde_json::from_slice(&answer)?)
+        Ok(Self::Store {
+            vault,
+            policies: policies.into_iter().map(|policy| policy.name).collect(),
+        })
+    }
+
+    /// Executes `operation` and answers what came of it.
+    pub(crate) async fn execute(&self, operation: Operation) -> Result<Outcome, Failure> {
+        match self {
+            Self::Store { vault, policies } => {
+                Ok(admin::execute(vault, policies, operation, clock::now()).await?)
+            }
+            Self::Service(folder) => {
+                let stream = connect(folder).await?.ok_or_else(|| {
+                    Failure::new("the service ended").remedy("run the command again")
+                })?;
+                let body = Zeroizing::new(serde_json::to_vec(&operation)?);
+                let answer = send(stream, "/admin/v1/operation", body.to_vec()).await?;
+                Ok(serde_json::from_slice(&Zeroizing::new(answer))?)
+            }
+        }
+    }
+}
+
+/// Executes one operation, wherever that is.
+pub(crate) async fn execute(folder: &Folder, operation: Operation) -> Result<Outcome, Failure> {
+    Operator::reach(folder).await?.execute(operation).await
 }
 
 /// Lets the running service, if there is one, read its issuers anew.

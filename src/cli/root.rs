@@ -6,7 +6,7 @@ use clap::Subcommand;
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use crate::authority::admin::{Operation, Outcome};
+use crate::authority::operation::{Operation, Outcome};
 use crate::cli::folder::Folder;
 use crate::cli::operator;
 use crate::cli::output::{Failure, Output};

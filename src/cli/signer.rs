@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::authority::admin::{Operation, Outcome, SignerView};
+use crate::authority::operation::{Operation, Outcome, SignerView};
 use crate::cli::folder::Folder;
 use crate::cli::output::{Failure, Output, table};
 use crate::cli::{clock, operator};

@@ -1,4 +1,4 @@
-//! The public keys by which a token issuer's signatures are verified.
+//! The keys by which a token issuer's signatures are verified: public ones, or one shared secret.
 //!
 //! Every key of a JWK Set is checked when the set is read, not when a token first names it. A token
 //! chooses among these keys by `kid`, as the key of a map; its `alg` has to be one that the operator
@@ -7,12 +7,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto;
 use reelkey_client::strict::jwk::PublicKey;
 use reelkey_client::strict::{base64url, json};
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::crypto::jwt;
 
@@ -26,6 +29,9 @@ const KEYS_MAX: usize = 256;
 /// bits; more than 8192 only cost time).
 const MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 
+/// Shortest and longest HMAC secret, in bytes (RFC 7518 section 3.2 asks for 32).
+const SECRET_BYTES: std::ops::RangeInclusive<usize> = 32..=1024;
+
 /// A signature algorithm that an issuer may use (RFC 7518 section 3.1, RFC 8037, RFC 9864).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Algorithm {
@@ -37,11 +43,13 @@ pub enum Algorithm {
     Rs256,
     /// RSASSA-PSS with SHA-256.
     Ps256,
+    /// HMAC with SHA-256: whoever verifies can also sign, so only where the issuer is ours too.
+    Hs256,
 }
 
-/// The name is none of the four.
+/// The name is none of the five.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a token algorithm is one of ES256, EdDSA (Ed25519), RS256 and PS256")]
+#[error("a token algorithm is one of ES256, EdDSA (Ed25519), RS256, PS256 and HS256")]
 pub struct UnknownAlgorithm;
 
 impl FromStr for Algorithm {
@@ -53,6 +61,7 @@ impl FromStr for Algorithm {
             "EdDSA" | "Ed25519" => Ok(Self::EdDsa),
             "RS256" => Ok(Self::Rs256),
             "PS256" => Ok(Self::Ps256),
+            "HS256" => Ok(Self::Hs256),
             _ => Err(UnknownAlgorithm),
         }
     }
@@ -65,6 +74,7 @@ impl fmt::Display for Algorithm {
             Self::EdDsa => "EdDSA",
             Self::Rs256 => "RS256",
             Self::Ps256 => "PS256",
+            Self::Hs256 => "HS256",
         })
     }
 }
@@ -75,16 +85,14 @@ impl Algorithm {
             Self::Es256 => KeyType::P256,
             Self::EdDsa => KeyType::Ed25519,
             Self::Rs256 | Self::Ps256 => KeyType::Rsa,
+            Self::Hs256 => KeyType::Secret,
         }
     }
 
-    fn to_jsonwebtoken(self) -> jsonwebtoken::Algorithm {
-        match self {
-            Self::Es256 => jsonwebtoken::Algorithm::ES256,
-            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
-            Self::Ps256 => jsonwebtoken::Algorithm::PS256,
-        }
+    /// Whether it needs a [secret](IssuerKeys::shared_secret) and not a JWK Set.
+    #[must_use]
+    pub fn is_symmetric(self) -> bool {
+        self.key_type() == KeyType::Secret
     }
 }
 
@@ -93,6 +101,7 @@ enum KeyType {
     P256,
     Ed25519,
     Rsa,
+    Secret,
 }
 
 /// The verification keys of one issuer.
@@ -105,7 +114,13 @@ struct IssuerKey {
     /// The one algorithm that the JWK restricts itself to (RFC 7517 section 4.4).
     only: Option<Algorithm>,
     key_type: KeyType,
-    key: DecodingKey,
+    key: Key,
+}
+
+#[derive(Clone)]
+enum Key {
+    Public(DecodingKey),
+    Secret(Zeroizing<Vec<u8>>),
 }
 
 impl fmt::Debug for IssuerKey {
@@ -114,7 +129,7 @@ impl fmt::Debug for IssuerKey {
     }
 }
 
-/// The bytes are not a JWK Set to verify tokens with.
+/// The bytes are nothing to verify tokens with.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Longer than [`JWKS_BYTES_MAX`].
@@ -143,6 +158,9 @@ pub enum Error {
     /// Two keys with one `kid` (RFC 7517 section 4.5).
     #[error("two keys of the JWK Set have one kid")]
     RepeatedKid,
+    /// A secret that can be guessed, or is no secret.
+    #[error("an HMAC secret has 32 to 1024 bytes (RFC 7518, 3.2), this one has {0}")]
+    SecretLength(usize),
     /// Nothing to verify with.
     #[error("the JWK Set holds no P-256, Ed25519 or RSA key for signatures")]
     NoKey,
@@ -179,6 +197,18 @@ impl IssuerKeys {
         if keys.is_empty() { Err(Error::NoKey) } else { Ok(Self(keys)) }
     }
 
+    /// The one secret of an issuer that signs with HMAC. Tokens may name it as they like.
+    ///
+    /// # Errors
+    /// [`Error::SecretLength`].
+    pub fn shared_secret(secret: Zeroizing<Vec<u8>>) -> Result<Self, Error> {
+        if !SECRET_BYTES.contains(&secret.len()) {
+            return Err(Error::SecretLength(secret.len()));
+        }
+        let (key_type, key) = (KeyType::Secret, Key::Secret(secret));
+        Ok(Self(vec![IssuerKey { kid: None, only: None, key_type, key }]))
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -198,12 +228,30 @@ impl IssuerKeys {
         let mut fitting = self.0.iter().filter(|key| {
             key.key_type == algorithm.key_type()
                 && key.only.is_none_or(|only| only == algorithm)
-                && kid.is_none_or(|kid| key.kid.as_deref() == Some(kid))
+                && kid.is_none_or(|kid| algorithm.is_symmetric() || key.kid.as_deref() == Some(kid))
         });
         let (Some(found), None) = (fitting.next(), fitting.next()) else { return false };
-        let algorithm = algorithm.to_jsonwebtoken();
-        matches!(crypto::verify(signature_text, message, &found.key, algorithm), Ok(true))
+        let by = |key, algorithm| {
+            matches!(crypto::verify(signature_text, message, key, algorithm), Ok(true))
+        };
+        match (&found.key, algorithm) {
+            (Key::Public(key), Algorithm::Es256) => by(key, jsonwebtoken::Algorithm::ES256),
+            (Key::Public(key), Algorithm::EdDsa) => by(key, jsonwebtoken::Algorithm::EdDSA),
+            (Key::Public(key), Algorithm::Rs256) => by(key, jsonwebtoken::Algorithm::RS256),
+            (Key::Public(key), Algorithm::Ps256) => by(key, jsonwebtoken::Algorithm::PS256),
+            (Key::Secret(secret), Algorithm::Hs256) => verify_hmac(secret, message, signature_text),
+            // The key's type fits the algorithm.
+            (Key::Public(_), Algorithm::Hs256) | (Key::Secret(_), _) => false,
+        }
     }
+}
+
+/// HS256 (RFC 7518 section 3.2), compared in time that does not depend on the tag. Not through
+/// jsonwebtoken, whose keys are not zeroed.
+fn verify_hmac(secret: &[u8], message: &[u8], tag_text: &str) -> bool {
+    let Ok(tag) = base64url::decode(tag_text) else { return false };
+    Hmac::<Sha256>::new_from_slice(secret)
+        .is_ok_and(|mac| mac.chain_update(message).verify_slice(&tag).is_ok())
 }
 
 fn read_key(jwk: &Value, number: usize) -> Result<Option<IssuerKey>, Error> {
@@ -242,5 +290,6 @@ fn read_key(jwk: &Value, number: usize) -> Result<Option<IssuerKey>, Error> {
         Some(Ok(_)) => return Err(wrong("alg does not fit kty and crv (RFC 7517, 4.4)")),
         Some(Err(UnknownAlgorithm)) => return Ok(None),
     };
-    Ok(Some(IssuerKey { kid: text("kid").map(Into::into), only, key_type, key }))
+    let kid = text("kid").map(Into::into);
+    Ok(Some(IssuerKey { kid, only, key_type, key: Key::Public(key) }))
 }

@@ -14,12 +14,12 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::json;
 
-use crate::authority::admin::Operation;
 use crate::authority::issuer::Issuers;
+use crate::authority::operation::Operation;
 use crate::http::app::App;
 
 /// More than any operation takes.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Reads the configured issuers anew.
 pub type ReadIssuers = dyn Fn() -> Result<Issuers, String> + Send + Sync;

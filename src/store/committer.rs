@@ -94,7 +94,9 @@ impl Writer {
                 }
             }
         }
-        if let Err(error) = self.make_durable() {
+        // A conflict changed nothing, and what it met was made durable with its own group.
+        let is_changed = done.iter().any(|(committed, _)| *committed == Committed::Done);
+        if is_changed && let Err(error) = self.make_durable() {
             self.poison(&error);
         }
         let healthy = !self.poisoned.load(Ordering::Acquire);

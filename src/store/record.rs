@@ -238,6 +238,15 @@ impl Batch {
         let listed = [&title_prefix(&record.content_id)[..], record.kid.as_bytes()].concat();
         Ok(self.add_record(record)?.put(listed, ""))
     }
+
+    /// Removes a content key that is exactly as it was read, and its title's mention of it.
+    ///
+    /// # Errors
+    /// As [`add_record`](Self::add_record).
+    pub fn remove_key(self, record: &KeyRecord) -> Result<Self, Error> {
+        let listed = [&title_prefix(&record.content_id)[..], record.kid.as_bytes()].concat();
+        Ok(self.remove_record(record)?.remove(listed))
+    }
 }
 
 /// The record of kind `R` under `key`.
@@ -348,6 +357,20 @@ pub async fn key(store: &dyn Store, kid: KeyId) -> Result<Option<KeyRecord>, Err
 pub async fn all<R: Record>(store: &dyn Store) -> Result<Vec<R>, Error> {
     let entries = entries(store, R::PREFIX.as_bytes()).await?;
     entries.iter().map(|(key, value)| parse(key, value)).collect()
+}
+
+/// At most `limit` content keys that follow `after`, in the order of their KIDs.
+///
+/// # Errors
+/// [`Error`].
+pub async fn keys_after(
+    store: &dyn Store,
+    after: Option<KeyId>,
+    limit: usize,
+) -> Result<Vec<KeyRecord>, Error> {
+    let after = after.map(key_key);
+    let page = store.scan(KeyRecord::PREFIX.as_bytes(), after.as_deref(), limit).await?;
+    page.iter().map(|(key, value)| parse(key, value)).collect()
 }
 
 /// The keys of a title, in the order of their KIDs.

@@ -199,8 +199,11 @@ fn each_command(kill: impl Fn(&Path, &[&str])) {
     let data = base.path();
     run(data, &["init"]);
     kill(data, &["issuer", "add", "https://auth.example", "--dev", "--content", "*"]);
+    run(data, &["issuer", "add", "https://auth.example", "--dev", "--content", "*"]);
+    kill(data, &["issuer", "remove", "https://auth.example"]);
     kill(data, &["content", "add", "movies/bunny", "--policy", "default"]);
     run(data, &["content", "add", "movies/bunny", "--policy", "default"]);
+    run(data, &["content", "add", "movies/empty", "--policy", "default"]);
     for track in ["AUDIO", "SD", "HD"] {
         run(data, &["key", "generate", "movies/bunny", "--track", track]);
     }
@@ -209,6 +212,12 @@ fn each_command(kill: impl Fn(&Path, &[&str])) {
     let key = format!("@{}", file.display());
     kill(data, &["key", "import", "movies/bunny", "--kid", KID, "--key", &key]);
     run(data, &["key", "import", "movies/bunny", "--kid", KID, "--key", &key]);
+    let line = format!(
+        r#"{{"content_id":"movies/many","kid":"4d97930a-3d7b-5000-8000-5c7bda1f0a12","key":"{KEY}"}}"#
+    );
+    let many = data.join("many.jsonl");
+    fs::write(&many, line).unwrap();
+    kill(data, &["key", "import", "--from", many.to_str().unwrap(), "--policy", "default"]);
     kill(data, &["key", "rotate", "movies/bunny"]);
     kill(data, &["key", "retire", KID]);
     kill(data, &["signer", "rotate"]);
@@ -218,4 +227,5 @@ fn each_command(kill: impl Fn(&Path, &[&str])) {
     kill(data, &["root", "rotate"]);
     run(data, &["kek", "rewrap"]);
     kill(data, &["kek", "retire"]);
+    kill(data, &["content", "remove", "movies/empty"]);
 }

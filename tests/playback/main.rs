@@ -17,4 +17,5 @@ mod leaks;
 mod memory;
 mod operator;
 mod power;
+mod provisioning;
 mod rotations;

@@ -12,17 +12,22 @@ const KID: &str = "4d97930a-3d7b-5000-8000-5c7bda1f0a11";
 const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 
 /// Every command that shows something, and some that change nothing or are refused.
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 18] = [
     &["content", "list"],
     &["content", "show", CONTENT],
     &["content", "show", "movies/none"],
     &["content", "add", CONTENT, "--policy", "default"],
     &["content", "add", CONTENT, "--policy", "premium-movie"],
     &["content", "add", "movies/new", "--policy", "none"],
+    &["content", "remove", "movies/none"],
+    &["content", "remove", CONTENT],
     &["key", "list"],
     &["key", "list", CONTENT],
     &["key", "show", KID],
     &["key", "rotate", "movies/none"],
+    &["key", "export", "movies/none", "--yes", "--to", "/dev/null/none"],
+    &["key", "import", "--from", "/dev/null"],
+    &["issuer", "remove", "https://none.example"],
     &["kek", "list"],
     &["kek", "retire", "1"],
     &["signer", "list"],

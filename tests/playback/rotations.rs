@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use reelkey::authority::keyring;
-use reelkey::authority::root_key_file;
 use reelkey::authority::vault::{self, Vault};
+use reelkey::authority::{root_key_file, secret_file};
 use reelkey::crypto::wrap::{self, Place, Wrapped};
 use reelkey::store::Store;
 use reelkey::store::embedded::SledStore;
@@ -164,7 +164,7 @@ fn an_old_root_key_opens_nothing_that_is_left() {
     assert_eq!(found(data, &old), 0);
     assert_eq!(found(data, &[old_text.trim().to_owned()]), 0);
 
-    root_key_file::write_secret(&old_file, old_text.as_bytes()).unwrap();
+    secret_file::write(&old_file, old_text.as_bytes()).unwrap();
     let old_root = root_key_file::read(&old_file).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let store_id = runtime.block_on(async {

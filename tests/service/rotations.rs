@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reelkey::authority::admin::{KekView, Operation, Outcome};
+use reelkey::authority::operation::{KekView, Operation, Outcome};
 use serde_json::{Value, json};
 
 use crate::world::{NOW, World, time};

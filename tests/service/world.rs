@@ -302,7 +302,7 @@ async fn fill(vault: &Vault) {
     for (title, (content, policies, tracks)) in (0_u8..).zip(TITLES) {
         let content = content.parse().unwrap();
         let policies: Vec<_> = policies.iter().map(ToString::to_string).collect();
-        provision::add_content(&*vault.store(), &content, &policies, time(NOW)).await.unwrap();
+        provision::add_content(vault, &content, &policies, time(NOW)).await.unwrap();
         for (number, track) in (0_u8..).zip(tracks) {
             let key = ContentKey::parse_hex(&key_hex(title, number)).unwrap();
             let kid = kid(title, number);

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::authority::root_key_file::write_secret;
+use crate::authority::secret_file;
 use crate::authority::{Authority, Setup};
 use crate::cli::config::Config;
 use crate::cli::demo::CONTENT;
@@ -54,7 +54,7 @@ pub(super) async fn start(report: &mut Report) -> Result<Service, Failure> {
     command(&data, &["content", "add", CONTENT, "--policy", "us-and-canada"], report).await?;
     for (track, kid, key) in keys() {
         let file = data.path().join(format!("{track}.key"));
-        write_secret(&file, key.as_bytes())?;
+        secret_file::write(&file, key.as_bytes())?;
         let key = format!("@{}", file.display());
         let import = ["key", "import", CONTENT, "--track", track, "--kid", kid, "--key", &key];
         command(&data, &import, report).await?;

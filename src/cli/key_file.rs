@@ -1,0 +1,202 @@
+//! Files of keys in the clear, one JSON object a line: `key import --from` and `key export`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::authority::operation::{Operation, Outcome, PlainKey};
+use crate::cli::folder::Folder;
+use crate::cli::key::{ExportArgs, ImportArgs};
+use crate::cli::operator::Operator;
+use crate::cli::output::{Failure, Output};
+
+/// How many keys one operation carries. At most 400 bytes each, they fit its longest body.
+const AT_ONCE: usize = 2000;
+
+/// The longest line.
+const LINE_BYTES_MAX: u64 = 400;
+
+/// Stores every key of the file, in order, up to the first that is refused.
+pub(super) async fn import(folder: &Folder, args: &ImportArgs) -> Result<Output, Failure> {
+    let Some(from) = &args.from else {
+        return Err(Failure::new("say which key, or --from FILE"));
+    };
+    let mut lines = Lines::open(from)?;
+    let operator = Operator::reach(folder).await?;
+    let bar = progress(lines.length, "importing [{bar:40}] {percent}% {msg} {eta}");
+    let (mut stored, mut already) = (0, 0);
+    let result = loop {
+        let first = lines.number + 1;
+        // What was read before a broken line is stored all the same.
+        let (keys, broken) = lines.read_some();
+        let (policies, last) = (args.policy.clone(), keys.len() < AT_ONCE);
+        let refused = match operator.execute(Operation::KeyImportMany { policies, keys }).await? {
+            Outcome::KeysImported { stored: new, already: old, refused } => {
+                stored += new;
+                already += old;
+                let at = first + new + old;
+                refused.map(|why| Failure::new(format_args!("line {at}: {why}")))
+            }
+            other => return Err(Failure::unexpected(&other)),
+        };
+        bar.set_position(lines.bytes_read);
+        bar.set_message(format!("{stored} keys"));
+        match refused.or(broken) {
+            Some(failure) => break Err(failure),
+            None if last => break Ok(()),
+            None => {}
+        }
+    };
+    bar.finish_and_clear();
+    let text = match already {
+        0 => format!("{stored} keys stored."),
+        _ => format!("{stored} keys stored; {already} were there already."),
+    };
+    result.map_err(|failure| {
+        failure.during(from.display()).remedy(format_args!(
+            "mend the line and run it again; {} keys before it are stored",
+            stored + already
+        ))
+    })?;
+    Ok(Output::new(json!({ "stored": stored, "already": already }), text))
+}
+
+fn progress(length: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// A file, line by line, each zeroed once it was read.
+struct Lines {
+    input: Box<dyn BufRead>,
+    length: u64,
+    bytes_read: u64,
+    number: usize,
+}
+
+impl Lines {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            let input = Box::new(BufReader::new(io::stdin()));
+            return Ok(Self { input, length: 0, bytes_read: 0, number: 0 });
+        }
+        let file = File::open(path).map_err(|error| Failure::from(error).during(path.display()))?;
+        let length = file.metadata()?.len();
+        Ok(Self { input: Box::new(BufReader::new(file)), length, bytes_read: 0, number: 0 })
+    }
+
+    /// Some keys, fewer than [`AT_ONCE`] at the end, and what is wrong with the line after them.
+    fn read_some(&mut self) -> (Vec<PlainKey>, Option<Failure>) {
+        let mut keys = Vec::with_capacity(AT_ONCE);
+        while keys.len() < AT_ONCE {
+            match self.read_one() {
+                Ok(Some(key)) => keys.push(key),
+                Ok(None) => break,
+                Err(failure) => return (keys, Some(failure)),
+            }
+        }
+        (keys, None)
+    }
+
+    fn read_one(&mut self) -> Result<Option<PlainKey>, Failure> {
+        let mut line = Zeroizing::new(Vec::with_capacity(512));
+        let read = (&mut self.input).take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        self.bytes_read = self.bytes_read.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+        let wrong = |what: &str| Failure::new(format_args!("line {}: {what}", self.number));
+        if line.last() != Some(&b'\n')
+            && u64::try_from(read).is_ok_and(|read| read == LINE_BYTES_MAX)
+        {
+            return Err(wrong("longer than 400 bytes"));
+        }
+        // What the parser says could repeat a key.
+        serde_json::from_slice(&line).map(Some).map_err(|_| {
+            wrong("not {\"content_id\":…,\"kid\":…,\"key\":…}, with \"track_type\" if it is known")
+        })
+    }
+}
+
+/// Writes the active keys of a title, or all, to a new file of mode 0600.
+pub(super) async fn export(folder: &Folder, args: &ExportArgs) -> Result<Output, Failure> {
+    let operator = Operator::reach(folder).await?;
+    if !args.yes {
+        ask(&args.to)?;
+    }
+    let during = |error: io::Error| Failure::from(error).during(args.to.display());
+    let mut options = OpenOptions::new();
+    let mut file =
+        options.write(true).create_new(true).mode(0o600).open(&args.to).map_err(during)?;
+    let written = write(&operator, args, &mut file).await;
+    let exported = match written {
+        Ok(exported) => exported,
+        Err(failure) => {
+            // Half a file of keys is of no use and no less dangerous.
+            fs::remove_file(&args.to).ok();
+            return Err(failure);
+        }
+    };
+    let text = format!(
+        "{exported} keys are in {} in the clear: whoever reads it can decrypt everything.\n\
+         next: keep it where nobody else looks, and delete it once it was used",
+        args.to.display()
+    );
+    Ok(Output::new(json!({ "exported": exported, "file": args.to }), text))
+}
+
+async fn write(
+    operator: &Operator<'_>,
+    args: &ExportArgs,
+    file: &mut File,
+) -> Result<usize, Failure> {
+    let (mut exported, mut after) = (0, None);
+    loop {
+        let content_id = args.content.clone();
+        let operation = Operation::KeyExport { content_id, after, limit: AT_ONCE };
+        let (keys, next) = match operator.execute(operation).await? {
+            Outcome::KeysExported { keys, next } => (keys, next),
+            other => return Err(Failure::unexpected(&other)),
+        };
+        let mut lines = Zeroizing::new(Vec::with_capacity(keys.len().saturating_mul(512)));
+        for key in &keys {
+            serde_json::to_writer(&mut *lines, key)?;
+            lines.push(b'\n');
+        }
+        file.write_all(&lines)?;
+        exported += keys.len();
+        after = next;
+        if after.is_none() {
+            file.sync_all()?;
+            return Ok(exported);
+        }
+    }
+}
+
+/// Whether the operator means it.
+fn ask(to: &Path) -> Result<(), Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::new(
+            "this writes content keys in the clear, and there is nobody to ask",
+        )
+        .remedy("say --yes if that is what you want"));
+    }
+    let mut terminal = io::stderr().lock();
+    write!(terminal, "Write content keys in the clear to {}? Type yes: ", to.display())?;
+    terminal.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().take(64).read_line(&mut answer)?;
+    match answer.trim() {
+        "yes" => Ok(()),
+        _ => Err(Failure::new("nothing was written")),
+    }
+}
