@@ -300,8 +300,9 @@ async fn list_keks(vault: &Vault) -> Result<Outcome, Error> {
 }
 
 async fn list_signers(vault: &Vault) -> Result<Outcome, Error> {
-    let mut signers: Vec<_> = record::all::<SignerRecord>(&*vault.store())
-        .await?
+    let mut records = record::all::<SignerRecord>(&*vault.store()).await?;
+    records.sort_by_key(SignerRecord::turn);
+    let signers = records
         .into_iter()
         .map(|record| SignerView {
             kid: record.kid,
@@ -309,7 +310,6 @@ async fn list_signers(vault: &Vault) -> Result<Outcome, Error> {
             kek: record.wrapped.kek,
         })
         .collect();
-    signers.sort_by_key(|signer| signer.signs_from);
     Ok(Outcome::Signers { signers })
 }
 

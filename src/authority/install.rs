@@ -59,7 +59,7 @@ fn first_records(root: &RootKey, created_at: u64) -> Result<Batch, Error> {
     let pkcs8 = SigningKey::generate_pkcs8()?;
     let kid = SigningKey::from_pkcs8(&pkcs8)?.public_key().thumbprint().to_string();
     let wrapped = keyring.wrap_signer(&kid, &pkcs8)?;
-    let signer = SignerRecord { kid, wrapped, created_at, signs_from: created_at };
+    let signer = SignerRecord { kid, wrapped, created_at, signs_from: created_at, number: 0 };
 
     let naming_key = Zeroizing::new(random::bytes()?);
     let naming_key = NamingKeyRecord { wrapped: keyring.wrap_naming_key(&naming_key)? };

@@ -214,6 +214,7 @@ pub async fn rotate_signer(
         kid,
         created_at: now.as_secs(),
         signs_from: now.saturating_add(delay).as_secs(),
+        number: stored.signers().map(|signer| signer.number).max().unwrap_or(0).saturating_add(1),
     };
     let batch = Batch::default().add_record(&record)?.expect_record(stored.primary()?)?;
     match vault.store().commit(batch).await? {
@@ -254,6 +255,13 @@ impl Stored {
             },
         };
         self.secrets.iter().enumerate().map(under).collect()
+    }
+
+    fn signers(&self) -> impl Iterator<Item = &SignerRecord> {
+        self.secrets.iter().filter_map(|secret| match secret {
+            Secret::Signer(record) => Some(record),
+            Secret::Key(_) | Secret::NamingKey(_) => None,
+        })
     }
 
     fn generations(&self) -> BTreeSet<u32> {

@@ -27,13 +27,15 @@ impl Signers {
     /// # Errors
     /// [`vault::Error`], also where there is none.
     pub(super) async fn read(vault: &Vault) -> Result<Self, vault::Error> {
+        let mut records = record::all::<SignerRecord>(&*vault.store()).await?;
+        records.sort_by_key(SignerRecord::turn);
+        // After the records, so that it has what opens them.
         let keyring = vault.keyring();
         let mut signers = Vec::new();
-        for record in record::all::<SignerRecord>(&*vault.store()).await? {
+        for record in records {
             let signs_from = UnixTime::from_secs(record.signs_from);
             signers.push(Signer { key: keyring.signer(&record)?, signs_from });
         }
-        signers.sort_by_key(|signer| signer.signs_from);
         if signers.is_empty() {
             Err(keyring::Error::Incomplete("signing key").into())
         } else {

@@ -13,11 +13,16 @@ use crate::authority::secret_file;
 use crate::cli::folder::Folder;
 use crate::cli::output::Failure;
 use crate::crypto::issuer_keys::{Algorithm, IssuerKeys};
+use crate::crypto::tls::Identity;
 use crate::domain::content::ContentPattern;
 use crate::domain::duration::Duration;
+use crate::http::{AllowedOrigin, InvalidOrigin};
 
 /// What `init` writes.
 pub(crate) const FRESH: &str = include_str!("reelkey.toml");
+
+/// Far more than any private key in PEM.
+const TLS_KEY_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest secret and a line break.
 const SECRET_FILE_BYTES_MAX: usize = 1025;
@@ -35,9 +40,64 @@ pub(crate) struct Config {
     /// Where to listen.
     #[serde(default = "listen_default")]
     pub(crate) listen: SocketAddr,
+    /// Whether something else on the way to the players speaks TLS, so that any address may be listened on
+    /// without it.
+    #[serde(default)]
+    pub(crate) tls_terminated_by_proxy: bool,
+    /// The service's own TLS.
+    pub(crate) tls: Option<TlsFiles>,
+    /// Which pages may ask.
+    #[serde(default)]
+    pub(crate) cors: Cors,
     /// Who may issue tokens.
     #[serde(default, rename = "issuer")]
     pub(crate) issuers: Vec<IssuerEntry>,
+}
+
+/// `[tls]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsFiles {
+    /// The chain, the service's own certificate first; PEM, relative to the data folder.
+    certificate: PathBuf,
+    /// Its key, mode 0600; PEM, relative to the data folder.
+    key: PathBuf,
+}
+
+impl TlsFiles {
+    /// Reads both.
+    pub(crate) fn read(&self, root: &Path) -> Result<Identity, Failure> {
+        let (certificate, key) = (root.join(&self.certificate), root.join(&self.key));
+        let chain = fs::read(&certificate)
+            .map_err(|error| Failure::from(error).during(certificate.display()))?;
+        let secret = secret_file::read(&key, TLS_KEY_BYTES_MAX)?;
+        Identity::from_pem(&chain, &secret).map_err(|error| {
+            let files = format!("{}, {}", certificate.display(), key.display());
+            Failure::from(error).during(files)
+        })
+    }
+}
+
+/// `[cors]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cors {
+    /// The origins whose pages may ask.
+    #[serde(default)]
+    pub(crate) allowed_origins: Vec<Origin>,
+}
+
+/// An [`AllowedOrigin`] in TOML.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Origin(pub(crate) AllowedOrigin);
+
+impl TryFrom<String> for Origin {
+    type Error = InvalidOrigin;
+
+    fn try_from(text: String) -> Result<Self, InvalidOrigin> {
+        text.parse().map(Self)
+    }
 }
 
 /// One `[[issuer]]`.
@@ -153,6 +213,11 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// The origins whose pages may ask.
+    pub(crate) fn origins(&self) -> Vec<AllowedOrigin> {
+        self.cors.allowed_origins.iter().map(|origin| origin.0.clone()).collect()
     }
 
     /// Reads every issuer's keys.

@@ -17,6 +17,9 @@ use crate::cli::{clock, installation, operator};
 /// The day on which this was written: no clock is earlier.
 const EARLIEST_NOW: u64 = 1_795_219_200;
 
+/// A certificate that ends sooner is worth a word: thirty days.
+const CERTIFICATE_SECS_MIN: u64 = 30 * 86_400;
+
 /// Below this, sled's log may not find room to grow.
 const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 
@@ -139,11 +142,40 @@ fn look_at_config(folder: &Folder) -> Vec<Finding> {
         ),
         _ => Finding::new(Verdict::Well, "service id", format!("{id:?}")),
     });
+    findings.push(look_at_tls(folder, &config));
     for entry in config.issuers.iter().filter(|entry| entry.development) {
         let text = format!("{}: its private key is in this folder; not for real use", entry.iss);
         findings.push(Finding::new(Verdict::Mind, "issuer", text));
     }
     findings
+}
+
+fn look_at_tls(folder: &Folder, config: &Config) -> Finding {
+    let Some(files) = &config.tls else {
+        return match config.tls_terminated_by_proxy || config.listen.ip().is_loopback() {
+            true => Finding::new(Verdict::Well, "tls", "none; for this machine or by a proxy"),
+            false => Finding::new(
+                Verdict::Mend,
+                "tls",
+                format!(
+                    "none, and {} is for others; name certificate and key under [tls]",
+                    config.listen
+                ),
+            ),
+        };
+    };
+    let identity = match files.read(folder.root()) {
+        Ok(identity) => identity,
+        Err(failure) => return Finding::of("tls", Err(failure)),
+    };
+    let (expires, now) = (identity.expires.as_secs(), clock::now().as_secs());
+    let shown = clock::show(expires);
+    if expires <= now {
+        let text = format!("the certificate ended at {shown}; put a new one there and send SIGHUP");
+        return Finding::new(Verdict::Mend, "tls", text);
+    }
+    let verdict = if expires - now < CERTIFICATE_SECS_MIN { Verdict::Mind } else { Verdict::Well };
+    Finding::new(verdict, "tls", format!("the certificate is good until {shown}"))
 }
 
 fn look_at_issuers(folder: &Folder, config: &Config) -> Result<String, Failure> {

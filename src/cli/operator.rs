@@ -2,10 +2,10 @@
 
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::net::UnixListener;
 
 use serde::Deserialize;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use crate::authority::admin;
@@ -14,7 +14,6 @@ use crate::authority::vault::Vault;
 use crate::cli::folder::Folder;
 use crate::cli::output::Failure;
 use crate::cli::{clock, installation};
-use crate::http::OwnerOnly;
 use crate::http::client::Call;
 
 /// More than any answer: a hundred thousand keys are listed in 30 MB.
@@ -82,7 +81,7 @@ pub(crate) async fn reload_issuers(folder: &Folder) -> Result<(), Failure> {
 }
 
 /// A listener for the service, at a path that only the owner may open from its first moment on.
-pub(crate) fn listen(folder: &Folder) -> Result<OwnerOnly, Failure> {
+pub(crate) fn listen(folder: &Folder) -> Result<UnixListener, Failure> {
     let path = folder.admin_socket();
     let aside = folder.root().join("admin.sock.new");
     for path in [&path, &aside] {
@@ -103,11 +102,13 @@ pub(crate) fn listen(folder: &Folder) -> Result<OwnerOnly, Failure> {
     let listener = UnixListener::bind(&aside)?;
     std::fs::set_permissions(&aside, std::fs::Permissions::from_mode(0o600))?;
     std::fs::rename(&aside, &path)?;
-    Ok(OwnerOnly::new(listener, owner(folder.root())?))
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
-fn owner(folder: &Path) -> io::Result<u32> {
-    Ok(std::fs::metadata(folder)?.uid())
+/// Who may connect to it, besides root: the folder's owner.
+pub(crate) fn owner(folder: &Folder) -> io::Result<u32> {
+    Ok(std::fs::metadata(folder.root())?.uid())
 }
 
 /// A connection to the running service; `None` where none runs.

@@ -1,25 +1,21 @@
 //! `reelkey serve`: the service, until a signal ends it.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::authority::{Authority, Setup};
-use crate::cli::config::Config;
+use crate::cli::config::{Config, TlsFiles};
 use crate::cli::folder::Folder;
 use crate::cli::log::{self, LogFormat};
 use crate::cli::output::{Failure, Output};
 use crate::cli::{clock, installation, operator};
-use crate::http::{self, AdminApp, App, ReadIssuers};
-
-/// How long requests that have begun may take to end once the service is told to stop.
-const SHUTDOWN_SECS_MAX: Duration = Duration::from_secs(10);
+use crate::http::{self, AdminApp, App, Limits, ReadIssuers, Tls};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -38,45 +34,106 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
     log::start(&args.log, args.log_format)?;
     let config = Config::read(folder)?;
     let listen = args.listen.unwrap_or(config.listen);
-    if !listen.ip().is_loopback() {
-        return Err(Failure::new(format_args!(
-            "{listen} is not a loopback address, and TLS is not supported yet"
-        ))
-        .remedy("listen on 127.0.0.1 and put a TLS proxy on the same machine in front"));
+    let tls = match &config.tls {
+        Some(files) => Some((files.clone(), Tls::new(files.read(folder.root())?.config))),
+        None => None,
+    };
+    if !(listen.ip().is_loopback() || tls.is_some() || config.tls_terminated_by_proxy) {
+        return Err(Failure::new(format_args!("{listen} is not a loopback address, and there is no TLS"))
+            .remedy(format_args!(
+                "name certificate and key under [tls] in {}, or set tls_terminated_by_proxy = true there",
+                folder.config().display()
+            )));
     }
     let authority = Arc::new(open(folder, &config).await?);
     let app = App { authority, clock: Arc::new(clock::now) };
     let admin = AdminApp { app: app.clone(), read_issuers: read_issuers(folder) };
-    let admin_listener = operator::listen(folder)?;
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|error| Failure::from(error).during(format_args!("listening on {listen}")))?;
+    let (admin_listener, owner) = (operator::listen(folder)?, operator::owner(folder)?);
+    let listener = bind(listen)?;
+    // Before anybody is told that the service is there, so that no signal of theirs ends it.
+    let signals = Signals::catch()?;
     announce(listener.local_addr()?, &config, json)?;
 
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let (stop, stopped) = tokio::sync::watch::channel(());
+    let (stop, stopped) = watch::channel(());
     let stopping = || {
         let mut stopped = stopped.clone();
         async move { stopped.changed().await.unwrap_or_default() }
     };
-    let players = http::serve(listener, http::router(app), stopping());
-    let operators = http::serve(admin_listener, http::admin_router(admin), stopping());
-    let overdue = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
-        stop.send(()).ok();
-        tokio::time::sleep(SHUTDOWN_SECS_MAX).await;
-    };
+    let (limits, router) = (Limits::default(), http::router(app, config.origins()));
+    let acceptor = tls.as_ref().map(|(_, tls)| tls.clone());
+    let players = http::serve(listener, acceptor, limits, router, stopping());
+    let router = http::admin_router(admin);
+    let operators = http::serve_owner(admin_listener, owner, limits, router, stopping());
+    let watching = signals.obey(folder, tls, &stop);
+    let serving = async { tokio::try_join!(players, operators) };
+    tokio::pin!(serving);
     tokio::select! {
-        served = async { tokio::try_join!(players, operators) } => served.map(|_| ())?,
-        () = overdue => tracing::warn!("some requests did not end in time"),
+        served = &mut serving => served.map(|_| ())?,
+        () = watching => serving.await.map(|_| ())?,
     }
     std::fs::remove_file(folder.admin_socket()).ok();
     Ok(Output::new(Value::Null, ""))
+}
+
+/// A listener of the standard library, as the server takes it.
+fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address)
+        .map_err(|error| Failure::from(error).during(format_args!("listening on {address}")))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// What an operator's signals mean.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Until the service is told to stop: SIGHUP reads certificate and key anew, SIGTERM and SIGINT end it.
+    async fn obey(
+        mut self,
+        folder: &Folder,
+        tls: Option<(TlsFiles, Tls)>,
+        stop: &watch::Sender<()>,
+    ) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+                _ = self.hangup.recv() => reload(folder, tls.as_ref()),
+            }
+        }
+        tracing::info!("stopping");
+        stop.send(()).ok();
+    }
+}
+
+/// Shows the certificate that is in the files now, if it can be used.
+fn reload(folder: &Folder, tls: Option<&(TlsFiles, Tls)>) {
+    let Some((files, tls)) = tls else {
+        tracing::info!("SIGHUP reads the certificate anew, and there is none");
+        return;
+    };
+    match files.read(folder.root()) {
+        Ok(identity) => {
+            tls.replace(identity.config);
+            tracing::info!(
+                expires = clock::show(identity.expires.as_secs()),
+                "certificate read anew"
+            );
+        }
+        Err(failure) => tracing::error!(why = %failure, "the certificate stays the one before"),
+    }
 }
 
 /// How the admin socket reads the configured issuers anew.
@@ -106,10 +163,11 @@ async fn open(folder: &Folder, config: &Config) -> Result<Authority, Failure> {
 /// The one line that says that requests are answered from now on.
 fn announce(address: SocketAddr, config: &Config, json: bool) -> io::Result<()> {
     let id = &config.service_id.0;
+    let url = format!("http{}://{address}", if config.tls.is_some() { "s" } else { "" });
     let line = if json {
-        json!({ "ready": true, "url": format!("http://{address}"), "service_id": id }).to_string()
+        json!({ "ready": true, "url": url, "service_id": id }).to_string()
     } else {
-        format!("reelkey is ready on http://{address} as {id:?}")
+        format!("reelkey is ready on {url} as {id:?}")
     };
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;

@@ -13,4 +13,5 @@ pub mod request_name;
 pub mod root_key;
 pub mod seal;
 pub mod sign;
+pub mod tls;
 pub mod wrap;

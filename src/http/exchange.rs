@@ -5,6 +5,8 @@
 //! id and time are known, it becomes a document, and so does whatever the framework refused by itself.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -13,6 +15,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use reelkey_client::time::UnixTime;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::crypto::random;
@@ -37,19 +40,52 @@ impl fmt::Display for Exchange {
     }
 }
 
+/// How many requests are answered at once; the next is told to come back. A license takes a millisecond, so there
+/// are as many only when something else is wrong.
+const AT_ONCE_MAX: usize = 512;
+
+/// How long any answer may take, the arrival of the body included.
+const ANSWER_SECS_MAX: Duration = Duration::from_secs(30);
+
+/// What the frame around every route needs.
+#[derive(Clone)]
+pub(crate) struct Frame {
+    app: App,
+    slots: Arc<Semaphore>,
+}
+
+impl Frame {
+    pub(crate) fn new(app: App) -> Self {
+        Self { app, slots: Arc::new(Semaphore::new(AT_ONCE_MAX)) }
+    }
+
+    /// The answer of the route, in time and if there are not too many.
+    async fn answer(&self, request: Request, next: Next) -> Response {
+        let Ok(_slot) = self.slots.try_acquire() else {
+            return Problem::from(Refusal::Unavailable).into_response();
+        };
+        let answer = tokio::time::timeout(ANSWER_SECS_MAX, next.run(request)).await;
+        answer.unwrap_or_else(|_| Problem::from(Refusal::Timeout).into_response())
+    }
+}
+
 /// Wraps every route.
-pub(crate) async fn frame(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn frame(
+    State(frame): State<Frame>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let Ok(id) = random::bytes() else {
         tracing::error!("the operating system gives no randomness");
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let id = uuid::Builder::from_random_bytes(id).into_uuid();
-    let exchange = Exchange { id, now: (app.clock)() };
+    let exchange = Exchange { id, now: (frame.app.clock)() };
     request.extensions_mut().insert(exchange);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
 
-    let mut response = next.run(request).await;
+    let mut response = frame.answer(request, next).await;
     let status = response.status();
     if !status.is_success() {
         let problem =

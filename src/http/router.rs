@@ -5,16 +5,19 @@ use axum::middleware;
 use axum::routing::{get, post};
 
 use crate::http::app::App;
-use crate::http::{exchange, health, license, pages};
+use crate::http::cors::{self, AllowedOrigin};
+use crate::http::exchange::{self, Frame};
+use crate::http::{health, license, pages};
 
-/// The routes that players use.
-pub fn router(app: App) -> Router {
+/// The routes that players use, also from pages of these origins.
+pub fn router(app: App, origins: Vec<AllowedOrigin>) -> Router {
     Router::new()
         .route("/v1/license", post(license::license_post))
         .route("/.well-known/jwks.json", get(health::jwks_get))
         .route("/healthz", get(health::healthz_get))
         .route("/readyz", get(health::readyz_get))
         .route("/problems/{reason}", get(pages::problem_get))
-        .layer(middleware::from_fn_with_state(app.clone(), exchange::frame))
+        .layer(middleware::from_fn_with_state(Frame::new(app.clone()), exchange::frame))
+        .layer(cors::layer(origins))
         .with_state(app)
 }

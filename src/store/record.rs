@@ -70,6 +70,17 @@ pub struct SignerRecord {
     /// From when on it signs, seconds since 1970, until a later one does.
     #[serde(default)]
     pub signs_from: u64,
+    /// Which of two that sign from the same second on is the later one.
+    #[serde(default)]
+    pub number: u32,
+}
+
+impl SignerRecord {
+    /// By what signing keys are ordered: the last one whose time has come signs.
+    #[must_use]
+    pub fn turn(&self) -> (u64, u32) {
+        (self.signs_from, self.number)
+    }
 }
 
 /// The key that names requests.

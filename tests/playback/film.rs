@@ -11,13 +11,13 @@ use reelkey_client::cenc::{Init, Keys, decrypt_file};
 use reelkey_client::exchange::ask::Ask;
 use reelkey_client::exchange::device::DeviceKey;
 use reelkey_client::exchange::jwks::Jwks;
-use reelkey_client::exchange::pending::License;
+use reelkey_client::exchange::pending::{License, Pending};
 use reelkey_client::exchange::request::SessionType;
 use reelkey_client::time::UnixTime;
 
 use crate::installation::{Installation, Service, tool};
 
-pub(crate) const CONTENT: &str = "movies/film";
+pub(crate) const CONTENT: &str = "movies/bunny";
 
 /// A random key and its KID, in hexadecimal digits.
 pub(crate) struct FilmKey {
@@ -75,12 +75,18 @@ fn samples(film: &[u8]) -> Vec<Vec<u8>> {
     plan.samples().map(|(_, range)| film[range].to_vec()).collect()
 }
 
-pub(crate) fn obtain(service: &Service, token: &str) -> License {
+/// Asks for the title, and answers the license as it came and what opens it.
+pub(crate) fn ask_for(service: &Service, token: &str) -> (String, Pending) {
     let device = DeviceKey::generate(&mut SystemRng).unwrap();
     let draft = ask(token).draft(&device.public_key(), None, &mut SystemRng).unwrap();
     let (body, pending) = draft.sign(&device);
     let (status, answer) = service.send("POST", "/v1/license", token, &body);
     assert_eq!(status, 200, "{answer}");
+    (answer, pending)
+}
+
+pub(crate) fn obtain(service: &Service, token: &str) -> License {
+    let (answer, pending) = ask_for(service, token);
     let (_, jwks) = service.send("GET", "/.well-known/jwks.json", "", "");
     pending.open(answer.as_bytes(), &Jwks::parse(jwks.as_bytes()).unwrap()).unwrap()
 }

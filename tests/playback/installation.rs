@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -79,6 +80,32 @@ impl Installation {
         fs::remove_file(file).unwrap();
     }
 
+    /// Gives the service a certificate of its own, or another one, and answers where it is.
+    pub(crate) fn identify(&self) -> PathBuf {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let identity = rcgen::generate_simple_self_signed(names).unwrap();
+        let folder = self.data.path().join("keys/tls");
+        fs::create_dir_all(&folder).unwrap();
+        let key = folder.join("privkey.pem");
+        fs::write(&key, identity.signing_key.serialize_pem()).unwrap();
+        fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
+        let certificate = folder.join("fullchain.pem");
+        fs::write(&certificate, identity.cert.pem()).unwrap();
+        self.configure(
+            "[tls]\ncertificate = \"keys/tls/fullchain.pem\"\nkey = \"keys/tls/privkey.pem\"\n",
+        );
+        certificate
+    }
+
+    /// Adds tables to the configuration, once.
+    pub(crate) fn configure(&self, tables: &str) {
+        let path = self.data.path().join("reelkey.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        if !text.contains(tables) {
+            fs::write(path, format!("{text}\n{tables}")).unwrap();
+        }
+    }
+
     pub(crate) fn mint(&self, more: &[&str]) -> String {
         let words = [&["token", "mint", "--sub", "alice"], more].concat();
         self.succeed(&words)["token"].as_str().unwrap().to_owned()
@@ -96,8 +123,21 @@ impl Installation {
 
     /// Serves with additional variables in its environment.
     pub(crate) fn serve_with(&self, variables: &[(&str, &OsStr)]) -> Service {
+        self.start("127.0.0.1:0", variables)
+    }
+
+    pub(crate) fn serve_on(&self, listen: &str) -> Service {
+        self.start(listen, &[])
+    }
+
+    /// What the service has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.data.path().join("service.log")).unwrap()
+    }
+
+    fn start(&self, listen: &str, variables: &[(&str, &OsStr)]) -> Service {
         let log = fs::File::create(self.data.path().join("service.log")).unwrap();
-        let words = ["serve", "--listen", "127.0.0.1:0", "--json", "--log", "trace"];
+        let words = ["serve", "--listen", listen, "--json", "--log", "trace"];
         let mut command = self.command(&words);
         command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().unwrap();

@@ -8,6 +8,7 @@
 )]
 
 mod commands;
+mod drills;
 mod film;
 mod independent;
 mod installation;
@@ -15,6 +16,7 @@ mod killpoints;
 mod kills;
 mod leaks;
 mod memory;
+mod network;
 mod operator;
 mod power;
 mod provisioning;

@@ -10,6 +10,7 @@
 
 mod answers;
 mod grants;
+mod network;
 mod refusals;
 mod rotations;
 mod secrets;

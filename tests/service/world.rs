@@ -86,7 +86,7 @@ pub(crate) struct World {
     pub(crate) authority: Arc<Authority>,
     data: TempDir,
     extra_issuers: Vec<Issuer>,
-    router: Router,
+    pub(crate) router: Router,
     clock: Arc<AtomicU64>,
 }
 
@@ -295,7 +295,8 @@ async fn open(trusted: &DeviceKey, extra: &[Issuer], vault: Vault) -> Arc<Author
 fn routes(authority: &Arc<Authority>, clock: &Arc<AtomicU64>) -> Router {
     let clock = Arc::clone(clock);
     let clock = Arc::new(move || time(clock.load(Ordering::Relaxed)));
-    router(App { authority: Arc::clone(authority), clock })
+    let origin = "https://player.example".parse().unwrap();
+    router(App { authority: Arc::clone(authority), clock }, vec![origin])
 }
 
 async fn fill(vault: &Vault) {

@@ -2,13 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Parser;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -20,7 +19,7 @@ use crate::cli::demo::report::Report;
 use crate::cli::folder::Folder;
 use crate::cli::output::{Failure, Output};
 use crate::cli::{Cli, clock, dispatch, installation};
-use crate::http::{self, App};
+use crate::http::{self, App, Limits};
 
 /// Public keys of the clip: track type, key ID, key.
 const KEYS: &str = include_str!("keys.txt");
@@ -83,12 +82,15 @@ async fn serve(data: TempDir) -> Result<Service, Failure> {
     };
     let authority = Authority::open(setup, installation::open(&folder).await?).await?;
     let app = App { authority: Arc::new(authority), clock: Arc::new(clock::now) };
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel();
-    let serving = tokio::spawn(http::serve(listener, http::router(app), async {
-        stopped.await.ok();
-    }));
+    let serving = tokio::spawn(async move {
+        let (limits, router) = (Limits::default(), http::router(app, Vec::new()));
+        let stopped = async { stopped.await.unwrap_or_default() };
+        http::serve(listener, None, limits, router, stopped).await
+    });
     Ok(Service { address, id: config.service_id.0, data, stop, serving })
 }
 

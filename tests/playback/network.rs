@@ -1,0 +1,118 @@
+//! The listener: TLS and its certificate, signals, slow clients, and ending in order.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::film::{CONTENT, provisioned};
+use crate::installation::{Installation, Service, tool};
+
+#[test]
+fn a_new_certificate_is_shown_and_no_connection_is_dropped() {
+    let installation = Installation::new();
+    let certificate = installation.identify();
+    let service = installation.serve();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/playback/connection.mjs");
+    let mut node = Command::new(tool("bin/node"))
+        .arg(script)
+        .arg(&service.url)
+        .arg(&certificate)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ask = node.stdin.take().unwrap();
+    let mut answers = BufReader::new(node.stdout.take().unwrap()).lines();
+    let mut answer = || -> Vec<(u64, String)> {
+        writeln!(ask).unwrap();
+        let both: Vec<Value> = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
+        let read = |one: &Value| {
+            (one["status"].as_u64().unwrap(), one["certificate"].as_str().unwrap().to_owned())
+        };
+        both.iter().map(read).collect()
+    };
+    let before = answer();
+    assert_eq!(before[0], before[1]);
+    assert_eq!(before[0].0, 200);
+
+    // Files that do not go together change nothing.
+    let key = installation.data.path().join("keys/tls/privkey.pem");
+    fs::write(&key, "nothing").unwrap();
+    hang_up(&service, &installation, "the certificate stays the one before");
+    assert_eq!(answer(), before);
+
+    installation.identify();
+    hang_up(&service, &installation, "certificate read anew");
+    let after = answer();
+    assert_eq!(after[0], before[0], "the connection that was open is the same");
+    assert_eq!(after[1].0, 200);
+    assert_ne!(after[1].1, before[1].1, "a new one sees the new certificate");
+    drop(ask);
+    assert!(node.wait().unwrap().success());
+    service.terminate();
+}
+
+/// Sends SIGHUP and waits until the log says what came of it.
+fn hang_up(service: &Service, installation: &Installation, expected: &str) {
+    let pid = service.pid().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    let says = |_| {
+        thread::sleep(Duration::from_millis(20));
+        installation.log().contains(expected)
+    };
+    assert!((0..500).any(says), "the log never says {expected:?}: {}", installation.log());
+}
+
+#[test]
+fn an_address_for_others_needs_tls_or_a_proxy() {
+    let installation = Installation::new();
+    let said = installation.fail(&["serve", "--listen", "0.0.0.0:0"]);
+    assert!(said.contains("[tls]") && said.contains("tls_terminated_by_proxy"), "{said}");
+    let config = installation.data.path().join("reelkey.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("tls_terminated_by_proxy = true\n{text}")).unwrap();
+    installation.serve_on("0.0.0.0:0").terminate();
+    fs::write(&config, text).unwrap();
+    let certificate = installation.identify();
+    installation.serve_on("0.0.0.0:0").terminate();
+
+    let look = installation.succeed(&["doctor"]);
+    let tls = look.as_array().unwrap().iter().find(|finding| finding["part"] == "tls").unwrap();
+    assert!(tls["text"].as_str().unwrap().contains("good until"), "{tls}");
+    fs::write(certificate, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----").unwrap();
+    assert!(installation.fail(&["serve"]).contains("the first certificate cannot be read"));
+    let key = installation.data.path().join("keys/tls/privkey.pem");
+    fs::set_permissions(key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    assert!(installation.fail(&["serve"]).contains("chmod 600"));
+}
+
+#[test]
+fn a_request_that_has_begun_is_answered_before_the_service_ends() {
+    let (installation, _) = provisioned();
+    let token = installation.mint(&["--content", CONTENT]);
+    let service = installation.serve();
+    let address = service.url.strip_prefix("http://").unwrap().to_owned();
+    let mut begun = TcpStream::connect(&address).unwrap();
+    write!(
+        begun,
+        "POST /v1/license HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
+         Content-Length: 4\r\n\r\nab"
+    )
+    .unwrap();
+    // An answer on another connection shows that this one was accepted too.
+    assert_eq!(service.send("GET", "/healthz", "", "").0, 200);
+    let ended = thread::spawn(move || service.terminate());
+    while TcpStream::connect(&address).is_ok() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    begun.write_all(b"cd").unwrap();
+    let mut answer = String::new();
+    begun.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("bad-request"), "{answer}");
+    ended.join().unwrap();
+}
