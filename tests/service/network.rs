@@ -135,7 +135,7 @@ async fn one_connection_too_many_is_closed_and_the_others_go_on() {
         sent.map(|()| read_to_end(stream)).unwrap_or_default()
     };
     // A connection that was answered and stays open.
-    let hold = || {
+    let hold = move || {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         let mut answer = [0; 15];
@@ -143,7 +143,7 @@ async fn one_connection_too_many_is_closed_and_the_others_go_on() {
         assert_eq!(&answer, b"HTTP/1.1 200 OK");
         stream
     };
-    let connected = || TcpStream::connect(address).unwrap();
+    let connected = move || TcpStream::connect(address).unwrap();
     let work = move || {
         let mut held = [hold(), hold(), hold()];
         assert_eq!(ask(connected()), "");
