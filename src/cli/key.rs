@@ -70,35 +70,35 @@ pub(crate) struct ImportArgs {
     /// Many keys: one JSON object a line, with content_id, kid, key and, if known, track_type; - is standard
     /// input.
     #[arg(long, value_name = "FILE")]
-    pub(super) from: Option<PathBuf>,
+    from: Option<PathBuf>,
     /// Add the titles that are missing, under these policies.
     #[arg(long, value_name = "NAME", requires = "from")]
-    pub(super) policy: Vec<String>,
+    policy: Vec<String>,
 }
 
 impl ImportArgs {
-    /// The operation that stores the one key, unless they are in a file.
-    fn single(&self) -> Result<Option<Operation>, Failure> {
+    /// The operation that stores the one key.
+    fn single(&self) -> Result<Operation, Failure> {
         let (Some(content), Some(kid), Some(key)) = (&self.content, &self.kid, &self.key) else {
-            return Ok(None);
+            return Err(Failure::new("say which title, --kid and --key, or --from FILE"));
         };
         let key = key.read()?;
         ContentKey::parse_hex(&key)?;
         let (kid, content_id) = (kid.to_string(), content.clone());
-        Ok(Some(Operation::KeyImport { kid, content_id, track_type: self.track, key }))
+        Ok(Operation::KeyImport { kid, content_id, track_type: self.track, key })
     }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// The title; otherwise all.
-    pub(super) content: Option<ContentId>,
+    content: Option<ContentId>,
     /// The file, which must not be there yet. `key import --from` reads it.
     #[arg(long, value_name = "FILE")]
-    pub(super) to: PathBuf,
+    to: PathBuf,
     /// Do not ask.
     #[arg(long)]
-    pub(super) yes: bool,
+    yes: bool,
 }
 
 pub(crate) async fn run(folder: &Folder, command: KeyCommand) -> Result<Output, Failure> {
@@ -107,11 +107,13 @@ pub(crate) async fn run(folder: &Folder, command: KeyCommand) -> Result<Output, 
         KeyCommand::Generate { content, track } => {
             Operation::KeyGenerate { content_id: content, track_type: track }
         }
-        KeyCommand::Import(args) => match args.single()? {
-            Some(operation) => operation,
-            None => return key_file::import(folder, &args).await,
-        },
-        KeyCommand::Export(args) => return key_file::export(folder, &args).await,
+        KeyCommand::Import(ImportArgs { from: Some(from), policy, .. }) => {
+            return key_file::import(folder, &from, &policy).await;
+        }
+        KeyCommand::Import(args) => args.single()?,
+        KeyCommand::Export(ExportArgs { content, to, yes }) => {
+            return key_file::export(folder, content, &to, yes).await;
+        }
         KeyCommand::List { content } => Operation::KeyList { content_id: content },
         KeyCommand::Show { kid } => Operation::KeyShow { kid: kid.to_string() },
         KeyCommand::Rotate { content, track } => {

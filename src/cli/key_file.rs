@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::authority::operation::{Operation, Outcome, PlainKey};
 use crate::cli::folder::Folder;
-use crate::cli::key::{ExportArgs, ImportArgs};
 use crate::cli::operator::Operator;
 use crate::cli::output::{Failure, Output};
+use crate::domain::content::ContentId;
 
 /// How many keys one operation carries. At most 400 bytes each, they fit its longest body.
 const AT_ONCE: usize = 2000;
@@ -22,10 +22,12 @@ const AT_ONCE: usize = 2000;
 const LINE_BYTES_MAX: u64 = 400;
 
 /// Stores every key of the file, in order, up to the first that is refused.
-pub(super) async fn import(folder: &Folder, args: &ImportArgs) -> Result<Output, Failure> {
-    let Some(from) = &args.from else {
-        return Err(Failure::new("say which key, or --from FILE"));
-    };
+/// Titles that are missing are added under `policies`, unless there are none.
+pub(super) async fn import(
+    folder: &Folder,
+    from: &Path,
+    policies: &[String],
+) -> Result<Output, Failure> {
     let mut lines = Lines::open(from)?;
     let operator = Operator::reach(folder).await?;
     let bar = progress(lines.length, "importing [{bar:40}] {percent}% {msg} {eta}");
@@ -34,7 +36,7 @@ pub(super) async fn import(folder: &Folder, args: &ImportArgs) -> Result<Output,
         let first = lines.number + 1;
         // What was read before a broken line is stored all the same.
         let (keys, broken) = lines.read_some();
-        let (policies, last) = (args.policy.clone(), keys.len() < AT_ONCE);
+        let (policies, last) = (policies.to_vec(), keys.len() < AT_ONCE);
         let refused = match operator.execute(Operation::KeyImportMany { policies, keys }).await? {
             Outcome::KeysImported { stored: new, already: old, refused } => {
                 stored += new;
@@ -128,40 +130,45 @@ impl Lines {
 }
 
 /// Writes the active keys of a title, or all, to a new file of mode 0600.
-pub(super) async fn export(folder: &Folder, args: &ExportArgs) -> Result<Output, Failure> {
+/// Asks first, unless it is `sure`.
+pub(super) async fn export(
+    folder: &Folder,
+    content: Option<ContentId>,
+    to: &Path,
+    sure: bool,
+) -> Result<Output, Failure> {
     let operator = Operator::reach(folder).await?;
-    if !args.yes {
-        ask(&args.to)?;
+    if !sure {
+        ask(to)?;
     }
-    let during = |error: io::Error| Failure::from(error).during(args.to.display());
+    let during = |error: io::Error| Failure::from(error).during(to.display());
     let mut options = OpenOptions::new();
-    let mut file =
-        options.write(true).create_new(true).mode(0o600).open(&args.to).map_err(during)?;
-    let written = write(&operator, args, &mut file).await;
+    let mut file = options.write(true).create_new(true).mode(0o600).open(to).map_err(during)?;
+    let written = write(&operator, content, &mut file).await;
     let exported = match written {
         Ok(exported) => exported,
         Err(failure) => {
             // Half a file of keys is of no use and no less dangerous.
-            fs::remove_file(&args.to).ok();
+            fs::remove_file(to).ok();
             return Err(failure);
         }
     };
     let text = format!(
         "{exported} keys are in {} in the clear: whoever reads it can decrypt everything.\n\
          next: keep it where nobody else looks, and delete it once it was used",
-        args.to.display()
+        to.display()
     );
-    Ok(Output::new(json!({ "exported": exported, "file": args.to }), text))
+    Ok(Output::new(json!({ "exported": exported, "file": to }), text))
 }
 
 async fn write(
     operator: &Operator<'_>,
-    args: &ExportArgs,
+    content: Option<ContentId>,
     file: &mut File,
 ) -> Result<usize, Failure> {
     let (mut exported, mut after) = (0, None);
     loop {
-        let content_id = args.content.clone();
+        let content_id = content.clone();
         let operation = Operation::KeyExport { content_id, after, limit: AT_ONCE };
         let (keys, next) = match operator.execute(operation).await? {
             Outcome::KeysExported { keys, next } => (keys, next),

@@ -101,6 +101,7 @@ enum Command {
 /// Runs a command and answers the process's exit code.
 pub async fn run(cli: Cli) -> ExitCode {
     let json = cli.global.json;
+    hygiene::quiet_caught_panics();
     let result = match hygiene::guard_memory() {
         Ok(()) => dispatch(cli).await,
         Err(error) => Err(Failure::from(error).during("switching core dumps off")),

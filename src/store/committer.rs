@@ -2,21 +2,24 @@
 //!
 //! Batches queue up here and are applied in turn; one flush makes a whole group of them durable, and
 //! only then is any of them acknowledged. After the first failure nothing is: what reached the disk is
-//! unknown until the store is opened again (the lesson of fsync errors that are reported once).
+//! unknown until the store is opened again.
 
 use std::fs::File;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use crate::store::guard::guard;
+use crate::store::guard::Engine;
 use crate::store::{Batch, Committed, Error};
 
 /// The most batches that one flush carries.
 const GROUP_MAX: usize = 1024;
+
+/// How long a commit may take. sled waits for ever where a thread of its own met an error of the disk.
+const COMMIT_SECS_MAX: Duration = Duration::from_secs(15);
 
 type Reply = oneshot::Sender<Result<Committed, Error>>;
 
@@ -25,53 +28,50 @@ type Reply = oneshot::Sender<Result<Committed, Error>>;
 pub(super) struct Committer {
     queue: Option<Sender<(Batch, Reply)>>,
     thread: Option<JoinHandle<()>>,
-    poisoned: Arc<AtomicBool>,
+    engine: Engine,
 }
 
 impl Committer {
     /// Starts the thread. `file` is the engine's file, synced after every flush.
-    pub(super) fn start(db: sled::Db, file: File) -> Result<Self, Error> {
+    pub(super) fn start(engine: Engine, file: File) -> Result<Self, Error> {
         let (queue, batches) = channel();
-        let poisoned = Arc::new(AtomicBool::new(false));
-        let writer = Writer { db, file, poisoned: Arc::clone(&poisoned) };
+        let writer = Writer { engine: engine.clone(), file };
         let thread = Builder::new().name("committer".into()).spawn(move || writer.run(&batches))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), poisoned })
-    }
-
-    pub(super) fn is_healthy(&self) -> bool {
-        !self.poisoned.load(Ordering::Acquire)
-    }
-
-    /// Set, it makes the store take no more writes.
-    pub(super) fn poison(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.poisoned)
+        Ok(Self { queue: Some(queue), thread: Some(thread), engine })
     }
 
     pub(super) async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
-        if !self.is_healthy() {
+        if !self.engine.takes_writes() {
             return Err(Error::Poisoned);
         }
         let (reply, answer) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or(Error::Poisoned)?;
         queue.send((batch, reply)).map_err(|_| Error::Poisoned)?;
-        answer.await.map_err(|_| Error::Poisoned)?
+        match timeout(COMMIT_SECS_MAX, answer).await {
+            Ok(answer) => answer.map_err(|_| Error::Poisoned)?,
+            Err(late) => {
+                self.engine.fail(&late);
+                Err(Error::Poisoned)
+            }
+        }
     }
 }
 
-/// Closes the queue and waits until what is in it is done.
+/// Closes the queue and waits until what is in it is done, unless that may never be.
 impl Drop for Committer {
     fn drop(&mut self) {
         self.queue = None;
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.take()
+            && !self.engine.has_failed()
+        {
             thread.join().ok();
         }
     }
 }
 
 struct Writer {
-    db: sled::Db,
+    engine: Engine,
     file: File,
-    poisoned: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -88,31 +88,26 @@ impl Writer {
         for (batch, reply) in group {
             match self.apply(batch) {
                 Ok(committed) => done.push((committed, reply)),
-                Err(error) => {
-                    self.poison(&error);
-                    reply.send(Err(error)).ok();
-                }
+                Err(error) => drop(reply.send(Err(error))),
             }
         }
         // A conflict changed nothing, and what it met was made durable with its own group.
-        let is_changed = done.iter().any(|(committed, _)| *committed == Committed::Done);
-        if is_changed && let Err(error) = self.make_durable() {
-            self.poison(&error);
+        if done.iter().any(|(committed, _)| *committed == Committed::Done)
+            && let Err(error) = self.make_durable()
+        {
+            self.engine.fail(&error);
         }
-        let healthy = !self.poisoned.load(Ordering::Acquire);
+        let is_healthy = !self.engine.has_failed();
         for (committed, reply) in done {
-            reply.send(if healthy { Ok(committed) } else { Err(Error::Poisoned) }).ok();
+            reply.send(if is_healthy { Ok(committed) } else { Err(Error::Poisoned) }).ok();
         }
     }
 
     fn apply(&self, batch: Batch) -> Result<Committed, Error> {
-        if self.poisoned.load(Ordering::Acquire) {
-            return Err(Error::Poisoned);
-        }
-        guard(|| {
+        self.engine.write(|db| {
             // Only this thread writes, so what is checked here still holds when it is applied.
             for (key, expected) in &batch.expected {
-                if self.db.get(key)?.as_deref() != expected.as_deref() {
+                if db.get(key)?.as_deref() != expected.as_deref() {
                     return Ok(Committed::Conflict);
                 }
             }
@@ -123,7 +118,7 @@ impl Writer {
             for key in batch.removes {
                 changes.remove(key);
             }
-            self.db.apply_batch(changes)?;
+            db.apply_batch(changes)?;
             Ok(Committed::Done)
         })
     }
@@ -131,13 +126,7 @@ impl Writer {
     /// sled's flush hands its log to the operating system, which may keep it in memory; what was
     /// measured to survive power loss is a sync of the file after it.
     fn make_durable(&self) -> Result<(), Error> {
-        guard(|| self.db.flush().map(|_| ()))?;
+        self.engine.write(|db| db.flush().map(|_| ()))?;
         self.file.sync_data().map_err(Error::Io)
-    }
-
-    fn poison(&self, error: &Error) {
-        if !self.poisoned.swap(true, Ordering::AcqRel) {
-            tracing::error!(error = %error, "the store takes no more writes");
-        }
     }
 }

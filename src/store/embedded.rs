@@ -14,6 +14,8 @@
 //! - its log keeps what was overwritten: only a successor is free of it;
 //! - `flush` alone does not survive power loss: the committer syncs the file after it;
 //! - a damaged file makes sled panic: what it does is run under a guard, and a panic is damage;
+//! - where the disk fails, closing it panics, and a flush may wait for ever: a failed store is left as it is, and a
+//!   commit has a time limit;
 //! - its cache would grow to 1 GiB: it is bounded.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -29,7 +31,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::store::committer::Committer;
-use crate::store::guard::guard;
+use crate::store::guard::Engine;
 use crate::store::{Batch, Committed, Entry, Error, Store, Successor};
 
 /// Enough for the inner nodes of a million records; a small machine has it.
@@ -40,7 +42,7 @@ const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 pub struct SledStore {
     // In the order in which they have to go: the writer, the engine, the lock.
     committer: Committer,
-    db: sled::Db,
+    engine: Engine,
     lock: Arc<File>,
     folder: PathBuf,
     number: u64,
@@ -89,10 +91,10 @@ impl SledStore {
             .cache_capacity(CACHE_BYTES)
             .mode(sled::Mode::LowSpace)
             .flush_every_ms(Some(200));
-        let db = open_once_closed(&config)?;
+        let engine = open_once_closed(&config)?;
         let file = OpenOptions::new().read(true).write(true).open(files.join("db"))?;
-        let committer = Committer::start(db.clone(), file)?;
-        Ok(Self { committer, db, lock, folder: folder.to_owned(), number })
+        let committer = Committer::start(engine.clone(), file)?;
+        Ok(Self { committer, engine, lock, folder: folder.to_owned(), number })
     }
 }
 
@@ -146,8 +148,8 @@ impl NewStore {
         if let Some(predecessor) = &self.predecessor {
             predecessor.store(true, Ordering::Release);
         }
-        let SledStore { committer, db, lock, folder, number } = self.store;
-        drop((committer, db));
+        let SledStore { committer, engine, lock, folder, number } = self.store;
+        drop((committer, engine));
         let aside = aside(&folder, number);
         // The names have to survive power loss as well as what is in the files.
         for entry in fs::read_dir(&aside)? {
@@ -224,9 +226,9 @@ fn lock(folder: &Path) -> Result<Arc<File>, Error> {
 
 /// sled keeps its own lock for a moment after it was closed, in threads that it does not wait for. We hold
 /// the folder's lock, so whoever has sled's is on its way out.
-fn open_once_closed(config: &sled::Config) -> Result<sled::Db, Error> {
+fn open_once_closed(config: &sled::Config) -> Result<Engine, Error> {
     for _ in 0..CLOSING_TRIES {
-        match guard(|| config.open()) {
+        match Engine::open(config) {
             // The version is pinned, and this text is all that it says of the reason.
             Err(Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
                 thread::sleep(PAUSE);
@@ -234,7 +236,7 @@ fn open_once_closed(config: &sled::Config) -> Result<sled::Db, Error> {
             opened => return opened,
         }
     }
-    guard(|| config.open())
+    Engine::open(config)
 }
 
 fn remove_half_written_snapshots(folder: &Path) -> io::Result<()> {
@@ -253,7 +255,7 @@ fn remove_half_written_snapshots(folder: &Path) -> io::Result<()> {
 #[async_trait]
 impl Store for SledStore {
     async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        guard(|| self.db.get(key)).map(|value| value.map(|value| value.to_vec()))
+        self.engine.read(|db| db.get(key)).map(|value| value.map(|value| value.to_vec()))
     }
 
     async fn scan(
@@ -263,9 +265,8 @@ impl Store for SledStore {
         limit: usize,
     ) -> Result<Vec<Entry>, Error> {
         let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
-        guard(|| {
-            self.db
-                .range::<&[u8], _>((from, Bound::Unbounded))
+        self.engine.read(|db| {
+            db.range::<&[u8], _>((from, Bound::Unbounded))
                 .take_while(|entry| entry.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
                 .take(limit)
                 .map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())))
@@ -281,13 +282,13 @@ impl Store for SledStore {
     }
 
     fn is_healthy(&self) -> bool {
-        self.committer.is_healthy()
+        self.engine.takes_writes()
     }
 
     fn successor(&self) -> Result<Box<dyn Successor>, Error> {
         let number = self.number.saturating_add(1);
-        let (lock, poison) = (Arc::clone(&self.lock), self.committer.poison());
-        Ok(Box::new(NewStore::make(&self.folder, lock, number, Some(poison))?))
+        let (lock, stop) = (Arc::clone(&self.lock), self.engine.stopper());
+        Ok(Box::new(NewStore::make(&self.folder, lock, number, Some(stop))?))
     }
 
     fn forget_predecessors(&self) -> Result<(), Error> {

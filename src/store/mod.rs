@@ -12,6 +12,8 @@ pub mod embedded;
 mod guard;
 pub mod record;
 
+pub use guard::catches_panics;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 use reelkey::authority::vault::Vault;
@@ -124,7 +124,8 @@ fn kill(library: &Library, base: &Path, words: &[&str]) {
     for at in 1..=points {
         let copy = Installation::copy_of(base);
         let mut command = library.command(copy.data.path(), words);
-        let output = command.env("KILL_AT", at.to_string()).output().unwrap();
+        command.env("KILL_AT", at.to_string());
+        let output = in_time(&command);
         // The last points are the answer and what comes after it; where none is hit, it is done.
         let acknowledged = !output.stdout.is_empty();
         assert!(!output.status.success() || acknowledged, "{words:?} at {at}: {output:?}");
@@ -135,6 +136,43 @@ fn kill(library: &Library, base: &Path, words: &[&str]) {
         }
         hold(&copy, &before, words, at);
     }
+}
+
+/// Lets the disk fail at the points of `words`, for once or for good. It is refused or done, and said so, and whatever
+/// was there is there once the disk is well.
+fn fail(library: &Library, base: &Path, words: &[&str]) {
+    let before = if base.join("store").exists() { opened(base) } else { Vec::new() };
+    let points = library.count(base, words);
+    let mut refused = 0;
+    let sample = (1..=points).step_by(thoroughly(4, 1));
+    for (at, once) in sample.flat_map(|at| [(at, true), (at, false)]) {
+        let copy = Installation::copy_of(base);
+        let mut command = library.command(copy.data.path(), words);
+        command.env("FAIL_AT", at.to_string());
+        if once {
+            command.env("FAIL_ONCE", "1");
+        }
+        let output = in_time(&command);
+        let said = String::from_utf8(output.stdout).unwrap();
+        let mut before = before.clone();
+        let code = output.status.code();
+        let is_refused = code == Some(1) && said.contains("\"error\"");
+        assert!(code == Some(0) || is_refused, "{words:?} at {at}, once {once}: {code:?} {said}");
+        if is_refused {
+            refused += 1;
+        } else {
+            let answer: Value = serde_json::from_str(&said).unwrap();
+            before.extend(answer["kid"].as_str().map(Into::into));
+        }
+        if base.join("store").exists() {
+            hold(&copy, &before, words, at);
+        } else {
+            run(copy.data.path(), words);
+            opened(copy.data.path());
+        }
+    }
+    println!("{points:4} points of {} on a failing disk, {refused} refused", words.join(" "));
+    assert!(refused > 0, "{words:?} does not notice a failing disk");
 }
 
 /// Kills the service at the points of `words`, which it is told to do over its socket.
@@ -155,6 +193,17 @@ fn kill_served(library: &Library, base: &Path, words: &[&str]) {
         }
         hold(&copy, &before, words, at);
     }
+}
+
+/// What the command says, which it has to say within a minute.
+fn in_time(command: &Command) -> Output {
+    let mut bounded = Command::new("/usr/bin/timeout");
+    bounded.args(["--kill-after=1", "60"]).arg(command.get_program()).args(command.get_args());
+    bounded.env_clear();
+    for (name, value) in command.get_envs() {
+        bounded.env(name, value.unwrap());
+    }
+    bounded.output().unwrap()
 }
 
 /// Every key is there and opens, and the command can be repeated.
@@ -180,6 +229,14 @@ fn a_command_may_be_killed_before_any_write() {
     let empty = tempfile::tempdir().unwrap();
     kill(&library, empty.path(), &["init"]);
     each_command(|base, words| kill(&library, base, words));
+}
+
+#[test]
+fn a_disk_may_fail_at_any_write() {
+    let library = Library::build();
+    let empty = tempfile::tempdir().unwrap();
+    fail(&library, empty.path(), &["init"]);
+    each_command(|base, words| fail(&library, base, words));
 }
 
 #[test]

@@ -1,14 +1,18 @@
 //! Secrets stay where they belong: a search of everything that a run leaves behind.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 
 use reelkey::crypto::random;
 
 use crate::film::{CONTENT, obtain, provisioned};
+use crate::installation::{Installation, REELKEY};
+use crate::power::operate;
 
 /// A secret in every form in which it could have got out.
 pub(crate) fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
@@ -51,6 +55,61 @@ fn search(folder: &Path, secret: &[u8]) -> Vec<String> {
     found
 }
 
+/// Everything that commands and the socket say about the title's third key, which is asked for, imported again and
+/// contradicted in every way.
+fn converse(installation: &Installation, key: &str) -> Vec<u8> {
+    let mut said = Vec::new();
+    let twice = installation.write("late.key", key.as_bytes());
+    let file = format!("@{}", twice.display());
+    let kid = "4d97930a-3d7b-5000-8000-5c7bda1f0a11";
+    for words in [
+        &["key", "import", CONTENT, "--track", "HD", "--kid", kid, "--key", &file][..],
+        &["key", "import", CONTENT, "--track", "SD", "--kid", kid, "--key", &file],
+        &["key", "import", "movies/none", "--kid", kid, "--key", &file],
+        &["key", "import", "--from", twice.to_str().unwrap()],
+        &["key", "list"],
+        &["key", "show", kid],
+        &["content", "show", CONTENT],
+        &["kek", "list"],
+        &["signer", "list"],
+        &["issuer", "list"],
+        &["doctor"],
+        &["root", "rotate"],
+    ] {
+        for more in [&[][..], &["--json"]] {
+            let output = installation.run(&[words, more].concat());
+            said.extend([output.stdout, output.stderr].concat());
+        }
+    }
+    fs::remove_file(twice).unwrap();
+    for operation in [
+        format!(
+            r#"{{"operation":"key-import","kid":"{kid}","content_id":"{CONTENT}","key":"{key}"}}"#
+        ),
+        format!(r#"{{"operation":"key-import","kid":"{kid}","content_id":7,"key":"{key}"}}"#),
+        format!(
+            r#"{{"operation":"key-import","kid":"{key}{key}","content_id":"x","key":"{key}0"}}"#
+        ),
+    ] {
+        said.extend(
+            operate(&installation.data.path().join("admin.sock"), &operation).unwrap().into_bytes(),
+        );
+    }
+    let text = String::from_utf8(said.clone()).unwrap();
+    for expected in [
+        "there already",
+        "another track type",
+        "no content movies/none",
+        "opens; 1 titles",
+        "secrets are wrapped anew",
+        "not an operation",
+        "a key is 32 hexadecimal digits",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    said
+}
+
 #[test]
 fn no_key_and_no_token_is_left_behind() {
     let (installation, keys) = provisioned();
@@ -67,8 +126,11 @@ fn no_key_and_no_token_is_left_behind() {
     }
     let (_, refused) = service.send("POST", "/v1/license", &token, &token);
     assert!(!refused.contains(&token[..20]), "{refused}");
+    // What the commands say, and what the socket answers, lies in the folder to be searched too.
+    let said = converse(&installation, &hex);
+    installation.write("said", &said);
     service.terminate();
-    installation.succeed(&["key", "list"]);
+    installation.write("said when stopped", &installation.run(&["key", "list"]).stdout);
 
     let log = fs::read_to_string(folder.join("service.log")).unwrap();
     assert!(log.contains("license granted") && log.contains(&license.claims.jti), "the log works");
@@ -108,5 +170,38 @@ fn no_key_and_no_token_is_left_behind() {
         let planted = installation.write("planted", &[b"before ", &needle[..], b" after"].concat());
         assert!(search(folder, &secrets[0].1).contains(&format!("planted ({form})")), "{form}");
         fs::remove_file(planted).unwrap();
+    }
+}
+
+/// The names of core files in the folder.
+fn cores(folder: &Path) -> Vec<PathBuf> {
+    let is_core = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("core");
+    files(folder).into_iter().filter(is_core).collect()
+}
+
+/// Runs a program in `folder` with every limit on core files lifted, and aborts it once it has said a line.
+fn abort(folder: &Path, program: &str) {
+    let script = format!("ulimit -c unlimited; cd '{}' && exec {program}", folder.display());
+    let mut child =
+        Command::new("bash").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-ABRT", &pid]).status().unwrap().success());
+    assert!(!child.wait().unwrap().success());
+}
+
+#[test]
+fn an_aborted_service_leaves_no_core_file() {
+    let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    let installation = Installation::new();
+    let folder = installation.data.path();
+    abort(folder, &format!("{REELKEY} serve --data . --listen 127.0.0.1:0 2>/dev/null"));
+    assert_eq!(cores(folder), Vec::<PathBuf>::new());
+    // Where the system writes core files into the folder at all, another program leaves one.
+    if !pattern.starts_with(['|', '/']) {
+        let other = tempfile::tempdir().unwrap();
+        abort(other.path(), "python3 -c 'import time; print(flush=True); time.sleep(60)'");
+        assert!(!cores(other.path()).is_empty(), "core_pattern is {pattern:?}");
     }
 }

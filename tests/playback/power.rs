@@ -14,7 +14,7 @@ use std::thread;
 use serde_json::Value;
 
 use crate::film::CONTENT;
-use crate::installation::{Installation, thoroughly};
+use crate::installation::{Installation, REELKEY, thoroughly};
 use crate::killpoints::{build, opened};
 
 /// How many writers there are at once: enough for groups to form.
@@ -39,6 +39,15 @@ pub(crate) fn generate(socket: &Path, content: &str, enough: usize) -> Vec<Strin
 /// One key; `None` once nobody answers any more.
 fn generate_one(socket: &Path, content: &str) -> Option<String> {
     let body = format!(r#"{{"operation":"key-generate","content_id":"{content}"}}"#);
+    let answer = operate(socket, &body)?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+    let outcome: Value = serde_json::from_str(body).ok()?;
+    Some(outcome["key"]["kid"].as_str()?.to_owned())
+}
+
+/// What the service answers to an operation; `None` where nobody does.
+pub(crate) fn operate(socket: &Path, body: &str) -> Option<String> {
     let mut stream = UnixStream::connect(socket).ok()?;
     let request = format!(
         "POST /admin/v1/operation HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\
@@ -48,10 +57,7 @@ fn generate_one(socket: &Path, content: &str) -> Option<String> {
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
-    let outcome: Value = serde_json::from_str(body).ok()?;
-    Some(outcome["key"]["kid"].as_str()?.to_owned())
+    Some(answer)
 }
 
 fn installation() -> Installation {
@@ -96,6 +102,31 @@ fn what_was_acknowledged_survives_power_loss() {
         hold(&installation, &all);
     }
     assert!(all.len() >= 2100);
+}
+
+#[test]
+fn a_full_disk_loses_nothing_that_was_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/playback/full_disk.sh");
+    let mut space = Command::new("unshare");
+    space.args(["--map-root-user", "--mount", "timeout", "120", "bash", script, REELKEY]);
+    let output = space.arg(folder.path()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text} {}", String::from_utf8_lossy(&output.stderr));
+    let lines = |word: &str| -> Vec<&str> {
+        text.lines().filter_map(|line| line.strip_prefix(word)).collect()
+    };
+    let acknowledged = lines("acknowledged ");
+    assert!(acknowledged.len() > 20, "the disk was full after {}", acknowledged.len());
+    let said = lines("said ")[0];
+    assert!(said.contains("\"error\"") && said.contains("the disk"), "{said}");
+    assert!(lines("ready ")[0].contains("503"), "{text}");
+    assert_eq!(lines("ended well").len(), 1, "{text}");
+    let there = lines("there ").join(" ");
+    for answer in acknowledged {
+        let kid = serde_json::from_str::<Value>(answer).unwrap()["kid"].take();
+        assert!(there.contains(kid.as_str().unwrap()), "{kid} was acknowledged and is lost");
+    }
 }
 
 #[test]

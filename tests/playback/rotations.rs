@@ -160,6 +160,13 @@ fn an_old_root_key_opens_nothing_that_is_left() {
     );
     play(&service, &token, &keys);
     assert_eq!(found(data, &old), 0, "while the service still runs");
+    // A file that is deleted and open is still on the disk. Only root may look.
+    if let Ok(open) = fs::read_dir(format!("/proc/{}/fd", service.pid())) {
+        let names: Vec<_> = open.filter_map(|file| fs::read_link(file.ok()?.path()).ok()).collect();
+        assert!(names.iter().any(|name| name.ends_with("store/2/db")), "{names:?}");
+        let deleted = |name: &&PathBuf| name.to_string_lossy().contains("store/1");
+        assert_eq!(names.iter().find(deleted), None);
+    }
     service.terminate();
     assert_eq!(found(data, &old), 0);
     assert_eq!(found(data, &[old_text.trim().to_owned()]), 0);
