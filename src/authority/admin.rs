@@ -4,6 +4,7 @@
 use reelkey_client::key::{ContentKey, KeyId};
 use reelkey_client::time::UnixTime;
 
+use crate::authority::census::census;
 use crate::authority::operation::{
     ContentView, KekView, KeyView, Operation, Outcome, PlainKey, SignerView,
 };
@@ -12,7 +13,7 @@ use crate::authority::vault::{self, Vault};
 use crate::authority::{root_rotation, rotate};
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
-use crate::store::record::{self, ContentRecord, KeyRecord, KeyState, SignerRecord};
+use crate::store::record::{self, ContentRecord, KekRecord, KeyRecord, KeyState, SignerRecord};
 use crate::store::{self};
 
 /// An operation was refused or failed; nothing was changed.
@@ -138,6 +139,7 @@ async fn execute_now(
         Operation::RootRotate => {
             Ok(Outcome::RootRotated { secrets: root_rotation::rotate_root(vault, now).await? })
         }
+        Operation::StoreCheck => check(vault).await,
         Operation::SignerList => list_signers(vault).await,
         Operation::SignerRotate { at_once } => {
             rotate::rotate_signer(vault, at_once, now).await?;
@@ -297,6 +299,22 @@ async fn list_keks(vault: &Vault) -> Result<Outcome, Error> {
     };
     let keks = rotate::generations(vault).await?.into_iter().map(view).collect();
     Ok(Outcome::Keks { keks })
+}
+
+/// Reads every record, opens every secret, and follows each title to its keys.
+async fn check(vault: &Vault) -> Result<Outcome, Error> {
+    let store = vault.store();
+    let keks = record::all::<KekRecord>(&*store).await?.len();
+    let census = census(&*store, &vault.keyring()).await.map_err(provision::Error::from)?;
+    let contents = record::all::<ContentRecord>(&*store).await?;
+    let mut listed = 0;
+    for content in &contents {
+        listed += record::keys_of(&*store, &content.content_id).await?.len();
+    }
+    match listed == census.keys {
+        true => Ok(Outcome::StoreChecked { contents: contents.len(), keys: listed, keks }),
+        false => Err(store::Error::Damaged("a key belongs to no title".into()).into()),
+    }
 }
 
 async fn list_signers(vault: &Vault) -> Result<Outcome, Error> {

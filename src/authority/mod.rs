@@ -6,6 +6,7 @@
 //! Deliberately absent: HTTP, clocks, files other than the root key's.
 
 pub mod admin;
+pub mod census;
 pub mod install;
 pub mod issue;
 pub mod issuer;

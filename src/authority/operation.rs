@@ -105,6 +105,8 @@ pub enum Operation {
     },
     /// Make a new root key, and wrap everything anew from it down.
     RootRotate,
+    /// Read every record and open every secret.
+    StoreCheck,
     /// List the signing keys.
     SignerList,
     /// Make a new signing key.
@@ -193,6 +195,15 @@ pub enum Outcome {
         done: usize,
         /// How many are left.
         left: usize,
+    },
+    /// Every record was read and every secret opens.
+    StoreChecked {
+        /// How many titles there are.
+        contents: usize,
+        /// How many content keys.
+        keys: usize,
+        /// How many generations of the KEK.
+        keks: usize,
     },
     /// The root key is another one.
     RootRotated {

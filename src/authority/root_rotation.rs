@@ -17,17 +17,15 @@ use std::time::Duration;
 
 use reelkey_client::time::UnixTime;
 
+use crate::authority::census::{Census, census};
 use crate::authority::keyring::{self, Keyring};
 use crate::authority::root_key_file;
 use crate::authority::vault::{self, Vault};
 use crate::crypto::random::RandomnessFailed;
 use crate::crypto::root_key::RootKey;
 use crate::crypto::wrap::{Kek, Place, WrapFailed};
-use crate::store::record::{self, AnyRecord, Header, KekRecord};
+use crate::store::record::{self, AnyRecord, Header, KekRecord, PAGE};
 use crate::store::{self, Batch, Entry, Store, Successor};
-
-/// How many records are moved at a time.
-const PAGE: usize = 256;
 
 /// How often, and how far apart, it is looked whether the old store is read still.
 const READERS_TRIES: u32 = 1000;
@@ -118,7 +116,7 @@ async fn prepare(
     successor.store().commit(batch).await?;
     let all = fill(&*store, successor.store(), &keyring).await?;
     let keyring = Keyring::open(root, successor.store()).await?;
-    let (moved, secrets) = check(successor.store(), &keyring).await?;
+    let Census { records: moved, secrets, .. } = census(successor.store(), &keyring).await?;
     if moved != all {
         return Err(Error::Incomplete { moved, all });
     }
@@ -165,36 +163,4 @@ async fn fill(from: &dyn Store, to: &dyn Store, keyring: &Keyring) -> Result<usi
         page = from.scan(b"", Some(&last), PAGE).await?;
     }
     Ok(moved)
-}
-
-/// Opens every secret of `store`. Answers how many records there are beside the header and the KEKs, and how
-/// many of them are secrets.
-async fn check(store: &dyn Store, keyring: &Keyring) -> Result<(usize, usize), Error> {
-    let (mut records, mut secrets) = (0, 0);
-    let mut page: Vec<Entry> = store.scan(b"", None, PAGE).await?;
-    while let Some((last, _)) = page.last() {
-        let last = last.clone();
-        for (key, value) in page {
-            match AnyRecord::read(&key, &value)? {
-                AnyRecord::Header | AnyRecord::Kek => continue,
-                AnyRecord::Key(record) => {
-                    keyring.content_key(&record)?;
-                }
-                AnyRecord::Signer(record) => {
-                    keyring.signer(&record)?;
-                }
-                AnyRecord::NamingKey(record) => {
-                    keyring.naming_key(&record)?;
-                }
-                AnyRecord::Plain => {
-                    records += 1;
-                    continue;
-                }
-            }
-            records += 1;
-            secrets += 1;
-        }
-        page = store.scan(b"", Some(&last), PAGE).await?;
-    }
-    Ok((records, secrets))
 }

@@ -186,19 +186,12 @@ fn look_at_issuers(folder: &Folder, config: &Config) -> Result<String, Failure> 
     Ok(config.issuers.iter().map(|entry| entry.iss.as_str()).collect::<Vec<_>>().join(", "))
 }
 
-/// Reads every title and every KEK, through the service if one runs.
+/// Reads every record and opens every secret, through the service if one runs.
 async fn look_at_store(folder: &Folder) -> Result<String, Failure> {
-    let contents = operator::execute(folder, Operation::ContentList).await?;
-    let keks = operator::execute(folder, Operation::KekList).await?;
-    match (contents, keks) {
-        (Outcome::Contents { contents }, Outcome::Keks { keks }) => {
-            let keys: usize = contents.iter().map(|content| content.keys).sum();
-            Ok(format!(
-                "opens; {} titles, {keys} keys, {} generations of the KEK",
-                contents.len(),
-                keks.len()
-            ))
-        }
+    match operator::execute(folder, Operation::StoreCheck).await? {
+        Outcome::StoreChecked { contents, keys, keks } => Ok(format!(
+            "every secret opens; {contents} titles, {keys} keys, {keks} generations of the KEK"
+        )),
         other => Err(Failure::unexpected(&other)),
     }
 }

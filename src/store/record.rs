@@ -26,7 +26,7 @@ use crate::store::{Batch, Error, Store};
 pub const FORMAT: u32 = 1;
 
 /// How many entries one page of a scan holds.
-const PAGE: usize = 512;
+pub const PAGE: usize = 512;
 
 /// What the store is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

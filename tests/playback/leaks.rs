@@ -100,7 +100,7 @@ fn converse(installation: &Installation, key: &str) -> Vec<u8> {
         "there already",
         "another track type",
         "no content movies/none",
-        "opens; 1 titles",
+        "every secret opens; 1 titles",
         "secrets are wrapped anew",
         "not an operation",
         "a key is 32 hexadecimal digits",
