@@ -72,10 +72,8 @@ fn every_file_decrypts_right_or_ends_in_an_error() {
     let (mut required, mut right, mut refused) = (0, 0, 0);
     for entry in manifest["files"].as_array().unwrap() {
         let (file, expect) = (entry["file"].as_str().unwrap(), entry["expect"].as_str().unwrap());
-        let peers = ["bento4", "shaka", "ffmpeg8.1"].map(|peer| entry["peers"][peer] == "ok");
-        let must = matches!(entry["scheme"].as_str(), Some("cenc" | "cbcs"))
-            && expect == "ok"
-            && peers == [true; 3];
+        // "quirk": a packager's mistake, about which those who read it differ.
+        let must = expect == "ok";
         required += usize::from(must);
         match decrypt(&folder, entry) {
             Ok(tracks) if expect == "no-crash" => println!("{file}: {} tracks", tracks.len()),
@@ -92,5 +90,5 @@ fn every_file_decrypts_right_or_ends_in_an_error() {
         }
     }
     println!("{right} right, {refused} refused, {required} required");
-    assert_eq!(required, 29, "the corpus has changed");
+    assert_eq!(required, 66, "the corpus has changed");
 }

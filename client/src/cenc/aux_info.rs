@@ -9,9 +9,10 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::cenc::boxes::{self, BoxRef, Fields, FourCc};
-use crate::cenc::fragment::TrackFragment;
+use crate::cenc::group;
 use crate::cenc::init::Clearing;
-use crate::cenc::protection::{Iv, Protection, Scheme};
+use crate::cenc::protection::{self, Description, Iv, Protection};
+use crate::cenc::samples::{Samples, Span};
 
 /// PIFF's SampleEncryptionBox, a `uuid` box of `senc`'s form (PIFF 1.1, 5.3.2).
 const PIFF_SENC: [u8; 16] = [
@@ -26,7 +27,7 @@ pub enum Error {
     Box(#[from] boxes::Error),
     /// There is none, and the samples need it (7.1).
     #[error(
-        "the traf at byte {0} is protected and has neither senc nor saiz and saio (ISO/IEC 23001-7, 7.1)"
+        "the samples of the box at byte {0} are protected and there is neither senc nor saiz and saio (ISO/IEC 23001-7, 7.1)"
     )]
     Missing(usize),
     /// Another number of entries than samples (7.2).
@@ -51,9 +52,17 @@ pub enum Error {
         /// Where it begins.
         at: usize,
     },
-    /// PIFF's own parameters (flag 1), which replace those of the track.
-    #[error("the uuid box at byte {0} overrides the track's protection, which is not supported")]
-    Override(usize),
+    /// PIFF's own parameters (flag 1), which replace those of the track, break a rule.
+    #[error("the uuid box at byte {at}: {source}")]
+    Override {
+        /// Where it begins.
+        at: usize,
+        /// The rule.
+        source: protection::Error,
+    },
+    /// A group of protection.
+    #[error(transparent)]
+    Group(#[from] group::Error),
     /// `saio` points outside the file, or has another number of offsets than runs (8.7.9).
     #[error(
         "the saio at byte {0} does not point to the samples' information (ISO/IEC 14496-12, 8.7.9)"
@@ -64,10 +73,10 @@ pub enum Error {
     Size(usize),
     /// The subsamples are not the sample (7.2: their sizes add up to the sample's).
     #[error(
-        "the subsamples of sample {sample} in the traf at byte {at} are not as long as it (ISO/IEC 23001-7, 7.2)"
+        "the subsamples of sample {sample} in the box at byte {at} are not as long as it (ISO/IEC 23001-7, 7.2)"
     )]
     Subsamples {
-        /// Where the `traf` begins.
+        /// Where the `traf` or `stbl` begins.
         at: usize,
         /// Which sample, from 0.
         sample: usize,
@@ -90,30 +99,30 @@ pub(super) struct Subsample {
     pub(super) protected: u32,
 }
 
-/// The information of a fragment's samples, and the boxes that a clear file does without.
+/// The information of samples, and the boxes that a clear file does without.
 #[derive(Debug, Default)]
 pub(super) struct AuxInfo {
+    /// How the samples are protected.
+    pub(super) spans: Vec<Span>,
     pub(super) samples: Vec<SampleInfo>,
     pub(super) subsamples: Vec<Subsample>,
     pub(super) clearings: Vec<Clearing>,
 }
 
-/// Reads what is said of the samples of `fragment`. `file` is what `saio` points into.
-pub(super) fn read(
-    fragment: &TrackFragment<'_>,
-    protection: &Protection,
-    file: &[u8],
-) -> Result<AuxInfo, Error> {
-    let mut reader = Reader { fragment, scheme: protection.scheme, info: AuxInfo::default() };
-    let boxes = Found::of(&fragment.traf)?;
-    reader.info.clearings.extend(boxes.all().map(Clearing::free));
+/// Reads what is said of `samples`. `file` is what `saio` points into.
+pub(super) fn read(samples: &mut Samples<'_>, file: &[u8]) -> Result<AuxInfo, Error> {
+    let boxes = Found::of(&samples.containers)?;
+    let mut reader = Reader { samples, info: AuxInfo::default() };
+    reader.info.clearings = boxes.all().map(Clearing::free).collect();
     match (boxes.senc.or(boxes.piff), boxes.saiz, boxes.saio) {
         (Some(senc), ..) => reader.read_senc(&senc)?,
         (None, Some(saiz), Some(saio)) => reader.read_saiz(&saiz, &saio, file)?,
         (None, ..) => reader.need_nothing()?,
     }
     reader.hold_to_sizes()?;
-    Ok(reader.info)
+    let Reader { samples, mut info } = reader;
+    info.spans.clone_from(&samples.spans);
+    Ok(info)
 }
 
 /// The boxes that may say it.
@@ -123,26 +132,32 @@ struct Found<'a> {
     piff: Option<BoxRef<'a>>,
     saiz: Option<BoxRef<'a>>,
     saio: Option<BoxRef<'a>>,
+    /// Groups, which were read before.
+    groups: Vec<BoxRef<'a>>,
 }
 
 impl<'a> Found<'a> {
-    fn of(traf: &BoxRef<'a>) -> Result<Self, Error> {
+    fn of(containers: &[BoxRef<'a>]) -> Result<Self, Error> {
         let mut found = Self::default();
-        for this in traf.children(0)? {
-            let this = this?;
-            match &this.kind.0 {
-                b"senc" => found.senc = Some(this),
-                b"uuid" if this.body.starts_with(&PIFF_SENC) => found.piff = Some(this),
-                b"saiz" if is_protection(&this)? => found.saiz = Some(this),
-                b"saio" if is_protection(&this)? => found.saio = Some(this),
-                _ => {}
+        for container in containers {
+            for this in container.children(0)? {
+                let this = this?;
+                match &this.kind.0 {
+                    b"senc" => found.senc = Some(this),
+                    b"uuid" if this.body.starts_with(&PIFF_SENC) => found.piff = Some(this),
+                    b"saiz" if is_protection(&this)? => found.saiz = Some(this),
+                    b"saio" if is_protection(&this)? => found.saio = Some(this),
+                    _ if group::is_seig(&this)? => found.groups.push(this),
+                    _ => {}
+                }
             }
         }
         Ok(found)
     }
 
     fn all(&self) -> impl Iterator<Item = &BoxRef<'a>> {
-        [&self.senc, &self.piff, &self.saiz, &self.saio].into_iter().flatten()
+        let boxes = [&self.senc, &self.piff, &self.saiz, &self.saio].into_iter().flatten();
+        boxes.chain(&self.groups)
     }
 }
 
@@ -162,27 +177,40 @@ fn skip_type(fields: &mut Fields<'_>) -> Result<u8, Error> {
     Ok(version)
 }
 
-struct Reader<'a> {
-    fragment: &'a TrackFragment<'a>,
-    scheme: Scheme,
+struct Reader<'r, 'a> {
+    samples: &'r mut Samples<'a>,
     info: AuxInfo,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     /// `senc` (7.2.1). Flag 2: there are subsamples.
     fn read_senc(&mut self, senc: &BoxRef<'_>) -> Result<(), Error> {
         let mut fields = senc.fields();
-        if senc.kind.0 == *b"uuid" {
-            fields.bytes(16)?;
+        let is_piff = senc.kind.0 == *b"uuid";
+        if is_piff {
+            fields.bytes(PIFF_SENC.len())?;
         }
         let (_, flags) = fields.version_and_flags()?;
-        if flags & 1 != 0 {
-            return Err(Error::Override(senc.at));
+        if is_piff && flags & 1 != 0 {
+            let wrong = |source| Error::Override { at: senc.at, source };
+            let (description, scheme) = Description::of_piff(&mut fields).map_err(wrong)?;
+            let by = description.under(scheme).map_err(wrong)?;
+            self.samples.spans = [Span { count: self.samples.ranges.len(), by }].into();
         }
         let count = fields.u32()?;
-        self.hold_to_count(senc, count)?;
-        for _ in 0..count {
-            self.read_entry(&mut fields, flags & 2 != 0)?;
+        let protections = self.protections();
+        // GPAC leaves out samples that are not protected; they have no vector either way.
+        let protected = protections.iter().flatten().count();
+        let leaves_out = usize::try_from(count).is_ok_and(|count| count == protected);
+        if !leaves_out {
+            self.hold_to_count(senc, count)?;
+        }
+        for by in protections {
+            if by.is_none() && leaves_out {
+                self.info.samples.push(SampleInfo { iv: [0; 16], subsamples: 0..0 });
+            } else {
+                self.read_entry(&mut fields, by, flags & 2 != 0)?;
+            }
         }
         match fields.remaining() {
             0 => Ok(()),
@@ -203,18 +231,21 @@ impl Reader<'_> {
         let count = sizes.u32()?;
         self.hold_to_count(saiz, count)?;
         let rows = self.read_saio(saio)?;
+        let mut rows = rows.into_iter().peekable();
         let mut row: &[u8] = &[];
-        for sample in 0..self.fragment.samples.len() {
-            if let Some((_, at)) = rows.iter().find(|(first, _)| *first == sample) {
-                row = file.get(*at..).ok_or(Error::Offset(saio.at))?;
+        for (sample, by) in self.protections().into_iter().enumerate() {
+            // A run without samples has a row without entries.
+            while let Some((_, at)) = rows.next_if(|(first, _)| *first == sample) {
+                row = file.get(at..).ok_or(Error::Offset(saio.at))?;
             }
             let size = if default_size == 0 { sizes.u8()? } else { default_size };
             let (entry, rest) = row.split_at_checked(size.into()).ok_or(Error::Offset(saio.at))?;
             row = rest;
             let entry = BoxRef { body: entry, ..*saiz };
             let mut fields = entry.fields();
-            let has_subsamples = entry.body.len() > self.scheme.sample_iv_bytes();
-            let read = self.read_entry(&mut fields, has_subsamples);
+            let iv_bytes = by.map_or(0, |by| by.scheme.iv().sample_bytes());
+            let has_subsamples = entry.body.len() > iv_bytes;
+            let read = self.read_entry(&mut fields, by, has_subsamples);
             if read.is_err() || fields.remaining() > 0 {
                 return Err(Error::Size(saiz.at));
             }
@@ -227,7 +258,7 @@ impl Reader<'_> {
         let mut fields = saio.fields();
         let version = skip_type(&mut fields)?;
         let count = usize::try_from(fields.u32()?).map_err(|_| Error::Offset(saio.at))?;
-        let runs = self.fragment.runs.as_slice();
+        let runs = self.samples.runs.as_slice();
         let firsts = match count {
             1 => runs.get(..1).unwrap_or_default(),
             _ if count == runs.len() => runs,
@@ -236,7 +267,7 @@ impl Reader<'_> {
         let mut rows = Vec::new();
         for first in firsts {
             let offset = if version == 0 { fields.u32()?.into() } else { fields.u64()? };
-            let at = self.fragment.base.checked_add(offset);
+            let at = self.samples.base.checked_add(offset);
             let at = at.and_then(|at| usize::try_from(at).ok()).ok_or(Error::Offset(saio.at))?;
             rows.push((*first, at));
         }
@@ -245,25 +276,34 @@ impl Reader<'_> {
 
     /// No auxiliary information: right where the vector is constant and all bytes are protected.
     fn need_nothing(&mut self) -> Result<(), Error> {
-        let Scheme::Cbcs(Iv::Constant(iv), _) = self.scheme else {
-            return Err(Error::Missing(self.fragment.traf.at));
-        };
-        let whole = SampleInfo { iv, subsamples: 0..0 };
-        self.info.samples = self.fragment.samples.iter().map(|_| whole.clone()).collect();
+        for by in self.protections() {
+            let iv = match by.map(|by| by.scheme.iv()) {
+                None => [0; 16],
+                Some(Iv::Constant(iv)) => iv,
+                Some(Iv::PerSample(_)) => return Err(Error::Missing(self.at())),
+            };
+            self.info.samples.push(SampleInfo { iv, subsamples: 0..0 });
+        }
         Ok(())
     }
 
-    fn read_entry(&mut self, fields: &mut Fields<'_>, has_subsamples: bool) -> Result<(), Error> {
-        let iv = match self.scheme {
-            Scheme::Cbcs(Iv::Constant(iv), _) => iv,
-            Scheme::Cenc(size) | Scheme::Cbcs(Iv::PerSample(size), _) => {
-                let mut iv = [0; 16];
+    /// One sample's entry (7.2.2). One that is not protected has no vector.
+    fn read_entry(
+        &mut self,
+        fields: &mut Fields<'_>,
+        by: Option<Protection>,
+        has_subsamples: bool,
+    ) -> Result<(), Error> {
+        let mut iv = [0; 16];
+        match by.map(|by| by.scheme.iv()) {
+            None => {}
+            Some(Iv::Constant(constant)) => iv = constant,
+            Some(Iv::PerSample(size)) => {
                 for (to, from) in iv.iter_mut().zip(fields.bytes(size.bytes())?) {
                     *to = *from;
                 }
-                iv
             }
-        };
+        }
         let first = self.info.subsamples.len();
         let count = if has_subsamples { fields.u16()? } else { 0 };
         for _ in 0..count {
@@ -275,8 +315,17 @@ impl Reader<'_> {
         Ok(())
     }
 
+    fn protections(&self) -> Vec<Option<Protection>> {
+        self.samples.protections().collect()
+    }
+
+    /// Where the `traf` or `stbl` begins.
+    fn at(&self) -> usize {
+        self.samples.containers.first().map_or(0, |container| container.at)
+    }
+
     fn hold_to_count(&self, this: &BoxRef<'_>, entries: u32) -> Result<(), Error> {
-        let samples = self.fragment.samples.len();
+        let samples = self.samples.ranges.len();
         if usize::try_from(entries).is_ok_and(|entries| entries == samples) {
             return Ok(());
         }
@@ -284,7 +333,7 @@ impl Reader<'_> {
     }
 
     fn hold_to_sizes(&self) -> Result<(), Error> {
-        let samples = self.info.samples.iter().zip(&self.fragment.samples);
+        let samples = self.info.samples.iter().zip(&self.samples.ranges);
         for (sample, (info, range)) in samples.enumerate() {
             let subsamples = self.info.subsamples.get(info.subsamples.clone()).unwrap_or_default();
             let total: u64 = subsamples
@@ -293,7 +342,7 @@ impl Reader<'_> {
                 .sum();
             let whole = u64::try_from(range.len()).unwrap_or(u64::MAX);
             if !subsamples.is_empty() && total != whole {
-                return Err(Error::Subsamples { at: self.fragment.traf.at, sample });
+                return Err(Error::Subsamples { at: self.at(), sample });
             }
         }
         Ok(())

@@ -3,8 +3,12 @@
 //! ```text
 //! cenc[key, iv](P) = P xor AES-CTR(key, iv), one key stream through all protected bytes of a sample;
 //!                    of the counter block the last 64 bits count and wrap (9.6.1)
+//! cens[key, iv](P) = the same key stream through the encrypted blocks of the pattern alone (9.6, 10.3)
+//! cbc1[key, iv](P) = AES-CBC(key, iv) through all whole protected blocks of a sample (10.2)
 //! cbcs[key, iv](P) = AES-CBC(key, iv) over the encrypted blocks of the pattern, in each subsample
-//!                    from iv on; what is left behind the last whole block is clear (9.6, 10.4)
+//!                    from iv on (9.6, 10.4)
+//!
+//! In all but cenc, what is left behind the last whole block of a protected range is clear.
 //! ```
 
 use aes::cipher::{Block, BlockCipherDecrypt, InnerIvInit, KeyInit, StreamCipher};
@@ -24,6 +28,8 @@ const LANES: usize = 8;
 #[derive(Debug)]
 pub(super) enum SampleCipher {
     Cenc(Aes128),
+    Cens(Aes128, Pattern),
+    Cbc1(Aes128Dec),
     Cbcs(Aes128Dec, Pattern),
 }
 
@@ -32,6 +38,8 @@ impl SampleCipher {
         let key = key.expose().into();
         match scheme {
             Scheme::Cenc(_) => Self::Cenc(Aes128::new(key)),
+            Scheme::Cens(_, pattern) => Self::Cens(Aes128::new(key), pattern),
+            Scheme::Cbc1(_) => Self::Cbc1(Aes128Dec::new(key)),
             Scheme::Cbcs(_, pattern) => Self::Cbcs(Aes128Dec::new(key), pattern),
         }
     }
@@ -42,12 +50,25 @@ impl SampleCipher {
         match self {
             Self::Cenc(aes) => {
                 // Goes on in the middle of a block where a subsample ended there.
-                let core = ctr::CtrCore::inner_iv_init(aes, iv.into());
-                let mut stream = Ctr64BE::<&Aes128>::from_core(core);
+                let mut stream = key_stream(aes, iv);
                 for_each_protected(sample, subsamples, |range| stream.apply_keystream(range));
             }
+            Self::Cens(aes, pattern) => {
+                let mut stream = key_stream(aes, iv);
+                for_each_protected(sample, subsamples, |range| {
+                    for_each_run(*pattern, range, |run| {
+                        stream.apply_keystream(run.as_flattened_mut());
+                    });
+                });
+            }
+            Self::Cbc1(aes) => {
+                let (whole, mut chain) = (Pattern { crypt: 1, skip: 0 }, *iv);
+                for_each_protected(sample, subsamples, |range| cbc(aes, whole, &mut chain, range));
+            }
             Self::Cbcs(aes, pattern) => {
-                for_each_protected(sample, subsamples, |range| cbcs(aes, *pattern, iv, range));
+                for_each_protected(sample, subsamples, |range| {
+                    cbc(aes, *pattern, &mut { *iv }, range)
+                });
             }
         }
     }
@@ -73,21 +94,41 @@ fn for_each_protected(
     }
 }
 
-/// One subsample. A last run of fewer blocks than the pattern has is encrypted as far as it goes.
-fn cbcs(aes: &Aes128Dec, pattern: Pattern, iv: &[u8; 16], range: &mut [u8]) {
+fn key_stream<'a>(aes: &'a Aes128, iv: &[u8; 16]) -> Ctr64BE<&'a Aes128> {
+    Ctr64BE::from_core(ctr::CtrCore::inner_iv_init(aes, iv.into()))
+}
+
+/// The encrypted blocks of a protected range, run by run. A last run of fewer blocks than the pattern has is
+/// encrypted as far as it goes.
+fn for_each_run<'a>(
+    pattern: Pattern,
+    range: &'a mut [u8],
+    mut run: impl FnMut(&'a mut [[u8; BLOCK_BYTES]]),
+) {
     let (blocks, _clear_tail) = range.as_chunks_mut::<BLOCK_BYTES>();
     let crypt = usize::from(pattern.crypt);
-    let period = crypt + usize::from(pattern.skip);
-    let mut chain = *iv;
-    let mut lanes = Lanes::default();
-    for run in blocks.chunks_mut(period.max(1)) {
-        for block in run.iter_mut().take(crypt) {
-            if let Some(full) = lanes.push(block) {
-                full.decrypt(aes, &mut chain);
-            }
+    if pattern.skip == 0 {
+        return run(blocks);
+    }
+    for period in blocks.chunks_mut(crypt + usize::from(pattern.skip)) {
+        let encrypted = period.len().min(crypt);
+        if let Some(encrypted) = period.get_mut(..encrypted) {
+            run(encrypted);
         }
     }
-    lanes.decrypt(aes, &mut chain);
+}
+
+/// AES-CBC over the encrypted blocks of a protected range; `chain` is the block before, and the last one afterwards.
+fn cbc(aes: &Aes128Dec, pattern: Pattern, chain: &mut [u8; BLOCK_BYTES], range: &mut [u8]) {
+    let mut lanes = Lanes::default();
+    for_each_run(pattern, range, |run| {
+        for block in run {
+            if let Some(full) = lanes.push(block) {
+                full.decrypt(aes, chain);
+            }
+        }
+    });
+    lanes.decrypt(aes, chain);
 }
 
 /// Blocks that wait to be decrypted side by side, though they may lie far apart.

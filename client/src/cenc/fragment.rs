@@ -1,11 +1,12 @@
 //! Fragments: where the samples of a `moof` are (ISO/IEC 14496-12:2022, 8.8).
 
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use crate::cenc::boxes::{self, BoxRef, FourCc};
-use crate::cenc::init::{self, Init};
-use crate::cenc::protection::Protection;
+use crate::cenc::group::{self, Descriptions};
+use crate::cenc::init::Init;
+use crate::cenc::protection;
+use crate::cenc::samples::{Media, Samples, spans};
 
 /// A fragment is unreadable or contradicts the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,9 +14,17 @@ pub enum Error {
     /// A box is damaged.
     #[error(transparent)]
     Box(#[from] boxes::Error),
-    /// A sample group that is not supported.
+    /// A group of protection.
     #[error(transparent)]
-    Group(#[from] init::Error),
+    Group(#[from] group::Error),
+    /// A protection breaks a rule.
+    #[error("the traf at byte {at}: {source}")]
+    Protection {
+        /// Where the box begins.
+        at: usize,
+        /// The rule.
+        source: protection::Error,
+    },
     /// A `traf` without `tfhd` (8.8.7).
     #[error("the traf at byte {0} has no tfhd (ISO/IEC 14496-12, 8.8.7)")]
     NoTfhd(usize),
@@ -55,42 +64,6 @@ pub enum Error {
     Overlap(usize),
 }
 
-/// The samples of one `traf`.
-#[derive(Debug)]
-pub(super) struct TrackFragment<'a> {
-    /// The box, for its auxiliary information.
-    pub(super) traf: BoxRef<'a>,
-    /// The track's number.
-    pub(super) track: u32,
-    /// The protection of all its samples.
-    pub(super) protection: Option<Protection>,
-    /// From where offsets count (8.8.7).
-    pub(super) base: u64,
-    /// Where each sample is.
-    pub(super) samples: Vec<Range<usize>>,
-    /// The index of the first sample of each `trun`.
-    pub(super) runs: Vec<usize>,
-}
-
-/// The bodies of the `mdat`s, in order: where samples may be.
-#[derive(Debug, Default)]
-pub(super) struct Media(Vec<Range<usize>>);
-
-impl Media {
-    pub(super) fn push(&mut self, mdat: &BoxRef<'_>) {
-        self.0.push(mdat.body_at..mdat.end());
-    }
-
-    /// The range of `length` bytes from `start`, if it lies in one `mdat`.
-    fn range(&self, start: u64, length: u64) -> Option<Range<usize>> {
-        let start = usize::try_from(start).ok()?;
-        let end = start.checked_add(usize::try_from(length).ok()?)?;
-        let after = self.0.partition_point(|media| media.start <= start);
-        let media = self.0.get(after.checked_sub(1)?)?;
-        (end <= media.end).then_some(start..end)
-    }
-}
-
 const BASE_DATA_OFFSET: u32 = 0x1;
 const SAMPLE_DESCRIPTION_INDEX: u32 = 0x2;
 const DEFAULT_SAMPLE_DURATION: u32 = 0x8;
@@ -102,7 +75,7 @@ pub(super) fn read_moof<'a>(
     init: &Init,
     moof: &BoxRef<'a>,
     media: &Media,
-) -> Result<Vec<TrackFragment<'a>>, Error> {
+) -> Result<Vec<Samples<'a>>, Error> {
     let mut fragments = Vec::new();
     // 8.8.7: without an offset of its own, the first traf counts from the moof, a later one from the
     // end of the one before it.
@@ -126,7 +99,7 @@ fn read_traf<'a>(
     moof_at: u64,
     following: u64,
     media: &Media,
-) -> Result<(TrackFragment<'a>, u64), Error> {
+) -> Result<(Samples<'a>, u64), Error> {
     let mut tfhd = traf.children(0)?.find(b"tfhd")?.ok_or(Error::NoTfhd(traf.at))?.fields();
     let (_, flags) = tfhd.version_and_flags()?;
     let number = tfhd.u32()?;
@@ -143,23 +116,32 @@ fn read_traf<'a>(
         tfhd.u32()?;
     }
     let size = if has(DEFAULT_SAMPLE_SIZE) { tfhd.u32()? } else { track.sample_size };
-    let entry = index.checked_sub(1).and_then(|index| usize::try_from(index).ok());
-    let protection = entry.and_then(|entry| track.entries.get(entry));
-    let protection = *protection.ok_or(Error::SampleEntry { at: traf.at, index })?;
+    let entry = track.entry(index).ok_or(Error::SampleEntry { at: traf.at, index })?;
 
-    let (samples, runs) = (Vec::new(), Vec::new());
-    let mut fragment = TrackFragment { traf, track: number, protection, base, samples, runs };
+    let mut samples = Samples {
+        containers: [traf].into(),
+        track: number,
+        base,
+        ranges: Vec::new(),
+        runs: Vec::new(),
+        spans: Vec::new(),
+    };
     let mut end = base;
+    let (mut sbgp, mut local) = (None, Descriptions::default());
     for this in traf.children(0)? {
         let this = this?;
-        if protection.is_some() {
-            init::refuse_seig(&this)?;
-        }
-        if this.kind.0 == *b"trun" {
-            end = fragment.read_trun(&this, size, end, media)?;
+        match &this.kind.0 {
+            b"trun" => end = read_trun(&mut samples, &this, size, end, media)?,
+            _ if entry.is_none() || !group::is_seig(&this)? => {}
+            b"sgpd" => local = Descriptions::read(&this)?,
+            _ => sbgp = Some(this),
         }
     }
-    Ok((fragment, end))
+    let count = samples.ranges.len();
+    let groups = group::read_runs(sbgp.as_ref(), &local, &track.groups, count)?;
+    samples.spans = spans(&[(count, entry)], &groups)
+        .map_err(|source| Error::Protection { at: traf.at, source })?;
+    Ok((samples, end))
 }
 
 const DATA_OFFSET: u32 = 0x1;
@@ -169,55 +151,48 @@ const SAMPLE_SIZE: u32 = 0x200;
 const OTHERS_BEFORE_SIZE: u32 = 0x100;
 const OTHERS_AFTER_SIZE: [u32; 2] = [0x400, 0x800];
 
-impl TrackFragment<'_> {
-    /// A run of samples (8.8.8), which begins where the one before it ended or where it says. Answers
-    /// where it ends.
-    fn read_trun(
-        &mut self,
-        trun: &BoxRef<'_>,
-        default_size: u32,
-        following: u64,
-        media: &Media,
-    ) -> Result<u64, Error> {
-        let outside = || Error::OutsideMedia { kind: trun.kind, at: trun.at };
-        let mut fields = trun.fields();
-        let (_, flags) = fields.version_and_flags()?;
-        let count = fields.u32()?;
-        let mut at = following;
-        if flags & DATA_OFFSET != 0 {
-            let offset = i32::from_be_bytes(fields.array()?);
-            at = self.base.checked_add_signed(i64::from(offset)).ok_or_else(outside)?;
+/// A run of samples (8.8.8), which begins where the one before it ended or where it says. Answers
+/// where it ends.
+fn read_trun(
+    samples: &mut Samples<'_>,
+    trun: &BoxRef<'_>,
+    default_size: u32,
+    following: u64,
+    media: &Media,
+) -> Result<u64, Error> {
+    let outside = || Error::OutsideMedia { kind: trun.kind, at: trun.at };
+    let mut fields = trun.fields();
+    let (_, flags) = fields.version_and_flags()?;
+    let count = fields.u32()?;
+    let mut at = following;
+    if flags & DATA_OFFSET != 0 {
+        let offset = i32::from_be_bytes(fields.array()?);
+        at = samples.base.checked_add_signed(i64::from(offset)).ok_or_else(outside)?;
+    }
+    if flags & FIRST_SAMPLE_FLAGS != 0 {
+        fields.u32()?;
+    }
+    let has_size = flags & SAMPLE_SIZE != 0;
+    let before = flags & OTHERS_BEFORE_SIZE != 0;
+    let after = OTHERS_AFTER_SIZE.into_iter().filter(|flag| flags & flag != 0).count() * 4;
+    if !has_size {
+        // What is not listed is not bounded by the box, so it has to be by the media.
+        let total = u64::from(count).saturating_mul(u64::from(default_size));
+        if count > 0 && default_size == 0 {
+            return Err(Error::NoSize(trun.at));
         }
-        if flags & FIRST_SAMPLE_FLAGS != 0 {
+        media.range(at, total).ok_or_else(outside)?;
+    }
+    samples.runs.push(samples.ranges.len());
+    for _ in 0..count {
+        if before {
             fields.u32()?;
         }
-        let has_size = flags & SAMPLE_SIZE != 0;
-        let before = flags & OTHERS_BEFORE_SIZE != 0;
-        let after = OTHERS_AFTER_SIZE.into_iter().filter(|flag| flags & flag != 0).count() * 4;
-        if !has_size {
-            // What is not listed is not bounded by the box, so it has to be by the media.
-            let total = u64::from(count).saturating_mul(u64::from(default_size));
-            if count > 0 && default_size == 0 {
-                return Err(Error::NoSize(trun.at));
-            }
-            media.range(at, total).ok_or_else(outside)?;
-        }
-        self.runs.push(self.samples.len());
-        for _ in 0..count {
-            if before {
-                fields.u32()?;
-            }
-            let size = if has_size { fields.u32()? } else { default_size };
-            fields.bytes(after)?;
-            let range = match media.range(at, size.into()) {
-                Some(range) => range,
-                // An empty sample has no bytes to be anywhere.
-                None if size == 0 => 0..0,
-                None => return Err(outside()),
-            };
-            at = at.saturating_add(size.into());
-            self.samples.push(range);
-        }
-        Ok(at)
+        let size = if has_size { fields.u32()? } else { default_size };
+        fields.bytes(after)?;
+        let range = media.range(at, size.into()).ok_or_else(outside)?;
+        at = at.saturating_add(size.into());
+        samples.ranges.push(range);
     }
+    Ok(at)
 }

@@ -4,7 +4,8 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::cenc::boxes::{self, BoxRef, Boxes, FourCc};
-use crate::cenc::protection::{self, Protection};
+use crate::cenc::group::{self, Descriptions};
+use crate::cenc::protection::{self, Description, PIFF_TENC};
 
 /// `free`: a box that readers pass over (ISO/IEC 14496-12:2022, 8.1.2).
 const FREE: [u8; 4] = *b"free";
@@ -20,10 +21,29 @@ pub struct Init {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Track {
     /// Per sample entry, from 1: its protection, if it has one.
-    pub(super) entries: Vec<Option<Protection>>,
+    entries: Vec<Option<Entry>>,
+    /// The groups of protection that are described for all of it.
+    pub(super) groups: Descriptions,
     /// The defaults of `trex`.
     pub(super) description_index: u32,
     pub(super) sample_size: u32,
+}
+
+impl Track {
+    /// The sample entry of this index, from 1, if there is one.
+    pub(super) fn entry(&self, index: u32) -> Option<Option<Entry>> {
+        let at = usize::try_from(index.checked_sub(1)?).ok()?;
+        self.entries.get(at).copied()
+    }
+}
+
+/// What a protected sample entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The scheme.
+    pub(super) scheme: FourCc,
+    /// The protection of samples in no group.
+    pub(super) default: Description,
 }
 
 /// A box type to be replaced, so that a player of clear files understands the file.
@@ -89,19 +109,9 @@ pub enum Error {
         /// The rule.
         source: protection::Error,
     },
-    /// Samples outside fragments, under protection.
-    #[error("track {0} is protected and not fragmented, which is not supported")]
-    Progressive(u32),
-    /// A sample group changes keys or protection (ISO/IEC 23001-7:2023, 6).
-    #[error(
-        "the {kind} at byte {at} describes sample groups of protection (seig), which are not supported"
-    )]
-    SampleGroup {
-        /// `sgpd` or `sbgp`.
-        kind: FourCc,
-        /// Where it begins.
-        at: usize,
-    },
+    /// A group of protection.
+    #[error(transparent)]
+    Group(#[from] group::Error),
 }
 
 impl Init {
@@ -116,7 +126,7 @@ impl Init {
             let this = this?;
             match &this.kind.0 {
                 b"trak" => init.read_trak(&this)?,
-                b"pssh" => init.clearings.push(Clearing::free(&this)),
+                _ if is_pssh(&this) => init.clearings.push(Clearing::free(&this)),
                 _ => {}
             }
         }
@@ -143,18 +153,24 @@ impl Init {
     }
 
     fn read_trak(&mut self, trak: &BoxRef<'_>) -> Result<(), Error> {
-        let mut tkhd = need(trak, b"tkhd")?.fields();
-        let (version, _) = tkhd.version_and_flags()?;
-        tkhd.bytes(if version == 1 { 16 } else { 8 })?;
-        let number = tkhd.u32()?;
-        let stbl = need(&need(&need(trak, b"mdia")?, b"minf")?, b"stbl")?;
+        let number = number_of(trak)?;
+        let stbl = stbl_of(trak)?;
         let stsd = need(&stbl, b"stsd")?;
         let mut track = Track::default();
         for entry in stsd.children(8)? {
             track.entries.push(self.read_entry(&entry?, stsd.body.first() == Some(&0))?);
         }
         if track.entries.iter().any(Option::is_some) {
-            refuse_unsupported(&stbl, number)?;
+            for this in stbl.children(0)? {
+                let this = this?;
+                if !group::is_seig(&this)? {
+                    continue;
+                }
+                self.clearings.push(Clearing::free(&this));
+                if this.kind.0 == *b"sgpd" {
+                    track.groups = Descriptions::read(&this)?;
+                }
+            }
         }
         match self.tracks.insert(number, track) {
             None => Ok(()),
@@ -167,7 +183,7 @@ impl Init {
         &mut self,
         entry: &BoxRef<'_>,
         stsd_version_0: bool,
-    ) -> Result<Option<Protection>, Error> {
+    ) -> Result<Option<Entry>, Error> {
         let fields_len = match &entry.kind.0 {
             b"encv" => 78,
             b"enca" => audio_fields_len(entry, stsd_version_0)?,
@@ -182,14 +198,15 @@ impl Init {
         let format = need(&sinf, b"frma")?.fields().array()?;
         let mut schm = need(&sinf, b"schm")?.fields();
         schm.version_and_flags()?;
-        let scheme = schm.array()?;
-        let tenc = need(&need(&sinf, b"schi")?, b"tenc")?;
-        let protection = protection::read_tenc(&tenc, scheme)
-            .map_err(|source| Error::Protection { at: entry.at, source })?;
+        let wrong = |source| Error::Protection { at: entry.at, source };
+        let found = read_schi(&need(&sinf, b"schi")?, FourCc(schm.array()?))?;
+        let found = found.map_err(wrong)?;
+        // What cannot be is said here, where it stands, though no sample may have it.
+        found.default.under(found.scheme).map_err(wrong)?;
         let kind_at = entry.at.saturating_add(4);
         self.clearings.push(Clearing { at: kind_at, old: entry.kind.0, new: format });
         self.clearings.push(Clearing::free(&sinf));
-        Ok(protection)
+        Ok(Some(found))
     }
 
     /// The defaults of fragments (8.8.3).
@@ -219,42 +236,49 @@ fn audio_fields_len(entry: &BoxRef<'_>, stsd_version_0: bool) -> Result<usize, E
     }
 }
 
-/// Refuses what would change the protection of samples behind our back.
-fn refuse_unsupported(stbl: &BoxRef<'_>, track: u32) -> Result<(), Error> {
-    for this in stbl.children(0)? {
+/// The parameters of a scheme: `tenc`, or PIFF's box, whose algorithm is the scheme (PIFF 1.1, 5.3.3).
+fn read_schi(schi: &BoxRef<'_>, scheme: FourCc) -> Result<Result<Entry, protection::Error>, Error> {
+    for this in schi.children(0)? {
         let this = this?;
-        refuse_seig(&this)?;
-        let samples = match &this.kind.0 {
-            b"stsz" => {
-                let mut fields = this.fields();
-                fields.bytes(8)?;
-                fields.u32()?
-            }
-            b"stz2" => {
-                let mut fields = this.fields();
-                fields.bytes(8)?;
-                fields.u32()?
-            }
-            _ => 0,
-        };
-        if samples > 0 {
-            return Err(Error::Progressive(track));
+        if this.kind.0 == *b"tenc" {
+            return Ok(Description::of_tenc(&this).map(|default| Entry { scheme, default }));
+        }
+        if this.kind.0 == *b"uuid" && this.body.starts_with(&PIFF_TENC) {
+            let mut fields = this.fields();
+            fields.bytes(PIFF_TENC.len())?;
+            fields.version_and_flags()?;
+            let read = Description::of_piff(&mut fields);
+            return Ok(read.map(|(default, scheme)| Entry { scheme, default }));
         }
     }
-    Ok(())
+    Err(Error::Missing { at: schi.at, missing: FourCc(*b"tenc") })
 }
 
-/// Refuses a sample group of protection (ISO/IEC 23001-7:2023, 6).
-pub(super) fn refuse_seig(this: &BoxRef<'_>) -> Result<(), Error> {
-    if !matches!(&this.kind.0, b"sgpd" | b"sbgp" | b"csgp") {
-        return Ok(());
+/// PIFF's ProtectionSystemSpecificHeaderBox (PIFF 1.1, 5.3.1).
+const PIFF_PSSH: [u8; 16] = [
+    0xd0, 0x8a, 0x4f, 0x18, 0x10, 0xf3, 0x4a, 0x82, 0xb6, 0xc8, 0x32, 0xd8, 0xab, 0xa1, 0x83, 0xd3,
+];
+
+/// Whether a box is for a protection system.
+pub(super) fn is_pssh(this: &BoxRef<'_>) -> bool {
+    match &this.kind.0 {
+        b"pssh" => true,
+        b"uuid" => this.body.starts_with(&PIFF_PSSH),
+        _ => false,
     }
-    let mut fields = this.fields();
-    fields.version_and_flags()?;
-    if fields.array()? == *b"seig" {
-        return Err(Error::SampleGroup { kind: this.kind, at: this.at });
-    }
-    Ok(())
+}
+
+/// The sample table of a track (8.5.1).
+pub(super) fn stbl_of<'a>(trak: &BoxRef<'a>) -> Result<BoxRef<'a>, Error> {
+    need(&need(&need(trak, b"mdia")?, b"minf")?, b"stbl")
+}
+
+/// The number of a track (8.3.2).
+pub(super) fn number_of(trak: &BoxRef<'_>) -> Result<u32, Error> {
+    let mut tkhd = need(trak, b"tkhd")?.fields();
+    let (version, _) = tkhd.version_and_flags()?;
+    tkhd.bytes(if version == 1 { 16 } else { 8 })?;
+    Ok(tkhd.u32()?)
 }
 
 fn need<'a>(parent: &BoxRef<'a>, kind: &[u8; 4]) -> Result<BoxRef<'a>, Error> {

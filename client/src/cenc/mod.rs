@@ -1,4 +1,4 @@
-//! Common Encryption (ISO/IEC 23001-7:2023) in fragmented MP4 (ISO/IEC 14496-12:2022).
+//! Common Encryption (ISO/IEC 23001-7:2023) in MP4 (ISO/IEC 14496-12:2022), fragmented or not.
 //!
 //! A file is read once and decrypted where it lies:
 //!
@@ -28,17 +28,21 @@
 //! # }
 //! ```
 //!
-//! Read here: the schemes `cenc` and `cbcs`, whole samples and subsamples, initialization vectors of
-//! samples and constant ones, `senc` boxes and `saiz`/`saio` alone. Deliberately refused, by an error
-//! of its own and never as garbage: `cens`, `cbc1`, sample groups (`seig`), progressive files.
+//! Read here: the schemes `cenc`, `cbc1`, `cens` and `cbcs` and both of PIFF 1.1, whole samples and subsamples,
+//! initialization vectors of samples and constant ones, `senc` boxes and `saiz`/`saio` alone, sample groups
+//! (`seig`), fragments and sample tables. Deliberately refused, by an error of its own and never as garbage:
+//! groups in the compact form (`csgp`), protected tracks that are neither video nor audio.
 
 pub mod aux_info;
 pub mod boxes;
 mod cipher;
 pub mod fragment;
+pub mod group;
 pub mod init;
 pub mod plan;
 pub mod protection;
+mod samples;
+pub mod table;
 
 use alloc::collections::BTreeMap;
 
@@ -81,6 +85,9 @@ pub enum Error {
     /// A fragment is unreadable, or contradicts the rest.
     #[error(transparent)]
     Fragment(#[from] fragment::Error),
+    /// A sample table is unreadable, or contradicts the rest.
+    #[error(transparent)]
+    Table(#[from] table::Error),
     /// The samples' auxiliary information is missing or unreadable.
     #[error(transparent)]
     AuxInfo(#[from] aux_info::Error),

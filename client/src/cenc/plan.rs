@@ -3,12 +3,14 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::cenc::aux_info::{self, SampleInfo, Subsample};
+use crate::cenc::aux_info::{self, AuxInfo};
 use crate::cenc::boxes::{BoxRef, Boxes};
 use crate::cenc::cipher::SampleCipher;
-use crate::cenc::fragment::{self, Media, TrackFragment};
-use crate::cenc::init::{Clearing, Init};
+use crate::cenc::fragment;
+use crate::cenc::init::{self, Clearing, Init};
 use crate::cenc::protection::Protection;
+use crate::cenc::samples::{Media, Samples};
+use crate::cenc::table;
 use crate::cenc::{Error, Keys};
 
 /// What is to be done to one segment, or to a whole file. Made by [`Init::plan`].
@@ -19,44 +21,65 @@ pub struct Plan {
     clearings: Vec<Clearing>,
 }
 
+/// Samples in a row.
 #[derive(Debug)]
 struct Fragment {
     track: u32,
     samples: Vec<Range<usize>>,
-    protected: Option<Protected>,
-}
-
-#[derive(Debug)]
-struct Protected {
-    by: Protection,
-    infos: Vec<SampleInfo>,
-    subsamples: Vec<Subsample>,
+    /// How they are protected; `None`: not at all.
+    protected: Option<AuxInfo>,
 }
 
 impl Init {
-    /// Reads every fragment of `segment`: one or more media segments, or the whole file.
+    /// Reads every fragment of `segment`: one or more media segments, or the whole file. Of a file also the samples
+    /// that its `moov` lists.
     ///
     /// # Errors
     /// [`Error`]: whatever is wrong with the segment is found here.
     pub fn plan(&self, segment: &[u8]) -> Result<Plan, Error> {
         let mut plan = Plan { length: segment.len(), fragments: Vec::new(), clearings: Vec::new() };
-        let (mut moofs, mut media) = (Vec::new(), Media::default());
+        let (mut moov, mut moofs, mut media) = (None, Vec::new(), Media::default());
         for this in Boxes::of(segment) {
             let this = this?;
             match &this.kind.0 {
+                b"moov" => moov = moov.or(Some(this)),
                 b"moof" => moofs.push(this),
                 b"mdat" => media.push(&this),
                 _ => {}
             }
         }
+        if let Some(moov) = moov {
+            self.plan_moov(&mut plan, &moov, &media, segment)?;
+        }
         for moof in &moofs {
             plan.clear_pssh(moof)?;
-            for fragment in fragment::read_moof(self, moof, &media)? {
-                plan.add(fragment, segment)?;
+            for samples in fragment::read_moof(self, moof, &media)? {
+                plan.add(samples, segment)?;
             }
         }
         plan.refuse_overlaps()?;
         Ok(plan)
+    }
+
+    fn plan_moov(
+        &self,
+        plan: &mut Plan,
+        moov: &BoxRef<'_>,
+        media: &Media,
+        segment: &[u8],
+    ) -> Result<(), Error> {
+        for trak in moov.children(0)? {
+            let trak = trak?;
+            if trak.kind.0 != *b"trak" {
+                continue;
+            }
+            let number = init::number_of(&trak)?;
+            let Some(track) = self.tracks.get(&number) else { continue };
+            if let Some(samples) = table::read(track, number, &trak, media)? {
+                plan.add(samples, segment)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -76,20 +99,19 @@ impl Plan {
         if segment.len() != self.length {
             return Err(Error::OtherBytes);
         }
-        let mut jobs = Vec::new();
+        let ciphers = self.ciphers(keys)?;
         for fragment in &self.fragments {
-            if let Some(protected) = &fragment.protected {
-                let kid = protected.by.kid;
-                let key = keys.find(kid).ok_or(Error::MissingKey(kid))?;
-                jobs.push((fragment, protected, SampleCipher::new(protected.by.scheme, key)));
-            }
-        }
-        for (fragment, protected, cipher) in jobs {
-            for (range, info) in fragment.samples.iter().zip(&protected.infos) {
-                // Both were checked when the plan was made.
-                let sample = segment.get_mut(range.clone()).unwrap_or_default();
-                let subsamples = protected.subsamples.get(info.subsamples.clone());
-                cipher.decrypt(sample, &info.iv, subsamples.unwrap_or_default());
+            let Some(info) = &fragment.protected else { continue };
+            let mut samples = fragment.samples.iter().zip(&info.samples);
+            for span in &info.spans {
+                let cipher = ciphers.iter().find(|(by, _)| Some(*by) == span.by);
+                for (range, sample) in samples.by_ref().take(span.count) {
+                    let Some((_, cipher)) = cipher else { continue };
+                    // Both were checked when the plan was made.
+                    let bytes = segment.get_mut(range.clone()).unwrap_or_default();
+                    let subsamples = info.subsamples.get(sample.subsamples.clone());
+                    cipher.decrypt(bytes, &sample.iv, subsamples.unwrap_or_default());
+                }
             }
         }
         for clearing in &self.clearings {
@@ -98,24 +120,35 @@ impl Plan {
         Ok(())
     }
 
-    fn add(&mut self, fragment: TrackFragment<'_>, segment: &[u8]) -> Result<(), Error> {
-        let protected = match fragment.protection {
-            None => None,
-            Some(by) => {
-                let info = aux_info::read(&fragment, &by, segment)?;
-                self.clearings.extend(info.clearings);
-                Some(Protected { by, infos: info.samples, subsamples: info.subsamples })
+    /// One for each protection, so that no key is scheduled twice.
+    fn ciphers(&self, keys: &Keys) -> Result<Vec<(Protection, SampleCipher)>, Error> {
+        let mut ciphers: Vec<(Protection, SampleCipher)> = Vec::new();
+        let infos = self.fragments.iter().filter_map(|fragment| fragment.protected.as_ref());
+        for by in infos.flat_map(|info| &info.spans).filter_map(|span| span.by) {
+            if ciphers.iter().all(|(other, _)| *other != by) {
+                let key = keys.find(by.kid).ok_or(Error::MissingKey(by.kid))?;
+                ciphers.push((by, SampleCipher::new(by.scheme, key)));
             }
-        };
-        let TrackFragment { track, samples, .. } = fragment;
-        self.fragments.push(Fragment { track, samples, protected });
+        }
+        Ok(ciphers)
+    }
+
+    fn add(&mut self, mut samples: Samples<'_>, segment: &[u8]) -> Result<(), Error> {
+        let mut protected = None;
+        if samples.is_protected() {
+            let mut info = aux_info::read(&mut samples, segment)?;
+            self.clearings.append(&mut info.clearings);
+            protected = Some(info);
+        }
+        let Samples { track, ranges, .. } = samples;
+        self.fragments.push(Fragment { track, samples: ranges, protected });
         Ok(())
     }
 
     fn clear_pssh(&mut self, moof: &BoxRef<'_>) -> Result<(), Error> {
         for this in moof.children(0)? {
             let this = this?;
-            if this.kind.0 == *b"pssh" {
+            if init::is_pssh(&this) {
                 self.clearings.push(Clearing::free(&this));
             }
         }

@@ -1,10 +1,17 @@
-//! How samples are protected (ISO/IEC 23001-7:2023, clauses 8.2, 9 and 10).
+//! How samples are protected (ISO/IEC 23001-7:2023, clauses 6, 8.2, 9 and 10).
 //!
-//! What the standard forbids cannot be written down here: a scheme without pattern has none, and a
+//! The same five facts stand in `tenc` for a whole track, in a `seig` group description for some of its samples,
+//! and in two boxes of PIFF 1.1. They are read into one [`Description`]; under a scheme it is a [`Protection`].
+//! What the standard forbids cannot be written down there: a scheme without pattern has none, and a
 //! sample either brings its initialization vector or shares a constant one.
 
-use crate::cenc::boxes::{self, BoxRef};
+use crate::cenc::boxes::{self, BoxRef, Fields, FourCc};
 use crate::key::KeyId;
+
+/// PIFF's TrackEncryptionBox, a `uuid` box (PIFF 1.1, 5.3.3).
+pub(super) const PIFF_TENC: [u8; 16] = [
+    0x89, 0x74, 0xdb, 0xce, 0x7b, 0xe7, 0x4c, 0x51, 0x84, 0xf9, 0x71, 0x48, 0xf9, 0x88, 0x25, 0x54,
+];
 
 /// A protection in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +27,10 @@ pub struct Protection {
 pub enum Scheme {
     /// `cenc`: AES-CTR over all protected bytes of a sample, each with its own vector (10.1).
     Cenc(IvSize),
+    /// `cbc1`: AES-CBC over all whole protected blocks of a sample (10.2).
+    Cbc1(IvSize),
+    /// `cens`: AES-CTR over a pattern of blocks (10.3).
+    Cens(IvSize, Pattern),
     /// `cbcs`: AES-CBC over a pattern of blocks, begun anew with each subsample (10.4).
     Cbcs(Iv, Pattern),
 }
@@ -63,17 +74,28 @@ impl IvSize {
 }
 
 impl Scheme {
-    /// The length of the vector in each sample's auxiliary information.
+    /// Where the vector comes from.
     #[must_use]
-    pub const fn sample_iv_bytes(&self) -> usize {
+    pub const fn iv(&self) -> Iv {
         match self {
-            Self::Cenc(size) | Self::Cbcs(Iv::PerSample(size), _) => size.bytes(),
-            Self::Cbcs(Iv::Constant(_), _) => 0,
+            Self::Cenc(size) | Self::Cbc1(size) | Self::Cens(size, _) => Iv::PerSample(*size),
+            Self::Cbcs(iv, _) => *iv,
         }
     }
 }
 
-/// A `schm` or `tenc` box breaks a rule.
+impl Iv {
+    /// The length of the vector in each sample's auxiliary information.
+    #[must_use]
+    pub const fn sample_bytes(&self) -> usize {
+        match self {
+            Self::PerSample(size) => size.bytes(),
+            Self::Constant(_) => 0,
+        }
+    }
+}
+
+/// What a box says of protection breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The box is damaged.
@@ -81,63 +103,124 @@ pub enum Error {
     Box(#[from] boxes::Error),
     /// A scheme that is not decrypted here.
     #[error("protection scheme {0} is not supported")]
-    Scheme(boxes::FourCc),
-    /// `default_isProtected` is neither 0 nor 1 (8.2.3).
-    #[error("tenc: default_isProtected is {0}, neither 0 nor 1 (ISO/IEC 23001-7, 8.2.3)")]
+    Scheme(FourCc),
+    /// `isProtected` is neither 0 nor 1 (8.2.3).
+    #[error("isProtected is {0}, neither 0 nor 1 (ISO/IEC 23001-7, 8.2.3)")]
     IsProtected(u8),
-    /// `default_Per_Sample_IV_Size` is none of 0, 8 and 16 (9.1).
-    #[error("tenc: a vector of {0} bytes; only 8 and 16 exist (ISO/IEC 23001-7, 9.1)")]
+    /// `Per_Sample_IV_Size` is none of 0, 8 and 16 (9.1).
+    #[error("a vector of {0} bytes; only 8 and 16 exist (ISO/IEC 23001-7, 9.1)")]
     IvSize(u8),
-    /// `cenc` with a constant vector (10.1).
-    #[error("tenc: cenc needs a vector of each sample (ISO/IEC 23001-7, 10.1)")]
-    ConstantIv,
-    /// `cenc` with a pattern, or a pattern that encrypts nothing (9.6, 10.1).
-    #[error("tenc: a pattern of {crypt}:{skip} blocks is impossible here (ISO/IEC 23001-7, 9.6)")]
+    /// Another scheme than `cbcs` with a constant vector (10.1 to 10.3).
+    #[error("{0} needs a vector of each sample (ISO/IEC 23001-7, 10)")]
+    ConstantIv(FourCc),
+    /// A pattern where there is none, or one that encrypts nothing (9.6, 10).
+    #[error("a pattern of {crypt}:{skip} blocks is impossible here (ISO/IEC 23001-7, 9.6)")]
     Pattern {
         /// Encrypted blocks.
         crypt: u8,
         /// Clear blocks.
         skip: u8,
     },
+    /// PIFF's AlgorithmID is none of 0, 1 and 2 (PIFF 1.1, 5.3.2).
+    #[error("PIFF's algorithm {0} is not supported (PIFF 1.1, 5.3.2)")]
+    Algorithm(u32),
 }
 
-/// Reads `tenc` (8.2) under the scheme that `schm` named. `None`: not protected by default.
-///
-/// # Errors
-/// [`Error`].
-pub fn read_tenc(tenc: &BoxRef<'_>, scheme: [u8; 4]) -> Result<Option<Protection>, Error> {
-    let mut fields = tenc.fields();
-    let (version, _) = fields.version_and_flags()?;
-    let [_, blocks, is_protected, iv_size] = fields.array()?;
-    let kid = KeyId::from_bytes(fields.array()?);
-    match is_protected {
-        0 => return Ok(None),
-        1 => {}
-        other => return Err(Error::IsProtected(other)),
-    }
-    // Version 0 has no pattern; its byte is reserved (8.2.2).
-    let (crypt, skip) = if version == 0 { (0, 0) } else { (blocks >> 4, blocks & 0xf) };
-    let iv = match read_iv_size(iv_size)? {
-        Some(size) => Iv::PerSample(size),
-        None => {
-            let length = fields.u8()?;
-            let size = read_iv_size(length)?.ok_or(Error::IvSize(length))?;
-            let mut constant = [0; 16];
-            for (to, from) in constant.iter_mut().zip(fields.bytes(size.bytes())?) {
-                *to = *from;
-            }
-            Iv::Constant(constant)
+/// What a box says of samples, before it is known under which scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Description {
+    crypt: u8,
+    skip: u8,
+    /// `None`: not protected.
+    protected: Option<(KeyId, Iv)>,
+}
+
+impl Description {
+    /// The fields of `tenc` (8.2).
+    pub(super) fn of_tenc(tenc: &BoxRef<'_>) -> Result<Self, Error> {
+        let mut fields = tenc.fields();
+        let (version, _) = fields.version_and_flags()?;
+        let mut description = Self::read(&mut fields)?;
+        if version == 0 {
+            // It has no pattern; the byte is reserved (8.2.2).
+            (description.crypt, description.skip) = (0, 0);
         }
-    };
-    let scheme = match (&scheme, iv, crypt, skip) {
-        (b"cenc", Iv::PerSample(size), 0, 0) => Scheme::Cenc(size),
-        (b"cenc", Iv::Constant(_), 0, 0) => return Err(Error::ConstantIv),
-        (b"cbcs", iv, 0, 0) => Scheme::Cbcs(iv, Pattern { crypt: 1, skip: 0 }),
-        (b"cbcs", iv, 1.., _) => Scheme::Cbcs(iv, Pattern { crypt, skip }),
-        (b"cenc" | b"cbcs", ..) => return Err(Error::Pattern { crypt, skip }),
-        _ => return Err(Error::Scheme(boxes::FourCc(scheme))),
-    };
-    Ok(Some(Protection { kid, scheme }))
+        Ok(description)
+    }
+
+    /// A group description of type `seig` (6), whose fields are those of `tenc`.
+    pub(super) fn of_seig(fields: &mut Fields<'_>) -> Result<Self, Error> {
+        Self::read(fields)
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Result<Self, Error> {
+        let [_, blocks, is_protected, iv_size] = fields.array()?;
+        let kid = KeyId::from_bytes(fields.array()?);
+        let (crypt, skip) = (blocks >> 4, blocks & 0xf);
+        let protected = match is_protected {
+            0 => None,
+            1 => Some((kid, Self::read_iv(iv_size, fields)?)),
+            other => return Err(Error::IsProtected(other)),
+        };
+        Ok(Self { crypt, skip, protected })
+    }
+
+    fn read_iv(sample_size: u8, fields: &mut Fields<'_>) -> Result<Iv, Error> {
+        if let Some(size) = read_iv_size(sample_size)? {
+            return Ok(Iv::PerSample(size));
+        }
+        let length = fields.u8()?;
+        let size = read_iv_size(length)?.ok_or(Error::IvSize(length))?;
+        let mut constant = [0; 16];
+        for (to, from) in constant.iter_mut().zip(fields.bytes(size.bytes())?) {
+            *to = *from;
+        }
+        Ok(Iv::Constant(constant))
+    }
+
+    /// What PIFF says in its own boxes: algorithm, vector size and key (PIFF 1.1, 5.3.2 and 5.3.3). Also answers the
+    /// scheme that the algorithm is.
+    pub(super) fn of_piff(fields: &mut Fields<'_>) -> Result<(Self, FourCc), Error> {
+        let [a, b, c, iv_size] = fields.array()?;
+        let algorithm = u32::from_be_bytes([0, a, b, c]);
+        let kid = KeyId::from_bytes(fields.array()?);
+        let scheme = match algorithm {
+            0 | 1 => FourCc(*b"cenc"),
+            2 => FourCc(*b"cbc1"),
+            other => return Err(Error::Algorithm(other)),
+        };
+        let size = read_iv_size(iv_size)?;
+        let protected = match (algorithm, size) {
+            (0, _) => None,
+            (_, Some(size)) => Some((kid, Iv::PerSample(size))),
+            (_, None) => return Err(Error::IvSize(iv_size)),
+        };
+        Ok((Self { crypt: 0, skip: 0, protected }, scheme))
+    }
+
+    /// The protection that this is under `scheme`, if it is one.
+    pub(super) fn under(&self, scheme: FourCc) -> Result<Option<Protection>, Error> {
+        let Some((kid, iv)) = self.protected else { return Ok(None) };
+        let (crypt, skip) = (self.crypt, self.skip);
+        let pattern = match (crypt, skip) {
+            (0, 0) => Pattern { crypt: 1, skip: 0 },
+            (1.., _) => Pattern { crypt, skip },
+            (0, _) => return Err(Error::Pattern { crypt, skip }),
+        };
+        let has_pattern = (crypt, skip) != (0, 0);
+        let scheme = match (&scheme.0, iv) {
+            (b"cenc" | b"cbc1", _) if has_pattern => return Err(Error::Pattern { crypt, skip }),
+            (b"cenc", Iv::PerSample(size)) => Scheme::Cenc(size),
+            (b"cbc1", Iv::PerSample(size)) => Scheme::Cbc1(size),
+            (b"cens", Iv::PerSample(size)) => Scheme::Cens(size, pattern),
+            (b"cbcs", iv) => Scheme::Cbcs(iv, pattern),
+            (b"cenc" | b"cbc1" | b"cens", Iv::Constant(_)) => {
+                return Err(Error::ConstantIv(scheme));
+            }
+            _ => return Err(Error::Scheme(scheme)),
+        };
+        Ok(Some(Protection { kid, scheme }))
+    }
 }
 
 fn read_iv_size(bytes: u8) -> Result<Option<IvSize>, Error> {
