@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use reelkey_client::cenc::{Init, Keys};
+use reelkey_client::cenc::{Init, Keys, Stream};
 use reelkey_client::key::ContentKey;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -24,6 +24,20 @@ fn corpus() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
     let folder = named.unwrap_or_else(|_| beside()).join("public");
     folder.join("manifest.json").exists().then_some(folder)
+}
+
+/// The whole file by pieces, where it can be read in one go.
+fn stream(keys: &Keys, init: Option<Init>, media: &[u8]) -> Option<Vec<u8>> {
+    let mut stream = match init {
+        Some(init) => Stream::with_init(keys, init),
+        None => Stream::new(keys),
+    };
+    let mut clear = Vec::new();
+    for piece in media.chunks(1000) {
+        stream.push(piece, &mut |bytes| clear.extend_from_slice(bytes)).ok()?;
+    }
+    stream.finish(&mut |bytes| clear.extend_from_slice(bytes)).ok()?;
+    Some(clear)
 }
 
 /// The clear samples' hash of each track, or why there is none.
@@ -38,6 +52,8 @@ fn decrypt(folder: &Path, entry: &Value) -> Result<BTreeMap<String, String>, Str
     let mut media = fs::read(folder.join(entry["file"].as_str().unwrap())).unwrap();
     let init = entry["init"].as_str().map(|init| fs::read(folder.join(init)).unwrap());
     let init = Init::parse(init.as_deref().unwrap_or(&media)).map_err(|e| e.to_string())?;
+    let separate = Some(init.clone()).filter(|_| !entry["init"].is_null());
+    let streamed = stream(&keys, separate, &media);
     let plan = init.plan(&media).map_err(|error| error.to_string())?;
     plan.decrypt(&keys, &mut media).map_err(|error| error.to_string())?;
 
@@ -47,6 +63,10 @@ fn decrypt(folder: &Path, entry: &Value) -> Result<BTreeMap<String, String>, Str
         let again = Init::parse(&media).unwrap();
         assert!(again.plan(&media).unwrap().samples().eq(plan.samples()), "{}", entry["file"]);
         again.plan(&media).unwrap().decrypt(&Keys::default(), &mut media.clone()).unwrap();
+    }
+    if let Some(streamed) = streamed {
+        assert!(streamed == media, "{}: a stream comes out otherwise", entry["file"]);
+        println!("{}: also as a stream", entry["file"]);
     }
     let mut hashes: BTreeMap<u32, Sha256> = BTreeMap::new();
     for (track, range) in plan.samples() {

@@ -10,7 +10,7 @@ use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes::{Aes128, Block};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use reelkey_client::cenc::{Error, Keys, decrypt_file};
+use reelkey_client::cenc::{Error, Keys, Stream, decrypt_file};
 use reelkey_client::key::{ContentKey, KeyId};
 
 /// The keys and their identifiers: the track's, and that of some of its samples.
@@ -366,6 +366,37 @@ proptest! {
             let is_there = boxes.windows(4).any(|window| window == gone);
             prop_assert!(!is_there || !is_protected, "{:?}", gone);
         }
+    }
+
+    #[test]
+    fn a_stream_comes_out_the_same_wherever_it_is_split(
+        film in film(),
+        cuts in vec(any::<prop::sample::Index>(), 0..20),
+        every in prop_oneof![Just(1_usize), Just(17), Just(100_000)],
+    ) {
+        let file = film.file();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(file.len())).collect();
+        cuts.extend((0..file.len()).step_by(every));
+        cuts.push(file.len());
+        cuts.sort_unstable();
+        let keys = keys();
+        let (mut stream, mut clear, mut from) = (Stream::new(&keys), Vec::new(), 0);
+        let mut pushed = Ok(());
+        for to in cuts {
+            pushed = pushed.and_then(|()| {
+                stream.push(&file[from..to], &mut |bytes| clear.extend_from_slice(bytes))
+            });
+            from = to;
+        }
+        if !film.is_fragmented && !film.clear().is_empty() {
+            prop_assert!(pushed.is_err(), "a sample table in a stream");
+            return Ok(());
+        }
+        pushed.unwrap();
+        stream.finish(&mut |bytes| clear.extend_from_slice(bytes)).unwrap();
+        let mut whole = file;
+        decrypt_file(&keys, &mut whole).unwrap();
+        prop_assert_eq!(clear, whole);
     }
 
     #[test]

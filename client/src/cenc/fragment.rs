@@ -70,10 +70,11 @@ const DEFAULT_SAMPLE_DURATION: u32 = 0x8;
 const DEFAULT_SAMPLE_SIZE: u32 = 0x10;
 const DEFAULT_BASE_IS_MOOF: u32 = 0x2_0000;
 
-/// Reads the track fragments of a `moof`.
+/// Reads the track fragments of a `moof`, which lies in bytes that begin at `origin` of the file.
 pub(super) fn read_moof<'a>(
     init: &Init,
     moof: &BoxRef<'a>,
+    origin: u64,
     media: &Media,
 ) -> Result<Vec<Samples<'a>>, Error> {
     let mut fragments = Vec::new();
@@ -84,7 +85,7 @@ pub(super) fn read_moof<'a>(
     for traf in moof.children(0)? {
         let traf = traf?;
         if traf.kind.0 == *b"traf" {
-            let (fragment, end) = read_traf(init, traf, moof_at, following, media)?;
+            let (fragment, end) = read_traf(init, traf, origin, [moof_at, following], media)?;
             following = end;
             fragments.push(fragment);
         }
@@ -96,17 +97,20 @@ pub(super) fn read_moof<'a>(
 fn read_traf<'a>(
     init: &Init,
     traf: BoxRef<'a>,
-    moof_at: u64,
-    following: u64,
+    origin: u64,
+    [moof_at, following]: [u64; 2],
     media: &Media,
 ) -> Result<(Samples<'a>, u64), Error> {
-    let mut tfhd = traf.children(0)?.find(b"tfhd")?.ok_or(Error::NoTfhd(traf.at))?.fields();
+    let tfhd = traf.children(0)?.find(b"tfhd")?.ok_or(Error::NoTfhd(traf.at))?;
+    let outside = Error::OutsideMedia { kind: tfhd.kind, at: tfhd.at };
+    let mut tfhd = tfhd.fields();
     let (_, flags) = tfhd.version_and_flags()?;
     let number = tfhd.u32()?;
     let track = init.tracks.get(&number);
     let track = track.ok_or(Error::UnknownTrack { at: traf.at, track: number })?;
     let base = match (flags & BASE_DATA_OFFSET != 0, flags & DEFAULT_BASE_IS_MOOF != 0) {
-        (true, _) => tfhd.u64()?,
+        // The one offset that counts from the start of the file.
+        (true, _) => tfhd.u64()?.checked_sub(origin).ok_or(outside)?,
         (false, true) => moof_at,
         (false, false) => following,
     };

@@ -9,7 +9,7 @@
 //! 3. [`Plan::decrypt`](plan::Plan::decrypt) changes the samples in place, and the boxes that speak of
 //!    protection into `free` ones, so that no offset moves.
 //!
-//! [`decrypt_file`] does all three for a file that has both parts.
+//! [`decrypt_file`] does all three for a file that has both parts, and [`Stream`] for one that comes in pieces.
 //!
 //! ```
 //! use reelkey_client::cenc::{Keys, decrypt_file};
@@ -42,6 +42,7 @@ pub mod init;
 pub mod plan;
 pub mod protection;
 mod samples;
+pub mod stream;
 pub mod table;
 
 use alloc::collections::BTreeMap;
@@ -50,6 +51,7 @@ use crate::key::{ContentKey, KeyId};
 
 pub use crate::cenc::init::Init;
 pub use crate::cenc::plan::Plan;
+pub use crate::cenc::stream::Stream;
 
 /// The content keys at hand, by their identifiers.
 #[derive(Debug, Default)]

@@ -37,6 +37,15 @@ impl Init {
     /// # Errors
     /// [`Error`]: whatever is wrong with the segment is found here.
     pub fn plan(&self, segment: &[u8]) -> Result<Plan, Error> {
+        self.plan_at(segment, 0)
+    }
+
+    /// As [`plan`](Self::plan), for a segment that begins so many bytes into its file: some offsets count from the
+    /// file's start (ISO/IEC 14496-12:2022, 8.8.7).
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn plan_at(&self, segment: &[u8], origin: u64) -> Result<Plan, Error> {
         let mut plan = Plan { length: segment.len(), fragments: Vec::new(), clearings: Vec::new() };
         let (mut moov, mut moofs, mut media) = (None, Vec::new(), Media::default());
         for this in Boxes::of(segment) {
@@ -53,7 +62,7 @@ impl Init {
         }
         for moof in &moofs {
             plan.clear_pssh(moof)?;
-            for samples in fragment::read_moof(self, moof, &media)? {
+            for samples in fragment::read_moof(self, moof, origin, &media)? {
                 plan.add(samples, segment)?;
             }
         }

@@ -1,0 +1,271 @@
+//! Decrypting what comes in pieces, one fragment at a time.
+//!
+//! A fragmented file or a live stream is pushed in pieces of any size, and comes out clear as soon as a fragment is
+//! whole. Nothing but the fragment that is coming in is held. Where samples come before the `moof` that describes them,
+//! or the `moov` lists them itself, the whole file has to be there: that is
+//! [`decrypt_file`](crate::cenc::decrypt_file)'s.
+
+use alloc::vec::Vec;
+
+use crate::cenc::boxes::{self, Boxes, FourCc};
+use crate::cenc::fragment;
+use crate::cenc::{Error, Init, Keys};
+
+/// The longest `moov`. It is held whole, so somebody has to say when it is too long.
+const MOOV_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The most that is asked for at once: as much as fits a cache.
+const PIECE_BYTES_MAX: usize = 512 * 1024;
+
+/// A stream under decryption.
+#[derive(Debug)]
+pub struct Stream<'k> {
+    keys: &'k Keys,
+    init: Option<Init>,
+    /// The fragment that is coming in, and what came behind it.
+    held: Vec<u8>,
+    /// Up to here the boxes in `held` are whole and of this fragment.
+    parsed: usize,
+    /// How far `held` is from the start of the stream.
+    at: u64,
+    /// How many bytes are still to be handed on as they are.
+    passing: u64,
+    /// Whether that is all there is to come.
+    to_end: bool,
+    has_moof: bool,
+    samples: usize,
+}
+
+/// The box that begins next.
+struct Next {
+    kind: FourCc,
+    /// All of it, header included; `None`: to the end of the stream.
+    size: Option<u64>,
+}
+
+impl<'k> Stream<'k> {
+    /// A stream that begins with its initialization segment.
+    #[must_use]
+    pub fn new(keys: &'k Keys) -> Self {
+        Self {
+            keys,
+            init: None,
+            held: Vec::new(),
+            parsed: 0,
+            at: 0,
+            passing: 0,
+            to_end: false,
+            has_moof: false,
+            samples: 0,
+        }
+    }
+
+    /// A stream of media segments, whose initialization segment came before.
+    #[must_use]
+    pub fn with_init(keys: &'k Keys, init: Init) -> Self {
+        Self { init: Some(init), ..Self::new(keys) }
+    }
+
+    /// How many samples have come out.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+
+    /// Takes the next bytes of the stream. What is clear by then goes to `out`, in order.
+    ///
+    /// # Errors
+    /// [`Error`]; the stream cannot be continued, and what went out before is right.
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        // Never more than it takes to get on, so that next to nothing is left behind what goes out.
+        while !bytes.is_empty() {
+            let (now, rest) = bytes.split_at(self.wanted().min(bytes.len()));
+            self.held.extend_from_slice(now);
+            bytes = rest;
+            self.work(out)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the next bytes from where they are read, without a copy in between. Answers whether there were any.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), or what the reader says.
+    #[cfg(feature = "std")]
+    pub fn read_from(
+        &mut self,
+        reader: &mut dyn std::io::Read,
+        out: &mut dyn FnMut(&[u8]),
+    ) -> Result<bool, ReadError> {
+        use std::io::Read;
+        let wanted = u64::try_from(self.wanted()).unwrap_or(u64::MAX);
+        let read = reader.take(wanted).read_to_end(&mut self.held)?;
+        self.work(out)?;
+        Ok(read > 0)
+    }
+
+    /// The stream is at its end.
+    ///
+    /// # Errors
+    /// [`Error`], also where it ends in the middle of a box.
+    pub fn finish(mut self, out: &mut dyn FnMut(&[u8])) -> Result<usize, Error> {
+        if self.has_moof {
+            self.flush(self.held.len(), out)?;
+        } else {
+            // What is left is part of a box, or was to be handed on to the end.
+            for this in Boxes::of(&self.held) {
+                this?;
+            }
+            if self.passing > 0 && !self.to_end {
+                let (kind, rest) = (FourCc(*b"    "), 0);
+                let at = usize::try_from(self.at).unwrap_or(usize::MAX);
+                return Err(boxes::Error::Size { kind, at, size: self.passing, rest }.into());
+            }
+        }
+        Ok(self.samples)
+    }
+
+    /// How many bytes it takes to get on.
+    fn wanted(&self) -> usize {
+        let ahead = self.held.len().saturating_sub(self.parsed);
+        let missing = match self.next() {
+            _ if self.passing > 0 => usize::try_from(self.passing).unwrap_or(usize::MAX),
+            None => 16_usize.saturating_sub(ahead),
+            Some(Next { size: None, .. }) => PIECE_BYTES_MAX,
+            Some(Next { size: Some(size), .. }) => {
+                usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(ahead)
+            }
+        };
+        missing.clamp(1, PIECE_BYTES_MAX)
+    }
+
+    /// The header of the box behind what is parsed, if all of it is there.
+    fn next(&self) -> Option<Next> {
+        let rest = self.held.get(self.parsed..)?;
+        let (size, rest) = rest.split_first_chunk::<4>()?;
+        let (kind, rest) = rest.split_first_chunk::<4>()?;
+        let size = match u32::from_be_bytes(*size) {
+            0 => None,
+            1 => Some(u64::from_be_bytes(*rest.first_chunk()?)),
+            size => Some(size.into()),
+        };
+        Some(Next { kind: FourCc(*kind), size })
+    }
+
+    /// Goes on as far as what is held allows.
+    fn work(&mut self, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        loop {
+            if self.passing > 0 {
+                let there = u64::try_from(self.held.len()).unwrap_or(u64::MAX);
+                let now = usize::try_from(self.passing.min(there)).unwrap_or(usize::MAX);
+                self.emit(now, out);
+                if self.passing > 0 {
+                    return Ok(());
+                }
+            }
+            let Some(next) = self.next() else { return Ok(()) };
+            let begins = matches!(&next.kind.0, b"moov" | b"moof");
+            if begins && self.has_moof {
+                // The fragment before has all that it will ever have.
+                self.flush(self.parsed, out)?;
+                continue;
+            }
+            if !begins && !self.has_moof {
+                self.hold_to_header(&next)?;
+                self.passing = next.size.unwrap_or(u64::MAX);
+                self.to_end = next.size.is_none();
+                continue;
+            }
+            let Some(end) = self.end_of(&next)? else { return Ok(()) };
+            self.parsed = end;
+            match &next.kind.0 {
+                b"moov" => self.begin(out)?,
+                b"moof" => self.has_moof = true,
+                b"mdat" => self.flush_if_whole(out)?,
+                _ => {}
+            }
+        }
+    }
+
+    /// Where the next box ends, once it is whole.
+    fn end_of(&self, next: &Next) -> Result<Option<usize>, Error> {
+        self.hold_to_header(next)?;
+        let Some(size) = next.size else { return Ok(None) };
+        if next.kind.0 == *b"moov" && size > MOOV_BYTES_MAX {
+            return Err(self.wrong_size(next));
+        }
+        let size = usize::try_from(size).map_err(|_| self.wrong_size(next))?;
+        let end = self.parsed.checked_add(size).ok_or_else(|| self.wrong_size(next))?;
+        Ok((end <= self.held.len()).then_some(end))
+    }
+
+    fn hold_to_header(&self, next: &Next) -> Result<(), Error> {
+        match next.size {
+            Some(size) if size < 8 => Err(self.wrong_size(next)),
+            _ => Ok(()),
+        }
+    }
+
+    fn wrong_size(&self, next: &Next) -> Error {
+        let parsed = u64::try_from(self.parsed).unwrap_or(u64::MAX);
+        let at = usize::try_from(self.at.saturating_add(parsed)).unwrap_or(usize::MAX);
+        let (size, rest) = (next.size.unwrap_or(0), self.held.len().saturating_sub(self.parsed));
+        boxes::Error::Size { kind: next.kind, at, size, rest }.into()
+    }
+
+    /// Hands on so many bytes, which are done.
+    fn emit(&mut self, length: usize, out: &mut dyn FnMut(&[u8])) {
+        if let Some(done) = self.held.get(..length) {
+            out(done);
+        }
+        self.held.drain(..length.min(self.held.len()));
+        let length = u64::try_from(length).unwrap_or(u64::MAX);
+        self.at = self.at.saturating_add(length);
+        self.passing = self.passing.saturating_sub(length);
+        self.parsed = 0;
+        self.has_moof = false;
+    }
+
+    /// A `moov` is whole.
+    fn begin(&mut self, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        let moov = self.held.get_mut(..self.parsed).unwrap_or_default();
+        let init = Init::parse(moov)?;
+        // Samples that it lists itself would lie outside every mdat, so they are an error here.
+        init.plan(moov)?;
+        init.clear(moov);
+        self.init = Some(init);
+        self.emit(self.parsed, out);
+        Ok(())
+    }
+
+    /// An `mdat` is whole. There may be another for the same `moof`.
+    fn flush_if_whole(&mut self, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        match self.flush(self.parsed, out) {
+            Err(Error::Fragment(fragment::Error::OutsideMedia { .. })) => Ok(()),
+            flushed => flushed,
+        }
+    }
+
+    /// Decrypts the fragment that ends there.
+    fn flush(&mut self, end: usize, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        let init = self.init.as_ref().ok_or(crate::cenc::init::Error::NoMoov)?;
+        let fragment = self.held.get_mut(..end).unwrap_or_default();
+        let plan = init.plan_at(fragment, self.at)?;
+        plan.decrypt(self.keys, fragment)?;
+        self.samples = self.samples.saturating_add(plan.samples().count());
+        self.emit(end, out);
+        Ok(())
+    }
+}
+
+/// A stream cannot be read on.
+#[cfg(feature = "std")]
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It cannot be decrypted.
+    #[error(transparent)]
+    Stream(#[from] Error),
+    /// The reader failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
