@@ -23,7 +23,7 @@ pub struct Stream<'k> {
     keys: &'k Keys,
     init: Option<Init>,
     /// The fragment that is coming in, and what came behind it.
-    held: Vec<u8>,
+    held: Buffer,
     /// Up to here the boxes in `held` are whole and of this fragment.
     parsed: usize,
     /// How far `held` is from the start of the stream.
@@ -50,7 +50,7 @@ impl<'k> Stream<'k> {
         Self {
             keys,
             init: None,
-            held: Vec::new(),
+            held: Buffer::default(),
             parsed: 0,
             at: 0,
             passing: 0,
@@ -80,7 +80,8 @@ impl<'k> Stream<'k> {
         // Never more than it takes to get on, so that next to nothing is left behind what goes out.
         while !bytes.is_empty() {
             let (now, rest) = bytes.split_at(self.wanted().min(bytes.len()));
-            self.held.extend_from_slice(now);
+            self.held.room(now.len()).copy_from_slice(now);
+            self.held.fill(now.len());
             bytes = rest;
             self.work(out)?;
         }
@@ -97,9 +98,13 @@ impl<'k> Stream<'k> {
         reader: &mut dyn std::io::Read,
         out: &mut dyn FnMut(&[u8]),
     ) -> Result<bool, ReadError> {
-        use std::io::Read;
-        let wanted = u64::try_from(self.wanted()).unwrap_or(u64::MAX);
-        let read = reader.take(wanted).read_to_end(&mut self.held)?;
+        let read = loop {
+            match reader.read(self.held.room(self.wanted())) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        self.held.fill(read);
         self.work(out)?;
         Ok(read > 0)
     }
@@ -113,7 +118,7 @@ impl<'k> Stream<'k> {
             self.flush(self.held.len(), out)?;
         } else {
             // What is left is part of a box, or was to be handed on to the end.
-            for this in Boxes::of(&self.held) {
+            for this in Boxes::of(self.held.bytes()) {
                 this?;
             }
             if self.passing > 0 && !self.to_end {
@@ -141,7 +146,7 @@ impl<'k> Stream<'k> {
 
     /// The header of the box behind what is parsed, if all of it is there.
     fn next(&self) -> Option<Next> {
-        let rest = self.held.get(self.parsed..)?;
+        let rest = self.held.bytes().get(self.parsed..)?;
         let (size, rest) = rest.split_first_chunk::<4>()?;
         let (kind, rest) = rest.split_first_chunk::<4>()?;
         let size = match u32::from_be_bytes(*size) {
@@ -215,10 +220,10 @@ impl<'k> Stream<'k> {
 
     /// Hands on so many bytes, which are done.
     fn emit(&mut self, length: usize, out: &mut dyn FnMut(&[u8])) {
-        if let Some(done) = self.held.get(..length) {
+        if let Some(done) = self.held.bytes().get(..length) {
             out(done);
         }
-        self.held.drain(..length.min(self.held.len()));
+        self.held.remove(length);
         let length = u64::try_from(length).unwrap_or(u64::MAX);
         self.at = self.at.saturating_add(length);
         self.passing = self.passing.saturating_sub(length);
@@ -228,7 +233,7 @@ impl<'k> Stream<'k> {
 
     /// A `moov` is whole.
     fn begin(&mut self, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
-        let moov = self.held.get_mut(..self.parsed).unwrap_or_default();
+        let moov = self.held.bytes_mut().get_mut(..self.parsed).unwrap_or_default();
         let init = Init::parse(moov)?;
         // Samples that it lists itself would lie outside every mdat, so they are an error here.
         init.plan(moov)?;
@@ -249,12 +254,54 @@ impl<'k> Stream<'k> {
     /// Decrypts the fragment that ends there.
     fn flush(&mut self, end: usize, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
         let init = self.init.as_ref().ok_or(crate::cenc::init::Error::NoMoov)?;
-        let fragment = self.held.get_mut(..end).unwrap_or_default();
+        let fragment = self.held.bytes_mut().get_mut(..end).unwrap_or_default();
         let plan = init.plan_at(fragment, self.at)?;
         plan.decrypt(self.keys, fragment)?;
         self.samples = self.samples.saturating_add(plan.samples().count());
         self.emit(end, out);
         Ok(())
+    }
+}
+
+/// Bytes that come in behind and go out in front. Its memory is zeroed once and used again.
+#[derive(Debug, Default)]
+struct Buffer {
+    memory: Vec<u8>,
+    filled: usize,
+}
+
+impl Buffer {
+    fn len(&self) -> usize {
+        self.filled
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.memory.get(..self.filled).unwrap_or_default()
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.memory.get_mut(..self.filled).unwrap_or_default()
+    }
+
+    /// Room for so many bytes behind those that are there.
+    fn room(&mut self, length: usize) -> &mut [u8] {
+        let end = self.filled.saturating_add(length);
+        if self.memory.len() < end {
+            self.memory.resize(end, 0);
+        }
+        self.memory.get_mut(self.filled..end).unwrap_or_default()
+    }
+
+    /// So many bytes of the room hold something now.
+    fn fill(&mut self, length: usize) {
+        self.filled = self.filled.saturating_add(length).min(self.memory.len());
+    }
+
+    /// Takes so many bytes away in front.
+    fn remove(&mut self, length: usize) {
+        let length = length.min(self.filled);
+        self.memory.copy_within(length..self.filled, 0);
+        self.filled -= length;
     }
 }
 
