@@ -109,14 +109,14 @@ fn now() -> UnixTime {
 }
 
 #[test]
-fn a_packaged_film_plays_byte_for_byte_under_both_schemes() {
+fn a_packaged_film_plays_byte_for_byte_under_every_scheme() {
     let (installation, keys) = provisioned();
     let token = installation.mint(&["--content", CONTENT]);
     let service = installation.serve();
     let license = obtain(&service, &token);
     assert_eq!(license.keys.len(), 2);
     let opened: Keys = license.keys.into_iter().collect();
-    for scheme in ["cenc", "cbcs"] {
+    for scheme in ["cenc", "cbc1", "cens", "cbcs"] {
         for (track, path) in package(installation.data.path(), scheme, &keys) {
             let mut film = fs::read(&path).unwrap();
             let original = samples(&fs::read(clear(track)).unwrap());
@@ -149,6 +149,12 @@ fn the_command_line_decrypts_with_known_keys() {
     assert_eq!(done["samples"], 75);
     assert_eq!(samples(&fs::read(&output).unwrap()), samples(&fs::read(clear(track)).unwrap()));
 
+    // The same through pipes.
+    let mut piped = installation.command(&["decrypt", "--key", &file, "-", "-"]);
+    let through = piped.stdin(fs::File::open(input).unwrap()).output().unwrap();
+    assert!(through.status.success(), "{through:?}");
+    assert!(through.stdout == fs::read(&output).unwrap(), "a pipe gives the same film");
+
     let other = format!("{}:{}", keys[1].kid, keys[1].key);
     let untouched = installation.data.path().join("none.mp4");
     let said = installation.fail(&["decrypt", "--key", &other, input, untouched.to_str().unwrap()]);
@@ -156,6 +162,27 @@ fn the_command_line_decrypts_with_known_keys() {
     assert!(!untouched.exists());
     let said = installation.fail(&["decrypt", "--key", "secret", input, "x"]);
     assert!(said.contains("KID:KEY") && !said.contains("secret:"), "{said}");
+}
+
+/// ffmpeg writes a file whose samples are in a table and not in fragments, and whose `moov` comes last.
+#[test]
+fn a_film_without_fragments_is_decrypted() {
+    let (installation, keys) = provisioned();
+    let output = installation.data.path().join("table.mp4");
+    let mut ffmpeg = Command::new(tool("bin/ffmpeg"));
+    ffmpeg.args(["-v", "error", "-i"]).arg(clear("video")).args(["-c", "copy"]);
+    ffmpeg.args(["-encryption_scheme", "cenc-aes-ctr", "-encryption_kid", &keys[0].kid]);
+    let made = ffmpeg.args(["-encryption_key", &keys[0].key]).arg(&output).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let pair = installation.write("pair", format!("{}:{}", keys[0].kid, keys[0].key).as_bytes());
+    let (pair, clear_path) = (format!("@{}", pair.display()), output.with_extension("clear.mp4"));
+    let files = [output.to_str().unwrap(), clear_path.to_str().unwrap()];
+    let encrypted = samples(&fs::read(&output).unwrap());
+    installation.succeed(&["decrypt", "--key", &pair, files[0], files[1]]);
+    let original = samples(&fs::read(clear("video")).unwrap());
+    assert_ne!(encrypted, original);
+    assert_eq!(samples(&fs::read(&clear_path).unwrap()), original);
+    plays(&installation, &fs::read(clear_path).unwrap());
 }
 
 /// The same bytes, from many connections at once and to a service that was started anew, are one

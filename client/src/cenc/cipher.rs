@@ -21,8 +21,11 @@ use crate::key::ContentKey;
 
 const BLOCK_BYTES: usize = 16;
 
-/// As many blocks as the AES unit works on side by side.
-const LANES: usize = 8;
+/// As many blocks as the widest AES unit works on side by side; narrower ones take them in several steps.
+const LANES: usize = 64;
+
+/// So many blocks are as quick one by one.
+const FEW: usize = 4;
 
 /// A key, scheduled for a scheme. Zeroed on drop.
 #[derive(Debug)]
@@ -120,47 +123,72 @@ fn for_each_run<'a>(
 
 /// AES-CBC over the encrypted blocks of a protected range; `chain` is the block before, and the last one afterwards.
 fn cbc(aes: &Aes128Dec, pattern: Pattern, chain: &mut [u8; BLOCK_BYTES], range: &mut [u8]) {
+    let (blocks, _clear_tail) = range.as_chunks_mut::<BLOCK_BYTES>();
+    let (crypt, skip) = (usize::from(pattern.crypt), usize::from(pattern.skip));
+    if skip == 0 {
+        for group in blocks.chunks_mut(LANES) {
+            let mut lanes = Lanes::default();
+            (0..group.len()).for_each(|at| lanes.push(at));
+            lanes.decrypt(aes, group, chain);
+        }
+        return;
+    }
     let mut lanes = Lanes::default();
-    for_each_run(pattern, range, |run| {
-        for block in run {
-            if let Some(full) = lanes.push(block) {
-                full.decrypt(aes, chain);
+    for run in (0..blocks.len()).step_by(crypt + skip) {
+        for at in run..blocks.len().min(run + crypt) {
+            lanes.push(at);
+            if lanes.count == LANES {
+                lanes.decrypt(aes, blocks, chain);
             }
         }
-    });
-    lanes.decrypt(aes, chain);
+    }
+    lanes.decrypt(aes, blocks, chain);
 }
 
-/// Blocks that wait to be decrypted side by side, though they may lie far apart.
-#[derive(Default)]
-struct Lanes<'a> {
-    blocks: [Option<&'a mut [u8; BLOCK_BYTES]>; LANES],
+/// Blocks that wait to be decrypted side by side, though they may lie far apart: where each of them is.
+struct Lanes {
+    at: [usize; LANES],
     count: usize,
 }
 
-impl<'a> Lanes<'a> {
-    /// Adds a block; hands back the lanes once they are full.
-    fn push(&mut self, block: &'a mut [u8; BLOCK_BYTES]) -> Option<Self> {
-        if let Some(lane) = self.blocks.get_mut(self.count) {
-            *lane = Some(block);
+impl Default for Lanes {
+    fn default() -> Self {
+        Self { at: [0; LANES], count: 0 }
+    }
+}
+
+impl Lanes {
+    /// Adds a block, while there are fewer than [`LANES`].
+    fn push(&mut self, at: usize) {
+        if let Some(lane) = self.at.get_mut(self.count) {
+            *lane = at;
             self.count += 1;
         }
-        (self.count == LANES).then(|| core::mem::take(self))
     }
 
-    /// AES-CBC decryption (NIST SP 800-38A, 6.2): each block is xored with the ciphertext before it.
-    fn decrypt(self, aes: &Aes128Dec, chain: &mut [u8; BLOCK_BYTES]) {
+    /// AES-CBC decryption (NIST SP 800-38A, 6.2): each block is xored with the ciphertext before it. Leaves the lanes
+    /// empty.
+    fn decrypt(
+        &mut self,
+        aes: &Aes128Dec,
+        blocks: &mut [[u8; BLOCK_BYTES]],
+        chain: &mut [u8; BLOCK_BYTES],
+    ) {
+        let lanes = self.at.get(..self.count).unwrap_or_default();
         let mut decrypted = [Block::<Aes128Dec>::default(); LANES];
-        for (to, from) in decrypted.iter_mut().zip(self.blocks.iter().flatten()) {
-            *to = (**from).into();
-        }
-        aes.decrypt_blocks(decrypted.get_mut(..self.count).unwrap_or_default());
-        for (clear, block) in decrypted.iter().zip(self.blocks.into_iter().flatten()) {
-            let ciphertext = *block;
-            for ((to, clear), chained) in block.iter_mut().zip(clear).zip(&*chain) {
-                *to = clear ^ chained;
+        for (to, at) in decrypted.iter_mut().zip(lanes) {
+            if let Some(from) = blocks.get(*at) {
+                *to = (*from).into();
             }
-            *chain = ciphertext;
         }
+        // All lanes at once cost less than a few one by one, though some are empty.
+        let length = if self.count > FEW { LANES } else { self.count };
+        aes.decrypt_blocks(decrypted.get_mut(..length).unwrap_or_default());
+        for (clear, at) in decrypted.iter().zip(lanes) {
+            let Some(block) = blocks.get_mut(*at) else { continue };
+            let clear = u128::from_ne_bytes((*clear).into()) ^ u128::from_ne_bytes(*chain);
+            *chain = core::mem::replace(block, clear.to_ne_bytes());
+        }
+        self.count = 0;
     }
 }

@@ -36,6 +36,7 @@
 pub mod aux_info;
 pub mod boxes;
 mod cipher;
+mod flow;
 pub mod fragment;
 pub mod group;
 pub mod init;

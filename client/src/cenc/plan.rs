@@ -17,17 +17,17 @@ use crate::cenc::{Error, Keys};
 #[derive(Debug)]
 pub struct Plan {
     length: usize,
-    fragments: Vec<Fragment>,
-    clearings: Vec<Clearing>,
+    pub(super) fragments: Vec<Fragment>,
+    pub(super) clearings: Vec<Clearing>,
 }
 
 /// Samples in a row.
 #[derive(Debug)]
-struct Fragment {
+pub(super) struct Fragment {
     track: u32,
-    samples: Vec<Range<usize>>,
+    pub(super) samples: Vec<Range<usize>>,
     /// How they are protected; `None`: not at all.
-    protected: Option<AuxInfo>,
+    pub(super) protected: Option<AuxInfo>,
 }
 
 impl Init {
@@ -46,6 +46,16 @@ impl Init {
     /// # Errors
     /// [`Error`].
     pub fn plan_at(&self, segment: &[u8], origin: u64) -> Result<Plan, Error> {
+        self.plan_ahead(segment, origin, None)
+    }
+
+    /// As [`plan_at`](Self::plan_at), for a segment whose last `mdat` is still to come: its body will be `ahead`.
+    pub(super) fn plan_ahead(
+        &self,
+        segment: &[u8],
+        origin: u64,
+        ahead: Option<Range<usize>>,
+    ) -> Result<Plan, Error> {
         let mut plan = Plan { length: segment.len(), fragments: Vec::new(), clearings: Vec::new() };
         let (mut moov, mut moofs, mut media) = (None, Vec::new(), Media::default());
         for this in Boxes::of(segment) {
@@ -57,6 +67,7 @@ impl Init {
                 _ => {}
             }
         }
+        media.extend(ahead);
         if let Some(moov) = moov {
             self.plan_moov(&mut plan, &moov, &media, segment)?;
         }
@@ -130,7 +141,7 @@ impl Plan {
     }
 
     /// One for each protection, so that no key is scheduled twice.
-    fn ciphers(&self, keys: &Keys) -> Result<Vec<(Protection, SampleCipher)>, Error> {
+    pub(super) fn ciphers(&self, keys: &Keys) -> Result<Vec<(Protection, SampleCipher)>, Error> {
         let mut ciphers: Vec<(Protection, SampleCipher)> = Vec::new();
         let infos = self.fragments.iter().filter_map(|fragment| fragment.protected.as_ref());
         for by in infos.flat_map(|info| &info.spans).filter_map(|span| span.by) {

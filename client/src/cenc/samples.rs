@@ -85,6 +85,11 @@ impl Media {
         self.0.push(mdat.body_at..mdat.end());
     }
 
+    /// Adds one that is still to come.
+    pub(super) fn extend(&mut self, body: Option<Range<usize>>) {
+        self.0.extend(body);
+    }
+
     /// The range of `length` bytes from `start`, if it lies in one `mdat`. An empty one has no bytes to be anywhere.
     pub(super) fn range(&self, start: u64, length: u64) -> Option<Range<usize>> {
         if length == 0 {

@@ -1,13 +1,15 @@
 //! Decrypting what comes in pieces, one fragment at a time.
 //!
 //! A fragmented file or a live stream is pushed in pieces of any size, and comes out clear as soon as a fragment is
-//! whole. Nothing but the fragment that is coming in is held. Where samples come before the `moof` that describes them,
+//! whole. Where a
+//! `moof` says all of its samples, they go out one by one; at most the fragment that is coming in is held. Where samples come before the `moof` that describes them,
 //! or the `moov` lists them itself, the whole file has to be there: that is
 //! [`decrypt_file`](crate::cenc::decrypt_file)'s.
 
 use alloc::vec::Vec;
 
 use crate::cenc::boxes::{self, Boxes, FourCc};
+use crate::cenc::flow::Flow;
 use crate::cenc::fragment;
 use crate::cenc::{Error, Init, Keys};
 
@@ -15,7 +17,7 @@ use crate::cenc::{Error, Init, Keys};
 const MOOV_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The most that is asked for at once: as much as fits a cache.
-const PIECE_BYTES_MAX: usize = 512 * 1024;
+const PIECE_BYTES_MAX: usize = 256 * 1024;
 
 /// A stream under decryption.
 #[derive(Debug)]
@@ -33,7 +35,18 @@ pub struct Stream<'k> {
     /// Whether that is all there is to come.
     to_end: bool,
     has_moof: bool,
+    /// The `mdat` that is coming in, if its samples can be decrypted one after the other.
+    flow: Option<Flowing>,
     samples: usize,
+}
+
+/// A fragment that goes out while it comes in. Positions count from its start.
+#[derive(Debug)]
+struct Flowing {
+    flow: Flow,
+    /// Up to here it went out.
+    gone: usize,
+    end: usize,
 }
 
 /// The box that begins next.
@@ -56,6 +69,7 @@ impl<'k> Stream<'k> {
             passing: 0,
             to_end: false,
             has_moof: false,
+            flow: None,
             samples: 0,
         }
     }
@@ -114,6 +128,10 @@ impl<'k> Stream<'k> {
     /// # Errors
     /// [`Error`], also where it ends in the middle of a box.
     pub fn finish(mut self, out: &mut dyn FnMut(&[u8])) -> Result<usize, Error> {
+        if self.flow.is_some() {
+            let at = usize::try_from(self.at).unwrap_or(usize::MAX);
+            return Err(boxes::Error::Header { at, rest: self.held.len() }.into());
+        }
         if self.has_moof {
             self.flush(self.held.len(), out)?;
         } else {
@@ -133,6 +151,10 @@ impl<'k> Stream<'k> {
     /// How many bytes it takes to get on.
     fn wanted(&self) -> usize {
         let ahead = self.held.len().saturating_sub(self.parsed);
+        if let Some(Flowing { gone, end, .. }) = &self.flow {
+            let missing = end.saturating_sub(*gone).saturating_sub(self.held.len());
+            return missing.clamp(1, PIECE_BYTES_MAX);
+        }
         let missing = match self.next() {
             _ if self.passing > 0 => usize::try_from(self.passing).unwrap_or(usize::MAX),
             None => 16_usize.saturating_sub(ahead),
@@ -160,6 +182,9 @@ impl<'k> Stream<'k> {
     /// Goes on as far as what is held allows.
     fn work(&mut self, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
         loop {
+            if self.flow.is_some() && !self.go_on(out) {
+                return Ok(());
+            }
             if self.passing > 0 {
                 let there = u64::try_from(self.held.len()).unwrap_or(u64::MAX);
                 let now = usize::try_from(self.passing.min(there)).unwrap_or(usize::MAX);
@@ -181,7 +206,12 @@ impl<'k> Stream<'k> {
                 self.to_end = next.size.is_none();
                 continue;
             }
-            let Some(end) = self.end_of(&next)? else { return Ok(()) };
+            let Some(end) = self.end_of(&next)? else {
+                match self.begin_flow(&next)? {
+                    true => continue,
+                    false => return Ok(()),
+                }
+            };
             self.parsed = end;
             match &next.kind.0 {
                 b"moov" => self.begin(out)?,
@@ -241,6 +271,44 @@ impl<'k> Stream<'k> {
         self.init = Some(init);
         self.emit(self.parsed, out);
         Ok(())
+    }
+
+    /// Lets an `mdat` whose header is there go out while it comes in, if the `moof` before it has all that it takes.
+    /// Otherwise it is held until it is whole, and what is wrong is said then.
+    fn begin_flow(&mut self, next: &Next) -> Result<bool, Error> {
+        let (Some(init), Some(size), b"mdat") = (&self.init, next.size, &next.kind.0) else {
+            return Ok(false);
+        };
+        let header = self.held.bytes().get(self.parsed..).unwrap_or_default();
+        let header = if header.starts_with(&[0, 0, 0, 1]) { 16 } else { 8 };
+        let size = usize::try_from(size).map_err(|_| self.wrong_size(next))?;
+        let end = self.parsed.saturating_add(size);
+        let body = self.parsed.saturating_add(header)..end;
+        let boxes = self.held.bytes().get(..self.parsed).unwrap_or_default();
+        if body.is_empty() || body.start > self.held.len() {
+            return Ok(false);
+        }
+        let Ok(plan) = init.plan_ahead(boxes, self.at, Some(body)) else { return Ok(false) };
+        let Some(flow) = Flow::begin(plan, self.keys)? else { return Ok(false) };
+        flow.clear(self.held.bytes_mut());
+        self.flow = Some(Flowing { flow, gone: 0, end });
+        Ok(true)
+    }
+
+    /// Hands on what is final. Answers whether that was all of the fragment.
+    fn go_on(&mut self, out: &mut dyn FnMut(&[u8])) -> bool {
+        let Some(Flowing { flow, gone, end }) = &mut self.flow else { return true };
+        let ours = self.held.len().min(end.saturating_sub(*gone));
+        let bytes = self.held.bytes_mut().get_mut(..ours).unwrap_or_default();
+        let done = flow.advance(bytes, *gone);
+        *gone = gone.saturating_add(done);
+        let is_all = *gone == *end;
+        if is_all {
+            self.samples = self.samples.saturating_add(flow.samples());
+            self.flow = None;
+        }
+        self.emit(done, out);
+        is_all
     }
 
     /// An `mdat` is whole. There may be another for the same `moof`.
