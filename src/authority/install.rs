@@ -8,8 +8,8 @@ use crate::authority::keyring::Keyring;
 use crate::crypto::random::{self, RandomnessFailed};
 use crate::crypto::root_key::RootKey;
 use crate::crypto::sign::{self, SigningKey};
-use crate::crypto::wrap::{Kek, Place, WrapFailed};
-use crate::store::record::{FORMAT, Header, KekRecord, NamingKeyRecord, SignerRecord};
+use crate::crypto::wrap::WrapFailed;
+use crate::store::record::{FORMAT, Header, NamingKeyRecord, SignerRecord};
 use crate::store::{self, Batch, Committed, Store};
 
 /// The store cannot be set up.
@@ -48,12 +48,7 @@ fn first_records(root: &RootKey, created_at: u64) -> Result<Batch, Error> {
     let root_key_check = root.check_value(&store_id);
     let header = Header { format: FORMAT, store_id, epoch: 1, root_key_check, created_at };
 
-    let generation = 1_u32;
-    let kek = Kek::generate(generation)?;
-    let record = generation.to_be_bytes();
-    let place = Place { store: &store_id, tree: "kek", record: &record, bound: &[] };
-    let wrapped = root.to_kek().wrap_kek(place, &kek)?;
-    let kek_record = KekRecord { generation, primary: true, wrapped, created_at };
+    let (kek_record, kek) = Keyring::make_kek(root, &store_id, 1, created_at)?;
     let keyring = Keyring::new(&header, kek);
 
     let pkcs8 = SigningKey::generate_pkcs8()?;

@@ -88,6 +88,23 @@ impl Keyring {
         Ok(Self { store_id: header.store_id, keks, primary })
     }
 
+    /// A new primary KEK of that generation, and its record as the root key wraps it.
+    ///
+    /// # Errors
+    /// That there is no randomness.
+    pub(super) fn make_kek(
+        root: &RootKey,
+        store_id: &[u8; 16],
+        generation: u32,
+        created_at: u64,
+    ) -> Result<(KekRecord, Kek), WrapFailed> {
+        let kek = Kek::generate(generation)?;
+        let bytes = generation.to_be_bytes();
+        let place = Place { store: store_id, tree: "kek", record: &bytes, bound: &[] };
+        let wrapped = root.to_kek().wrap_kek(place, &kek)?;
+        Ok((KekRecord { generation, primary: true, wrapped, created_at }, kek))
+    }
+
     /// A keyring for a store that is being made.
     pub(super) fn new(header: &Header, kek: Kek) -> Self {
         let primary = kek.generation();

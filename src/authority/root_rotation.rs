@@ -23,7 +23,7 @@ use crate::authority::root_key_file;
 use crate::authority::vault::{self, Vault};
 use crate::crypto::random::RandomnessFailed;
 use crate::crypto::root_key::RootKey;
-use crate::crypto::wrap::{Kek, Place, WrapFailed};
+use crate::crypto::wrap::{Kek, WrapFailed};
 use crate::store::record::{self, AnyRecord, Header, KekRecord, PAGE};
 use crate::store::{self, Batch, Entry, Store, Successor};
 
@@ -134,12 +134,7 @@ async fn first_kek(
     let newest = keks.iter().map(|kek| kek.generation).max().unwrap_or(0);
     let generation =
         newest.checked_add(1).ok_or(keyring::Error::Incomplete("generation that is free"))?;
-    let kek = Kek::generate(generation)?;
-    let bytes = generation.to_be_bytes();
-    let place = Place { store: &header.store_id, tree: "kek", record: &bytes, bound: &[] };
-    let wrapped = root.to_kek().wrap_kek(place, &kek)?;
-    let record = KekRecord { generation, primary: true, wrapped, created_at: now.as_secs() };
-    Ok((record, kek))
+    Ok(Keyring::make_kek(root, &header.store_id, generation, now.as_secs())?)
 }
 
 /// Moves every record but the header and the KEKs, and answers how many.

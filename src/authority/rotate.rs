@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 
 use reelkey_client::time::UnixTime;
 
-use crate::authority::keyring;
+use crate::authority::keyring::{self, Keyring};
 use crate::authority::vault::{self, Vault};
 use crate::crypto::random::RandomnessFailed;
 use crate::crypto::sign::{self, SigningKey};
-use crate::crypto::wrap::{Kek, Place, WrapFailed};
+use crate::crypto::wrap::WrapFailed;
 use crate::domain::rotation::{Step, WrappedUnder, plan, unused};
 use crate::store::record::{self, KekRecord, KeyRecord, NamingKeyRecord, SignerRecord};
 use crate::store::{self, Batch, Committed};
@@ -107,11 +107,7 @@ pub async fn rotate_kek(vault: &Vault, now: UnixTime) -> Result<u32, Error> {
     let newest = keks.iter().map(|kek| kek.generation).max().unwrap_or(0);
     let generation = newest.checked_add(1).ok_or(keyring::Error::Incomplete(keyring::PRIMARY))?;
 
-    let kek = Kek::generate(generation)?;
-    let bytes = generation.to_be_bytes();
-    let place = Place { store: &header.store_id, tree: "kek", record: &bytes, bound: &[] };
-    let wrapped = root.to_kek().wrap_kek(place, &kek)?;
-    let new = KekRecord { generation, primary: true, wrapped, created_at: now.as_secs() };
+    let (new, _) = Keyring::make_kek(&root, &header.store_id, generation, now.as_secs())?;
     let demoted = KekRecord { primary: false, ..old.clone() };
     let batch = Batch::default().replace_record(old, &demoted)?.add_record(&new)?;
     if vault.store().commit(batch).await? == Committed::Conflict {
@@ -276,7 +272,7 @@ impl Stored {
 
 impl Secret {
     /// Adds to the batch that it is put under the primary KEK, if it is still as it was read.
-    fn rewrapped(&self, batch: Batch, keyring: &keyring::Keyring) -> Result<Batch, Error> {
+    fn rewrapped(&self, batch: Batch, keyring: &Keyring) -> Result<Batch, Error> {
         Ok(match self {
             Self::Key(old) => batch.replace_record(old, &keyring.rewrap_key(old)?)?,
             Self::Signer(old) => batch.replace_record(old, &keyring.rewrap_signer(old)?)?,
