@@ -1,7 +1,7 @@
 //! How samples are protected (ISO/IEC 23001-7:2023, clauses 6, 8.2, 9 and 10).
 //!
 //! The same five facts stand in `tenc` for a whole track, in a `seig` group description for some of its samples,
-//! and in two boxes of PIFF 1.1. They are read into one [`Description`]; under a scheme it is a [`Protection`].
+//! and in two boxes of PIFF 1.1. They are read into one description; under a scheme it is a [`Protection`].
 //! What the standard forbids cannot be written down there: a scheme without pattern has none, and a
 //! sample either brings its initialization vector or shares a constant one.
 
