@@ -16,8 +16,8 @@ use crate::cenc::{Error, Init, Keys};
 /// The longest `moov`. It is held whole, so somebody has to say when it is too long.
 const MOOV_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// The most that is asked for at once: as much as fits a cache.
-const PIECE_BYTES_MAX: usize = 256 * 1024;
+/// The most that is asked for at once. With less, more is spent on asking and on samples that are cut in two.
+const PIECE_BYTES_MAX: usize = 1024 * 1024;
 
 /// A stream under decryption.
 #[derive(Debug)]
