@@ -265,8 +265,8 @@ impl<'k> Stream<'k> {
     fn begin(&mut self, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
         let moov = self.held.bytes_mut().get_mut(..self.parsed).unwrap_or_default();
         let init = Init::parse(moov)?;
-        // Samples that it lists itself would lie outside every mdat, so they are an error here.
-        init.plan(moov)?;
+        // Samples that it lists itself would lie outside every mdat, so they are an error here, unless they are empty.
+        init.plan(moov)?.decrypt(self.keys, moov)?;
         init.clear(moov);
         self.init = Some(init);
         self.emit(self.parsed, out);
