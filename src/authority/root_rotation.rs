@@ -60,6 +60,11 @@ pub enum Error {
         /// How many had to be.
         all: usize,
     },
+    /// An earlier rotation was cut short.
+    #[error(
+        "an earlier rotation was cut short; restart the service, which finishes or undoes it, and try again"
+    )]
+    Pending,
     /// Both root keys are there, and the next start says which one is in force.
     #[error("the rotation was cut short; restart the service, which finishes or undoes it")]
     Unfinished(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -71,6 +76,11 @@ pub enum Error {
 /// [`Error`].
 pub async fn rotate_root(vault: &Vault, now: UnixTime) -> Result<usize, Error> {
     let file = vault.root_key_file();
+    // The store in force may need the next root key that is there: an earlier rotation was cut short.
+    if root_key_file::read_next(file)?.is_some() {
+        return Err(Error::Pending);
+    }
+    vault.root_key().await?;
     let root = RootKey::generate()?;
     root_key_file::write_next(file, &root)?;
     let (moved, successor, keyring) = match prepare(vault, &root, now).await {

@@ -98,7 +98,7 @@ pub async fn generations(vault: &Vault) -> Result<Vec<Generation>, Error> {
 /// # Errors
 /// [`Error`].
 pub async fn rotate_kek(vault: &Vault, now: UnixTime) -> Result<u32, Error> {
-    let root = vault.root_key()?;
+    let root = vault.root_key().await?;
     let keks: Vec<KekRecord> = record::all(&*vault.store()).await?;
     let header =
         record::header(&*vault.store()).await?.ok_or(keyring::Error::Incomplete("header"))?;
@@ -175,6 +175,8 @@ pub async fn retire_kek(vault: &Vault, wanted: Option<u32>) -> Result<Vec<u32>, 
             return Err(Error::InUse { generation, count });
         }
     }
+    // Before anything is dropped: without it the rest could not be opened afterwards.
+    let root = vault.root_key().await?;
     let mut dropped = Vec::new();
     for kek in &stored.keks {
         let is_wanted = wanted.is_none_or(|wanted| wanted == kek.generation);
@@ -187,7 +189,7 @@ pub async fn retire_kek(vault: &Vault, wanted: Option<u32>) -> Result<Vec<u32>, 
         }
     }
     if !dropped.is_empty() {
-        vault.reopen(&vault.root_key()?).await?;
+        vault.reopen(&root).await?;
     }
     Ok(dropped)
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use reelkey_client::time::UnixTime;
 use serde_json::{Value, json};
+use tokio::sync;
 
 use crate::authority::admin;
 use crate::authority::issuer::Issuers;
@@ -25,6 +26,8 @@ pub struct Authority {
     pub(super) naming_key: NamingKey,
     issuers: RwLock<Arc<Issuers>>,
     signers: RwLock<Arc<Signers>>,
+    /// Held from reading issuers or signers anew until they are in force, so that the later reading stays.
+    turn: sync::Mutex<()>,
 }
 
 /// What the operator decided.
@@ -51,7 +54,15 @@ impl Authority {
         let Setup { service_id, issuers, policies } = setup;
         let issuers = RwLock::new(Arc::new(issuers));
         let policies = policies.into_iter().map(|policy| (policy.name.clone(), policy)).collect();
-        Ok(Self { service_id, policies, vault, naming_key, issuers, signers })
+        Ok(Self {
+            service_id,
+            policies,
+            vault,
+            naming_key,
+            issuers,
+            signers,
+            turn: sync::Mutex::new(()),
+        })
     }
 
     /// The issuers as they are now.
@@ -64,9 +75,18 @@ impl Authority {
         Arc::clone(&self.signers.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Trusts these issuers from now on, and no other.
-    pub fn set_issuers(&self, issuers: Issuers) {
-        *self.issuers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(issuers);
+    /// Trusts the issuers that `read` answers from now on, and no other.
+    ///
+    /// # Errors
+    /// What `read` says; then nothing is changed.
+    pub async fn replace_issuers<E>(
+        &self,
+        read: impl FnOnce() -> Result<Issuers, E>,
+    ) -> Result<(), E> {
+        let _turn = self.turn.lock().await;
+        let issuers = Arc::new(read()?);
+        *self.issuers.write().unwrap_or_else(PoisonError::into_inner) = issuers;
+        Ok(())
     }
 
     /// Executes an operator's operation at `now`. What it changes is in force when it is answered.
@@ -81,6 +101,7 @@ impl Authority {
         let policies: Vec<_> = self.policies.keys().cloned().collect();
         let outcome = admin::execute(&self.vault, &policies, operation, now).await?;
         if let Outcome::Signers { .. } = outcome {
+            let _turn = self.turn.lock().await;
             let signers = Arc::new(Signers::read(&self.vault).await?);
             *self.signers.write().unwrap_or_else(PoisonError::into_inner) = signers;
         }

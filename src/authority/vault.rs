@@ -72,12 +72,15 @@ impl Vault {
         Arc::clone(&self.keyring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The root key, to be dropped soon.
+    /// The root key, to be dropped soon. What is wrapped under another one than the store's would be lost.
     ///
     /// # Errors
-    /// [`Error::RootKey`].
-    pub fn root_key(&self) -> Result<RootKey, Error> {
-        Ok(root_key_file::read(&self.root_key_file)?)
+    /// [`Error::RootKey`], or [`keyring::Error::WrongRootKey`] where the file is another one by now.
+    pub async fn root_key(&self) -> Result<RootKey, Error> {
+        let header = record::header(&*self.store()).await?;
+        let header = header.ok_or(keyring::Error::Incomplete("header"))?;
+        let root = root_key_file::read(&self.root_key_file)?;
+        if fits(&root, &header) { Ok(root) } else { Err(keyring::Error::WrongRootKey.into()) }
     }
 
     /// Where the root key is.
@@ -120,16 +123,20 @@ impl Vault {
     }
 }
 
+/// Whether this is the root key of the store with that header.
+fn fits(root: &RootKey, header: &Header) -> bool {
+    root.check_value(&header.store_id) == header.root_key_check
+}
+
 /// Finishes or undoes a rotation of the root key: the next one becomes the root key if the store needs it,
 /// and is deleted if the store needs the one that is there.
 fn settle(header: &Header, root_key_file: &Path) -> Result<(), root_key_file::Error> {
-    let fits = |root: &RootKey| root.check_value(&header.store_id) == header.root_key_check;
     match root_key_file::read_next(root_key_file)? {
-        Some(next) if fits(&next) => {
+        Some(next) if fits(&next, header) => {
             tracing::warn!("finishing a rotation of the root key");
             root_key_file::promote_next(root_key_file)
         }
-        Some(_) if root_key_file::read(root_key_file).is_ok_and(|root| fits(&root)) => {
+        Some(_) if root_key_file::read(root_key_file).is_ok_and(|root| fits(&root, header)) => {
             tracing::warn!("undoing a rotation of the root key");
             root_key_file::remove_next(root_key_file)
         }

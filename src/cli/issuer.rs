@@ -108,8 +108,13 @@ async fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
         if !same_keys {
             config::write_whole(&path, &keys.bytes)?;
         }
-        // Read back as `serve` will, so that what cannot be used is not written down.
-        entry.keys(folder.root())?;
+        // Read back as `serve` will: what cannot be used is not written down, and its copy not kept.
+        if let Err(failure) = entry.keys(folder.root()) {
+            if !same_keys {
+                fs::remove_file(&path).ok();
+            }
+            return Err(failure);
+        }
         match there {
             Some(_) => Ok(false),
             None => config::append_issuer(document, &entry).map(|()| true),

@@ -92,9 +92,8 @@ async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static
 }
 
 async fn issuers_reload_post(State(admin): State<AdminApp>) -> Response {
-    match (admin.read_issuers)() {
-        Ok(issuers) => {
-            admin.app.authority.set_issuers(issuers);
+    match admin.app.authority.replace_issuers(|| (admin.read_issuers)()).await {
+        Ok(()) => {
             tracing::info!("issuers read anew");
             Json(json!({})).into_response()
         }

@@ -192,6 +192,35 @@ fn an_old_root_key_opens_nothing_that_is_left() {
     play(&installation.serve(), &token, &keys);
 }
 
+/// After a rotation that was cut short, the store may need either root key; none may be written over.
+#[test]
+fn a_root_key_that_may_be_needed_is_never_replaced() {
+    let (installation, keys) = provisioned();
+    let data = installation.data.path();
+    let token = installation.mint(&["--content", CONTENT]);
+    let service = installation.serve();
+    let (root, next) = (data.join("keys/root.key"), data.join("keys/root.key.next"));
+    let own = fs::read(&root).unwrap();
+    let other = Installation::new();
+    let foreign = fs::read(other.data.path().join("keys/root.key")).unwrap();
+
+    secret_file::write(&next, &foreign).unwrap();
+    assert!(installation.fail(&["root", "rotate"]).contains("restart the service"));
+    assert_eq!(fs::read(&next).unwrap(), foreign);
+    fs::remove_file(&next).unwrap();
+
+    secret_file::write(&root, &foreign).unwrap();
+    for words in [["kek", "rotate"], ["root", "rotate"]] {
+        assert!(installation.fail(&words).contains("not this store's"), "{words:?}");
+    }
+    assert!(!next.exists());
+    secret_file::write(&root, &own).unwrap();
+    installation.succeed(&["root", "rotate"]);
+    play(&service, &token, &keys);
+    service.terminate();
+    play(&installation.serve(), &token, &keys);
+}
+
 #[test]
 fn rotating_the_root_key_says_the_same_running_and_stopped() {
     let (installation, _) = provisioned();

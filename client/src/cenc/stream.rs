@@ -30,8 +30,9 @@ pub struct Stream<'k> {
     parsed: usize,
     /// How far `held` is from the start of the stream.
     at: u64,
-    /// How many bytes are still to be handed on as they are.
+    /// How many bytes are still to be handed on as they are, and of which box.
     passing: u64,
+    passing_kind: FourCc,
     /// Whether that is all there is to come.
     to_end: bool,
     has_moof: bool,
@@ -54,6 +55,8 @@ struct Next {
     kind: FourCc,
     /// All of it, header included; `None`: to the end of the stream.
     size: Option<u64>,
+    /// How long the header is.
+    header: u64,
 }
 
 impl<'k> Stream<'k> {
@@ -67,6 +70,7 @@ impl<'k> Stream<'k> {
             parsed: 0,
             at: 0,
             passing: 0,
+            passing_kind: FourCc([0; 4]),
             to_end: false,
             has_moof: false,
             flow: None,
@@ -128,9 +132,9 @@ impl<'k> Stream<'k> {
     /// # Errors
     /// [`Error`], also where it ends in the middle of a box.
     pub fn finish(mut self, out: &mut dyn FnMut(&[u8])) -> Result<usize, Error> {
-        if self.flow.is_some() {
-            let at = usize::try_from(self.at).unwrap_or(usize::MAX);
-            return Err(boxes::Error::Header { at, rest: self.held.len() }.into());
+        if let Some(Flowing { gone, end, .. }) = &self.flow {
+            let size = u64::try_from(end - gone).unwrap_or(u64::MAX);
+            return Err(self.cut_short(FourCc(*b"mdat"), size));
         }
         if self.has_moof {
             self.flush(self.held.len(), out)?;
@@ -140,12 +144,16 @@ impl<'k> Stream<'k> {
                 this?;
             }
             if self.passing > 0 && !self.to_end {
-                let (kind, rest) = (FourCc(*b"    "), 0);
-                let at = usize::try_from(self.at).unwrap_or(usize::MAX);
-                return Err(boxes::Error::Size { kind, at, size: self.passing, rest }.into());
+                return Err(self.cut_short(self.passing_kind, self.passing));
             }
         }
         Ok(self.samples)
+    }
+
+    /// The stream ends in a box of which so many bytes were still to come, from where it is on.
+    fn cut_short(&self, kind: FourCc, size: u64) -> Error {
+        let at = usize::try_from(self.at).unwrap_or(usize::MAX);
+        boxes::Error::Size { kind, at, size, rest: self.held.len() }.into()
     }
 
     /// How many bytes it takes to get on.
@@ -171,12 +179,12 @@ impl<'k> Stream<'k> {
         let rest = self.held.bytes().get(self.parsed..)?;
         let (size, rest) = rest.split_first_chunk::<4>()?;
         let (kind, rest) = rest.split_first_chunk::<4>()?;
-        let size = match u32::from_be_bytes(*size) {
-            0 => None,
-            1 => Some(u64::from_be_bytes(*rest.first_chunk()?)),
-            size => Some(size.into()),
+        let (size, header) = match u32::from_be_bytes(*size) {
+            0 => (None, 8),
+            1 => (Some(u64::from_be_bytes(*rest.first_chunk()?)), 16),
+            size => (Some(size.into()), 8),
         };
-        Some(Next { kind: FourCc(*kind), size })
+        Some(Next { kind: FourCc(*kind), size, header })
     }
 
     /// Goes on as far as what is held allows.
@@ -203,6 +211,7 @@ impl<'k> Stream<'k> {
             if !begins && !self.has_moof {
                 self.hold_to_header(&next)?;
                 self.passing = next.size.unwrap_or(u64::MAX);
+                self.passing_kind = next.kind;
                 self.to_end = next.size.is_none();
                 continue;
             }
@@ -236,7 +245,7 @@ impl<'k> Stream<'k> {
 
     fn hold_to_header(&self, next: &Next) -> Result<(), Error> {
         match next.size {
-            Some(size) if size < 8 => Err(self.wrong_size(next)),
+            Some(size) if size < next.header => Err(self.wrong_size(next)),
             _ => Ok(()),
         }
     }
@@ -279,8 +288,7 @@ impl<'k> Stream<'k> {
         let (Some(init), Some(size), b"mdat") = (&self.init, next.size, &next.kind.0) else {
             return Ok(false);
         };
-        let header = self.held.bytes().get(self.parsed..).unwrap_or_default();
-        let header = if header.starts_with(&[0, 0, 0, 1]) { 16 } else { 8 };
+        let header = usize::try_from(next.header).unwrap_or(usize::MAX);
         let size = usize::try_from(size).map_err(|_| self.wrong_size(next))?;
         let end = self.parsed.saturating_add(size);
         let body = self.parsed.saturating_add(header)..end;
