@@ -11,39 +11,35 @@
 //! In all but cenc, what is left behind the last whole block of a protected range is clear.
 //! ```
 
-use aes::cipher::{Block, BlockCipherDecrypt, InnerIvInit, KeyInit, StreamCipher};
-use aes::{Aes128, Aes128Dec};
-use ctr::Ctr64BE;
+use core::fmt;
 
 use crate::cenc::aux_info::Subsample;
+use crate::cenc::block::{BLOCK_BYTES, Forward, Inverse, LANES};
 use crate::cenc::protection::{Pattern, Scheme};
 use crate::key::ContentKey;
 
-const BLOCK_BYTES: usize = 16;
-
-/// As many blocks as the widest AES unit works on side by side; narrower ones take them in several steps.
-const LANES: usize = 64;
-
-/// So many blocks are as quick one by one.
-const FEW: usize = 4;
-
 /// A key, scheduled for a scheme. Zeroed on drop.
-#[derive(Debug)]
 pub(super) enum SampleCipher {
-    Cenc(Aes128),
-    Cens(Aes128, Pattern),
-    Cbc1(Aes128Dec),
-    Cbcs(Aes128Dec, Pattern),
+    Cenc(Forward),
+    Cens(Forward, Pattern),
+    Cbc1(Inverse),
+    Cbcs(Inverse, Pattern),
+}
+
+impl fmt::Debug for SampleCipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SampleCipher(..)")
+    }
 }
 
 impl SampleCipher {
     pub(super) fn new(scheme: Scheme, key: &ContentKey) -> Self {
-        let key = key.expose().into();
+        let key = key.expose();
         match scheme {
-            Scheme::Cenc(_) => Self::Cenc(Aes128::new(key)),
-            Scheme::Cens(_, pattern) => Self::Cens(Aes128::new(key), pattern),
-            Scheme::Cbc1(_) => Self::Cbc1(Aes128Dec::new(key)),
-            Scheme::Cbcs(_, pattern) => Self::Cbcs(Aes128Dec::new(key), pattern),
+            Scheme::Cenc(_) => Self::Cenc(Forward::new(key)),
+            Scheme::Cens(_, pattern) => Self::Cens(Forward::new(key), pattern),
+            Scheme::Cbc1(_) => Self::Cbc1(Inverse::new(key)),
+            Scheme::Cbcs(_, pattern) => Self::Cbcs(Inverse::new(key), pattern),
         }
     }
 
@@ -53,14 +49,14 @@ impl SampleCipher {
         match self {
             Self::Cenc(aes) => {
                 // Goes on in the middle of a block where a subsample ended there.
-                let mut stream = key_stream(aes, iv);
-                for_each_protected(sample, subsamples, |range| stream.apply_keystream(range));
+                let mut stream = aes.key_stream(iv);
+                for_each_protected(sample, subsamples, |range| stream.apply(range));
             }
             Self::Cens(aes, pattern) => {
-                let mut stream = key_stream(aes, iv);
+                let mut stream = aes.key_stream(iv);
                 for_each_protected(sample, subsamples, |range| {
                     for_each_run(*pattern, range, |run| {
-                        stream.apply_keystream(run.as_flattened_mut());
+                        stream.apply(run.as_flattened_mut());
                     });
                 });
             }
@@ -97,10 +93,6 @@ fn for_each_protected(
     }
 }
 
-fn key_stream<'a>(aes: &'a Aes128, iv: &[u8; 16]) -> Ctr64BE<&'a Aes128> {
-    Ctr64BE::from_core(ctr::CtrCore::inner_iv_init(aes, iv.into()))
-}
-
 /// The encrypted blocks of a protected range, run by run. A last run of fewer blocks than the pattern has is
 /// encrypted as far as it goes.
 fn for_each_run<'a>(
@@ -122,7 +114,7 @@ fn for_each_run<'a>(
 }
 
 /// AES-CBC over the encrypted blocks of a protected range; `chain` is the block before, and the last one afterwards.
-fn cbc(aes: &Aes128Dec, pattern: Pattern, chain: &mut [u8; BLOCK_BYTES], range: &mut [u8]) {
+fn cbc(aes: &Inverse, pattern: Pattern, chain: &mut [u8; BLOCK_BYTES], range: &mut [u8]) {
     let (blocks, _clear_tail) = range.as_chunks_mut::<BLOCK_BYTES>();
     let (crypt, skip) = (usize::from(pattern.crypt), usize::from(pattern.skip));
     if skip == 0 {
@@ -170,23 +162,21 @@ impl Lanes {
     /// empty.
     fn decrypt(
         &mut self,
-        aes: &Aes128Dec,
+        aes: &Inverse,
         blocks: &mut [[u8; BLOCK_BYTES]],
         chain: &mut [u8; BLOCK_BYTES],
     ) {
         let lanes = self.at.get(..self.count).unwrap_or_default();
-        let mut decrypted = [Block::<Aes128Dec>::default(); LANES];
+        let mut decrypted = [[0; BLOCK_BYTES]; LANES];
         for (to, at) in decrypted.iter_mut().zip(lanes) {
             if let Some(from) = blocks.get(*at) {
-                *to = (*from).into();
+                *to = *from;
             }
         }
-        // All lanes at once cost less than a few one by one, though some are empty.
-        let length = if self.count > FEW { LANES } else { self.count };
-        aes.decrypt_blocks(decrypted.get_mut(..length).unwrap_or_default());
+        aes.decrypt(&mut decrypted, self.count);
         for (clear, at) in decrypted.iter().zip(lanes) {
             let Some(block) = blocks.get_mut(*at) else { continue };
-            let clear = u128::from_ne_bytes((*clear).into()) ^ u128::from_ne_bytes(*chain);
+            let clear = u128::from_ne_bytes(*clear) ^ u128::from_ne_bytes(*chain);
             *chain = core::mem::replace(block, clear.to_ne_bytes());
         }
         self.count = 0;

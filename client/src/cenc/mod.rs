@@ -34,6 +34,7 @@
 //! groups in the compact form (`csgp`), protected tracks that are neither video nor audio.
 
 pub mod aux_info;
+mod block;
 pub mod boxes;
 mod cipher;
 mod flow;
@@ -45,6 +46,8 @@ pub mod protection;
 mod samples;
 pub mod stream;
 pub mod table;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod wide;
 
 use alloc::collections::BTreeMap;
 

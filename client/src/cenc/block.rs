@@ -1,0 +1,170 @@
+//! AES-128 as wide as the CPU has it: by [`wide`](crate::cenc::wide) where that can be, and by the `aes` crate.
+
+use alloc::boxed::Box;
+
+use aes::cipher::{Array, BlockCipherDecrypt, InnerIvInit, KeyInit, StreamCipher};
+use aes::{Aes128, Aes128Dec};
+use ctr::Ctr64BE;
+
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+use crate::cenc::wide;
+
+/// The bytes of a block.
+pub(super) const BLOCK_BYTES: usize = 16;
+
+/// As many blocks as the widest AES unit works on side by side; narrower ones take them in several steps.
+pub(super) const LANES: usize = 64;
+
+/// So many blocks are as quick one by one.
+const FEW: usize = 4;
+
+/// A scheduled key that encrypts counters. Zeroed on drop.
+pub(super) enum Forward {
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    Wide(wide::Forward),
+    Portable(Box<Aes128>),
+}
+
+impl Forward {
+    pub(super) fn new(key: &[u8; BLOCK_BYTES]) -> Self {
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        if let Some(wide) = wide::Forward::new(key) {
+            return Self::Wide(wide);
+        }
+        Self::portable(key)
+    }
+
+    fn portable(key: &[u8; BLOCK_BYTES]) -> Self {
+        Self::Portable(Box::new(Aes128::new(key.into())))
+    }
+
+    /// AES in counter mode from the counter block `iv` on, of which the last 64 bits count and wrap
+    /// (ISO/IEC 23001-7:2023, 9.3).
+    pub(super) fn key_stream(&self, iv: &[u8; BLOCK_BYTES]) -> KeyStream<'_> {
+        match self {
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            Self::Wide(aes) => KeyStream::Wide(aes.key_stream(iv)),
+            Self::Portable(aes) => {
+                let core = ctr::CtrCore::inner_iv_init(&**aes, iv.into());
+                KeyStream::Portable(Ctr64BE::from_core(core))
+            }
+        }
+    }
+}
+
+/// A key stream on its way: it goes on in the middle of a block where it was left there.
+#[cfg_attr(
+    all(feature = "std", target_arch = "x86_64"),
+    expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack")
+)]
+pub(super) enum KeyStream<'a> {
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    Wide(wide::KeyStream<'a>),
+    Portable(Ctr64BE<&'a Aes128>),
+}
+
+impl KeyStream<'_> {
+    /// Encrypts or decrypts the next bytes.
+    pub(super) fn apply(&mut self, bytes: &mut [u8]) {
+        match self {
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            Self::Wide(stream) => stream.apply(bytes),
+            Self::Portable(stream) => stream.apply_keystream(bytes),
+        }
+    }
+}
+
+/// A scheduled key that decrypts blocks. Zeroed on drop.
+pub(super) enum Inverse {
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    Wide(wide::Inverse),
+    Portable(Box<Aes128Dec>),
+}
+
+impl Inverse {
+    pub(super) fn new(key: &[u8; BLOCK_BYTES]) -> Self {
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        if let Some(wide) = wide::Inverse::new(key) {
+            return Self::Wide(wide);
+        }
+        Self::portable(key)
+    }
+
+    fn portable(key: &[u8; BLOCK_BYTES]) -> Self {
+        Self::Portable(Box::new(Aes128Dec::new(key.into())))
+    }
+
+    /// Decrypts the first `used` blocks, each by itself. The others hold nothing afterwards.
+    pub(super) fn decrypt(&self, lanes: &mut [[u8; BLOCK_BYTES]; LANES], used: usize) {
+        match self {
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            Self::Wide(aes) => {
+                let (groups, _) = lanes.as_chunks_mut::<{ wide::LANES }>();
+                let used = used.div_ceil(wide::LANES).min(groups.len());
+                aes.decrypt(groups.get_mut(..used).unwrap_or_default());
+            }
+            Self::Portable(aes) => {
+                // All lanes at once cost less than a few one by one, though some are empty.
+                let used = if used > FEW { LANES } else { used };
+                let lanes = lanes.get_mut(..used).unwrap_or_default();
+                aes.decrypt_blocks(Array::cast_slice_from_core_mut(lanes));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    const KEY: [u8; 16] = *b"sixteen secrets.";
+
+    /// On a CPU without wide instructions both are the portable one.
+    #[test]
+    fn both_ways_make_the_same_key_stream() {
+        let (wide, portable) = (Forward::new(&KEY), Forward::portable(&KEY));
+        for iv in [[0; 16], [0xff; 16], *b"12345678\xff\xff\xff\xff\xff\xff\xff\xfe"] {
+            for lengths in [&[4099][..], &[1, 15, 16, 17, 255, 256, 257, 0, 700, 3], &[338; 9]] {
+                let (mut one, mut other) = (wide.key_stream(&iv), portable.key_stream(&iv));
+                for length in lengths {
+                    let mut bytes: Vec<u8> = (0..=u8::MAX).cycle().take(*length).collect();
+                    let mut same = bytes.clone();
+                    one.apply(&mut bytes);
+                    other.apply(&mut same);
+                    assert_eq!(bytes, same);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn both_ways_decrypt_the_same_blocks() {
+        let (wide, portable) = (Inverse::new(&KEY), Inverse::portable(&KEY));
+        for used in [1, 4, 5, 16, 17, 63, 64] {
+            let mut lanes: [[u8; 16]; LANES] = core::array::from_fn(|at| [at.to_le_bytes()[0]; 16]);
+            let mut same = lanes;
+            wide.decrypt(&mut lanes, used);
+            portable.decrypt(&mut same, used);
+            assert_eq!(lanes[..used], same[..used]);
+        }
+    }
+
+    /// FIPS 197, C.1: the key stream of a counter that is the plaintext is the ciphertext.
+    #[test]
+    fn the_example_of_the_standard() {
+        let key = 0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f_u128.to_be_bytes();
+        let clear = 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff_u128.to_be_bytes();
+        let encrypted = 0x69c4_e0d8_6a7b_0430_d8cd_b780_70b4_c55a_u128.to_be_bytes();
+        for aes in [Forward::new(&key), Forward::portable(&key)] {
+            let mut block = [0; 16];
+            aes.key_stream(&clear).apply(&mut block);
+            assert_eq!(block, encrypted);
+        }
+        for aes in [Inverse::new(&key), Inverse::portable(&key)] {
+            let mut lanes = [encrypted; LANES];
+            aes.decrypt(&mut lanes, LANES);
+            assert_eq!(lanes, [clear; LANES]);
+        }
+    }
+}

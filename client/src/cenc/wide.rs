@@ -1,0 +1,218 @@
+//! AES-128 by the instructions that work on two blocks at once (VAES), sixteen blocks in flight.
+//!
+//! The rounds are those of FIPS 197, 5.1 and 5.3.5, one instruction each; what is ours is their order and the
+//! counter. Only where the CPU has them: [`Forward::new`] and [`Inverse::new`] ask it. Everywhere else, and for the
+//! keys of licenses, the `aes` crate does the work; it leaves VAES alone on CPUs without AVX-512.
+
+use alloc::boxed::Box;
+use archmage::{SimdToken, X64V3CryptoToken, arcane};
+use zeroize::Zeroizing;
+
+const BLOCK_BYTES: usize = 16;
+const ROUND_KEYS: usize = 11;
+
+/// So many blocks hide how long each of them takes.
+pub(super) const LANES: usize = 16;
+
+/// As many bytes as [`LANES`] blocks have.
+const GROUP_BYTES: usize = LANES * BLOCK_BYTES;
+
+/// Every round key twice, as two blocks take it. Zeroed on drop.
+type RoundKeys = Box<Zeroizing<[[u8; 2 * BLOCK_BYTES]; ROUND_KEYS]>>;
+
+/// A key that encrypts blocks: of counters, here.
+pub(super) struct Forward {
+    cpu: X64V3CryptoToken,
+    keys: RoundKeys,
+}
+
+impl Forward {
+    /// Schedules a key, if the CPU has what it takes.
+    pub(super) fn new(key: &[u8; BLOCK_BYTES]) -> Option<Self> {
+        let cpu = X64V3CryptoToken::summon()?;
+        let mut keys = RoundKeys::default();
+        schedule(cpu, key, &mut keys);
+        Some(Self { cpu, keys })
+    }
+
+    /// The key stream from the counter block `iv` on.
+    pub(super) fn key_stream(&self, iv: &[u8; BLOCK_BYTES]) -> KeyStream<'_> {
+        let iv = u128::from_be_bytes(*iv);
+        KeyStream { aes: self, iv, pool: [0; GROUP_BYTES], used: GROUP_BYTES }
+    }
+}
+
+/// AES in counter mode, of whose counter block the last 64 bits count (ISO/IEC 23001-7:2023, 9.3).
+pub(super) struct KeyStream<'a> {
+    aes: &'a Forward,
+    /// The next counter block.
+    iv: u128,
+    /// Key stream that was made and not wanted yet: a range may end in the middle of a group. It is not zeroed, for it
+    /// opens nothing but the media that it was made for, which lies clear beside it.
+    pool: [u8; GROUP_BYTES],
+    used: usize,
+}
+
+impl KeyStream<'_> {
+    /// Encrypts or decrypts the next bytes.
+    pub(super) fn apply(&mut self, bytes: &mut [u8]) {
+        let left = self.xor_pool(bytes);
+        let rest = bytes.get_mut(left..).unwrap_or_default();
+        let (groups, rest) = rest.as_chunks_mut::<GROUP_BYTES>();
+        if !groups.is_empty() {
+            self.iv = xor_counters(self.aes.cpu, &self.aes.keys, self.iv, groups);
+        }
+        if !rest.is_empty() {
+            self.pool = [0; GROUP_BYTES];
+            let pool = core::slice::from_mut(&mut self.pool);
+            self.iv = xor_counters(self.aes.cpu, &self.aes.keys, self.iv, pool);
+            self.used = 0;
+            self.xor_pool(rest);
+        }
+    }
+
+    /// Uses up what was made before. Answers for how many bytes that was enough.
+    fn xor_pool(&mut self, bytes: &mut [u8]) -> usize {
+        let pool = self.pool.get(self.used..).unwrap_or_default();
+        let length = pool.len().min(bytes.len());
+        for (byte, key) in bytes.iter_mut().zip(pool) {
+            *byte ^= key;
+        }
+        self.used += length;
+        length
+    }
+}
+
+/// A key that decrypts blocks.
+pub(super) struct Inverse {
+    cpu: X64V3CryptoToken,
+    keys: RoundKeys,
+}
+
+impl Inverse {
+    /// Schedules a key, if the CPU has what it takes.
+    pub(super) fn new(key: &[u8; BLOCK_BYTES]) -> Option<Self> {
+        let cpu = X64V3CryptoToken::summon()?;
+        let mut keys = RoundKeys::default();
+        schedule(cpu, key, &mut keys);
+        invert(cpu, &mut keys);
+        Some(Self { cpu, keys })
+    }
+
+    /// Decrypts groups of blocks, each block by itself.
+    pub(super) fn decrypt(&self, groups: &mut [[[u8; BLOCK_BYTES]; LANES]]) {
+        decrypt(self.cpu, &self.keys, groups);
+    }
+}
+
+/// The round keys (FIPS 197, 5.2).
+#[arcane(import_intrinsics)]
+fn schedule(_: X64V3CryptoToken, key: &[u8; BLOCK_BYTES], keys: &mut RoundKeys) {
+    let mut round = _mm_loadu_si128(key);
+    let mut to = keys.iter_mut();
+    macro_rules! store {
+        () => {
+            if let Some(to) = to.next() {
+                _mm256_storeu_si256(to, _mm256_broadcastsi128_si256(round));
+            }
+        };
+    }
+    store!();
+    macro_rules! next {
+        ($($constant:literal)*) => {$(
+            let word = _mm_shuffle_epi32::<0xff>(_mm_aeskeygenassist_si128::<$constant>(round));
+            round = _mm_xor_si128(round, _mm_slli_si128::<4>(round));
+            round = _mm_xor_si128(round, _mm_slli_si128::<8>(round));
+            round = _mm_xor_si128(round, word);
+            store!();
+        )*};
+    }
+    next!(0x01 0x02 0x04 0x08 0x10 0x20 0x40 0x80 0x1b 0x36);
+}
+
+/// The round keys of the equivalent inverse cipher (FIPS 197, 5.3.5).
+#[arcane(import_intrinsics)]
+fn invert(_: X64V3CryptoToken, keys: &mut RoundKeys) {
+    keys.reverse();
+    for both in keys.iter_mut().skip(1).take(ROUND_KEYS - 2) {
+        let (halves, _) = both.as_chunks_mut::<BLOCK_BYTES>();
+        for half in halves {
+            let key = _mm_aesimc_si128(_mm_loadu_si128(&*half));
+            _mm_storeu_si128(half, key);
+        }
+    }
+}
+
+/// Xors the key stream from the counter block `iv` on, and answers the counter block behind it.
+#[arcane(import_intrinsics)]
+fn xor_counters(
+    _: X64V3CryptoToken,
+    keys: &RoundKeys,
+    iv: u128,
+    groups: &mut [[u8; GROUP_BYTES]],
+) -> u128 {
+    let [first, middle @ .., last] = &***keys;
+    let (first, last) = (_mm256_loadu_si256(first), _mm256_loadu_si256(last));
+    // The CPU counts with the last byte first, in the lower half of a block.
+    let [nonce, count] = halves(iv);
+    let mut counters = _mm256_set_epi64x(nonce, count.wrapping_add(1), nonce, count);
+    let two = _mm256_set_epi64x(0, 2, 0, 2);
+    let reversed = _mm256_broadcastsi128_si256(_mm_set_epi8(
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+    ));
+    let mut done = 0_u64;
+    for group in groups {
+        let mut lanes = [_mm256_setzero_si256(); LANES / 2];
+        for lane in &mut lanes {
+            *lane = _mm256_xor_si256(_mm256_shuffle_epi8(counters, reversed), first);
+            counters = _mm256_add_epi64(counters, two);
+        }
+        for key in middle {
+            let key = _mm256_loadu_si256(key);
+            for lane in &mut lanes {
+                *lane = _mm256_aesenc_epi128(*lane, key);
+            }
+        }
+        let (pairs, _) = group.as_chunks_mut::<{ 2 * BLOCK_BYTES }>();
+        for (lane, bytes) in lanes.iter().zip(pairs) {
+            let key = _mm256_aesenclast_epi128(*lane, last);
+            _mm256_storeu_si256(bytes, _mm256_xor_si256(_mm256_loadu_si256(&*bytes), key));
+        }
+        done = done.wrapping_add(16);
+    }
+    advance(iv, done)
+}
+
+#[arcane(import_intrinsics)]
+fn decrypt(_: X64V3CryptoToken, keys: &RoundKeys, groups: &mut [[[u8; BLOCK_BYTES]; LANES]]) {
+    let [first, middle @ .., last] = &***keys;
+    let (first, last) = (_mm256_loadu_si256(first), _mm256_loadu_si256(last));
+    for group in groups {
+        let mut lanes = [_mm256_setzero_si256(); LANES / 2];
+        let (pairs, _) = group.as_flattened_mut().as_chunks_mut::<{ 2 * BLOCK_BYTES }>();
+        for (lane, bytes) in lanes.iter_mut().zip(&*pairs) {
+            *lane = _mm256_xor_si256(_mm256_loadu_si256(bytes), first);
+        }
+        for key in middle {
+            let key = _mm256_loadu_si256(key);
+            for lane in &mut lanes {
+                *lane = _mm256_aesdec_epi128(*lane, key);
+            }
+        }
+        for (lane, bytes) in lanes.iter().zip(pairs) {
+            _mm256_storeu_si256(bytes, _mm256_aesdeclast_epi128(*lane, last));
+        }
+    }
+}
+
+/// The halves of a counter block, as the CPU's signed words.
+fn halves(block: u128) -> [i64; 2] {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = block.to_be_bytes();
+    [i64::from_be_bytes([a, b, c, d, e, f, g, h]), i64::from_be_bytes(rest)]
+}
+
+/// The counter block so many blocks on: the upper half never changes.
+fn advance(block: u128, blocks: u64) -> u128 {
+    let count = u128::from(u64::MAX);
+    (block & !count) | (block.wrapping_add(blocks.into()) & count)
+}
