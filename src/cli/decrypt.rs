@@ -70,12 +70,12 @@ fn is_standard(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Whether a file can be read in one go: no media before its `moov`, and every `mdat` behind a `moof`. Looks at the
-/// headers alone.
+/// Whether a file can be read in one go: before its first `mdat` there are a `moov` and a `moof`. Looks at the headers
+/// alone.
 fn comes_in_order(file: &mut File) -> io::Result<bool> {
     let length = file.metadata()?.len();
-    let (mut at, mut has_moov, mut has_moof, mut in_order) = (0_u64, false, false, true);
-    while in_order && at.saturating_add(8) <= length {
+    let (mut at, mut has_moov, mut has_moof, mut has_mdat) = (0_u64, false, false, false);
+    while !has_mdat && at.saturating_add(8) <= length {
         file.seek(SeekFrom::Start(at))?;
         let mut header = [0; 16];
         let read = file.read(&mut header)?;
@@ -91,14 +91,14 @@ fn comes_in_order(file: &mut File) -> io::Result<bool> {
         match &kind {
             b"moov" => has_moov = true,
             b"moof" => has_moof = true,
-            b"mdat" => in_order = has_moov && has_moof,
+            b"mdat" => has_mdat = true,
             _ => {}
         }
         // What a header lies about is for the decryption to say.
         at = at.saturating_add(size.max(8));
     }
     file.seek(SeekFrom::Start(0))?;
-    Ok(in_order)
+    Ok(!has_mdat || (has_moov && has_moof))
 }
 
 /// Reads, decrypts and writes a fragment at a time.

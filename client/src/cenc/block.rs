@@ -6,6 +6,7 @@ use aes::cipher::{Array, BlockCipherDecrypt, InnerIvInit, KeyInit, StreamCipher}
 use aes::{Aes128, Aes128Dec};
 use ctr::Ctr64BE;
 
+use crate::cenc::protection::Pattern;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 use crate::cenc::wide;
 
@@ -13,7 +14,7 @@ use crate::cenc::wide;
 pub(super) const BLOCK_BYTES: usize = 16;
 
 /// As many blocks as the widest AES unit works on side by side; narrower ones take them in several steps.
-pub(super) const LANES: usize = 64;
+const LANES: usize = 64;
 
 /// So many blocks are as quick one by one.
 const FEW: usize = 4;
@@ -94,8 +95,31 @@ impl Inverse {
         Self::Portable(Box::new(Aes128Dec::new(key.into())))
     }
 
+    /// AES-CBC over the encrypted blocks of a protected range; `chain` is the block before, and the last one afterwards.
+    pub(super) fn cbc(&self, pattern: Pattern, chain: &mut [u8; BLOCK_BYTES], range: &mut [u8]) {
+        let (blocks, _clear_tail) = range.as_chunks_mut::<BLOCK_BYTES>();
+        let (crypt, skip) = match (usize::from(pattern.crypt), usize::from(pattern.skip)) {
+            (_, 0) => (1, 0),
+            (crypt, skip) => (crypt, skip),
+        };
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        if let (Self::Wide(aes), 1) = (self, crypt) {
+            return aes.cbc(1 + skip, blocks, chain);
+        }
+        let mut lanes = Lanes::default();
+        for run in (0..blocks.len()).step_by(crypt + skip) {
+            for at in run..blocks.len().min(run + crypt) {
+                lanes.push(at);
+                if lanes.count == LANES {
+                    lanes.decrypt(self, blocks, chain);
+                }
+            }
+        }
+        lanes.decrypt(self, blocks, chain);
+    }
+
     /// Decrypts the first `used` blocks, each by itself. The others hold nothing afterwards.
-    pub(super) fn decrypt(&self, lanes: &mut [[u8; BLOCK_BYTES]; LANES], used: usize) {
+    fn decrypt(&self, lanes: &mut [[u8; BLOCK_BYTES]; LANES], used: usize) {
         match self {
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             Self::Wide(aes) => {
@@ -110,6 +134,52 @@ impl Inverse {
                 aes.decrypt_blocks(Array::cast_slice_from_core_mut(lanes));
             }
         }
+    }
+}
+
+/// Blocks that wait to be decrypted side by side, though they may lie far apart: where each of them is.
+struct Lanes {
+    at: [usize; LANES],
+    count: usize,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self { at: [0; LANES], count: 0 }
+    }
+}
+
+impl Lanes {
+    /// Adds a block, while there are fewer than [`LANES`].
+    fn push(&mut self, at: usize) {
+        if let Some(lane) = self.at.get_mut(self.count) {
+            *lane = at;
+            self.count += 1;
+        }
+    }
+
+    /// AES-CBC decryption (NIST SP 800-38A, 6.2): each block is xored with the ciphertext before it. Leaves the lanes
+    /// empty.
+    fn decrypt(
+        &mut self,
+        aes: &Inverse,
+        blocks: &mut [[u8; BLOCK_BYTES]],
+        chain: &mut [u8; BLOCK_BYTES],
+    ) {
+        let lanes = self.at.get(..self.count).unwrap_or_default();
+        let mut decrypted = [[0; BLOCK_BYTES]; LANES];
+        for (to, at) in decrypted.iter_mut().zip(lanes) {
+            if let Some(from) = blocks.get(*at) {
+                *to = *from;
+            }
+        }
+        aes.decrypt(&mut decrypted, self.count);
+        for (clear, at) in decrypted.iter().zip(lanes) {
+            let Some(block) = blocks.get_mut(*at) else { continue };
+            let clear = u128::from_ne_bytes(*clear) ^ u128::from_ne_bytes(*chain);
+            *chain = core::mem::replace(block, clear.to_ne_bytes());
+        }
+        self.count = 0;
     }
 }
 
@@ -147,6 +217,22 @@ mod tests {
             wide.decrypt(&mut lanes, used);
             portable.decrypt(&mut same, used);
             assert_eq!(lanes[..used], same[..used]);
+        }
+    }
+
+    #[test]
+    fn both_ways_chain_the_same_blocks() {
+        let (wide, portable) = (Inverse::new(&KEY), Inverse::portable(&KEY));
+        for (crypt, skip) in [(0, 0), (1, 0), (1, 1), (1, 9), (5, 5), (10, 0)] {
+            for length in [0, 15, 16, 17, 32, 160, 161, 176, 338, 2_560, 2_576, 10_000] {
+                let mut bytes: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
+                let (mut same, mut chain) = (bytes.clone(), [7; 16]);
+                let mut same_chain = chain;
+                let pattern = Pattern { crypt, skip };
+                wide.cbc(pattern, &mut chain, &mut bytes);
+                portable.cbc(pattern, &mut same_chain, &mut same);
+                assert_eq!((bytes, chain), (same, same_chain), "{pattern:?}, {length}");
+            }
         }
     }
 

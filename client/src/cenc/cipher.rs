@@ -14,7 +14,7 @@
 use core::fmt;
 
 use crate::cenc::aux_info::Subsample;
-use crate::cenc::block::{BLOCK_BYTES, Forward, Inverse, LANES};
+use crate::cenc::block::{BLOCK_BYTES, Forward, Inverse};
 use crate::cenc::protection::{Pattern, Scheme};
 use crate::key::ContentKey;
 
@@ -62,11 +62,11 @@ impl SampleCipher {
             }
             Self::Cbc1(aes) => {
                 let (whole, mut chain) = (Pattern { crypt: 1, skip: 0 }, *iv);
-                for_each_protected(sample, subsamples, |range| cbc(aes, whole, &mut chain, range));
+                for_each_protected(sample, subsamples, |range| aes.cbc(whole, &mut chain, range));
             }
             Self::Cbcs(aes, pattern) => {
                 for_each_protected(sample, subsamples, |range| {
-                    cbc(aes, *pattern, &mut { *iv }, range)
+                    aes.cbc(*pattern, &mut { *iv }, range);
                 });
             }
         }
@@ -110,75 +110,5 @@ fn for_each_run<'a>(
         if let Some(encrypted) = period.get_mut(..encrypted) {
             run(encrypted);
         }
-    }
-}
-
-/// AES-CBC over the encrypted blocks of a protected range; `chain` is the block before, and the last one afterwards.
-fn cbc(aes: &Inverse, pattern: Pattern, chain: &mut [u8; BLOCK_BYTES], range: &mut [u8]) {
-    let (blocks, _clear_tail) = range.as_chunks_mut::<BLOCK_BYTES>();
-    let (crypt, skip) = (usize::from(pattern.crypt), usize::from(pattern.skip));
-    if skip == 0 {
-        for group in blocks.chunks_mut(LANES) {
-            let mut lanes = Lanes::default();
-            (0..group.len()).for_each(|at| lanes.push(at));
-            lanes.decrypt(aes, group, chain);
-        }
-        return;
-    }
-    let mut lanes = Lanes::default();
-    for run in (0..blocks.len()).step_by(crypt + skip) {
-        for at in run..blocks.len().min(run + crypt) {
-            lanes.push(at);
-            if lanes.count == LANES {
-                lanes.decrypt(aes, blocks, chain);
-            }
-        }
-    }
-    lanes.decrypt(aes, blocks, chain);
-}
-
-/// Blocks that wait to be decrypted side by side, though they may lie far apart: where each of them is.
-struct Lanes {
-    at: [usize; LANES],
-    count: usize,
-}
-
-impl Default for Lanes {
-    fn default() -> Self {
-        Self { at: [0; LANES], count: 0 }
-    }
-}
-
-impl Lanes {
-    /// Adds a block, while there are fewer than [`LANES`].
-    fn push(&mut self, at: usize) {
-        if let Some(lane) = self.at.get_mut(self.count) {
-            *lane = at;
-            self.count += 1;
-        }
-    }
-
-    /// AES-CBC decryption (NIST SP 800-38A, 6.2): each block is xored with the ciphertext before it. Leaves the lanes
-    /// empty.
-    fn decrypt(
-        &mut self,
-        aes: &Inverse,
-        blocks: &mut [[u8; BLOCK_BYTES]],
-        chain: &mut [u8; BLOCK_BYTES],
-    ) {
-        let lanes = self.at.get(..self.count).unwrap_or_default();
-        let mut decrypted = [[0; BLOCK_BYTES]; LANES];
-        for (to, at) in decrypted.iter_mut().zip(lanes) {
-            if let Some(from) = blocks.get(*at) {
-                *to = *from;
-            }
-        }
-        aes.decrypt(&mut decrypted, self.count);
-        for (clear, at) in decrypted.iter().zip(lanes) {
-            let Some(block) = blocks.get_mut(*at) else { continue };
-            let clear = u128::from_ne_bytes(*clear) ^ u128::from_ne_bytes(*chain);
-            *chain = core::mem::replace(block, clear.to_ne_bytes());
-        }
-        self.count = 0;
     }
 }

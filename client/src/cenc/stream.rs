@@ -17,7 +17,7 @@ use crate::cenc::{Error, Init, Keys};
 const MOOV_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The most that is asked for at once. With less, more is spent on asking and on samples that are cut in two.
-const PIECE_BYTES_MAX: usize = 1024 * 1024;
+const PIECE_BYTES_MAX: usize = 256 * 1024;
 
 /// A stream under decryption.
 #[derive(Debug)]
@@ -95,9 +95,8 @@ impl<'k> Stream<'k> {
     /// # Errors
     /// [`Error`]; the stream cannot be continued, and what went out before is right.
     pub fn push(&mut self, mut bytes: &[u8], out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
-        // Never more than it takes to get on, so that next to nothing is left behind what goes out.
         while !bytes.is_empty() {
-            let (now, rest) = bytes.split_at(self.wanted().min(bytes.len()));
+            let (now, rest) = bytes.split_at(PIECE_BYTES_MAX.min(bytes.len()));
             self.held.room(now.len()).copy_from_slice(now);
             self.held.fill(now.len());
             bytes = rest;
@@ -117,7 +116,7 @@ impl<'k> Stream<'k> {
         out: &mut dyn FnMut(&[u8]),
     ) -> Result<bool, ReadError> {
         let read = loop {
-            match reader.read(self.held.room(self.wanted())) {
+            match reader.read(self.held.room(PIECE_BYTES_MAX)) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 read => break read?,
             }
@@ -137,7 +136,9 @@ impl<'k> Stream<'k> {
             return Err(self.cut_short(FourCc(*b"mdat"), size));
         }
         if self.has_moof {
-            self.flush(self.held.len(), out)?;
+            let flushed = self.flush(self.held.len());
+            self.held.hand_on(out);
+            flushed?;
         } else {
             // What is left is part of a box, or was to be handed on to the end.
             for this in Boxes::of(self.held.bytes()) {
@@ -156,24 +157,6 @@ impl<'k> Stream<'k> {
         boxes::Error::Size { kind, at, size, rest: self.held.len() }.into()
     }
 
-    /// How many bytes it takes to get on.
-    fn wanted(&self) -> usize {
-        let ahead = self.held.len().saturating_sub(self.parsed);
-        if let Some(Flowing { gone, end, .. }) = &self.flow {
-            let missing = end.saturating_sub(*gone).saturating_sub(self.held.len());
-            return missing.clamp(1, PIECE_BYTES_MAX);
-        }
-        let missing = match self.next() {
-            _ if self.passing > 0 => usize::try_from(self.passing).unwrap_or(usize::MAX),
-            None => 16_usize.saturating_sub(ahead),
-            Some(Next { size: None, .. }) => PIECE_BYTES_MAX,
-            Some(Next { size: Some(size), .. }) => {
-                usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(ahead)
-            }
-        };
-        missing.clamp(1, PIECE_BYTES_MAX)
-    }
-
     /// The header of the box behind what is parsed, if all of it is there.
     fn next(&self) -> Option<Next> {
         let rest = self.held.bytes().get(self.parsed..)?;
@@ -187,16 +170,22 @@ impl<'k> Stream<'k> {
         Some(Next { kind: FourCc(*kind), size, header })
     }
 
-    /// Goes on as far as what is held allows.
+    /// Goes on as far as what is held allows, and hands on what is final by then.
     fn work(&mut self, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        let worked = self.advance();
+        self.held.hand_on(out);
+        worked
+    }
+
+    fn advance(&mut self) -> Result<(), Error> {
         loop {
-            if self.flow.is_some() && !self.go_on(out) {
+            if self.flow.is_some() && !self.go_on() {
                 return Ok(());
             }
             if self.passing > 0 {
                 let there = u64::try_from(self.held.len()).unwrap_or(u64::MAX);
                 let now = usize::try_from(self.passing.min(there)).unwrap_or(usize::MAX);
-                self.emit(now, out);
+                self.emit(now);
                 if self.passing > 0 {
                     return Ok(());
                 }
@@ -205,7 +194,7 @@ impl<'k> Stream<'k> {
             let begins = matches!(&next.kind.0, b"moov" | b"moof");
             if begins && self.has_moof {
                 // The fragment before has all that it will ever have.
-                self.flush(self.parsed, out)?;
+                self.flush(self.parsed)?;
                 continue;
             }
             if !begins && !self.has_moof {
@@ -223,9 +212,9 @@ impl<'k> Stream<'k> {
             };
             self.parsed = end;
             match &next.kind.0 {
-                b"moov" => self.begin(out)?,
+                b"moov" => self.begin()?,
                 b"moof" => self.has_moof = true,
-                b"mdat" => self.flush_if_whole(out)?,
+                b"mdat" => self.flush_if_whole()?,
                 _ => {}
             }
         }
@@ -257,12 +246,9 @@ impl<'k> Stream<'k> {
         boxes::Error::Size { kind: next.kind, at, size, rest }.into()
     }
 
-    /// Hands on so many bytes, which are done.
-    fn emit(&mut self, length: usize, out: &mut dyn FnMut(&[u8])) {
-        if let Some(done) = self.held.bytes().get(..length) {
-            out(done);
-        }
-        self.held.remove(length);
+    /// So many bytes are final.
+    fn emit(&mut self, length: usize) {
+        self.held.finish(length);
         let length = u64::try_from(length).unwrap_or(u64::MAX);
         self.at = self.at.saturating_add(length);
         self.passing = self.passing.saturating_sub(length);
@@ -271,14 +257,14 @@ impl<'k> Stream<'k> {
     }
 
     /// A `moov` is whole.
-    fn begin(&mut self, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+    fn begin(&mut self) -> Result<(), Error> {
         let moov = self.held.bytes_mut().get_mut(..self.parsed).unwrap_or_default();
         let init = Init::parse(moov)?;
         // Samples that it lists itself would lie outside every mdat, so they are an error here, unless they are empty.
         init.plan(moov)?.decrypt(self.keys, moov)?;
         init.clear(moov);
         self.init = Some(init);
-        self.emit(self.parsed, out);
+        self.emit(self.parsed);
         Ok(())
     }
 
@@ -303,8 +289,8 @@ impl<'k> Stream<'k> {
         Ok(true)
     }
 
-    /// Hands on what is final. Answers whether that was all of the fragment.
-    fn go_on(&mut self, out: &mut dyn FnMut(&[u8])) -> bool {
+    /// Decrypts the samples that are whole. Answers whether those were all of the fragment.
+    fn go_on(&mut self) -> bool {
         let Some(Flowing { flow, gone, end }) = &mut self.flow else { return true };
         let ours = self.held.len().min(end.saturating_sub(*gone));
         let bytes = self.held.bytes_mut().get_mut(..ours).unwrap_or_default();
@@ -315,48 +301,52 @@ impl<'k> Stream<'k> {
             self.samples = self.samples.saturating_add(flow.samples());
             self.flow = None;
         }
-        self.emit(done, out);
+        self.emit(done);
         is_all
     }
 
     /// An `mdat` is whole. There may be another for the same `moof`.
-    fn flush_if_whole(&mut self, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
-        match self.flush(self.parsed, out) {
+    fn flush_if_whole(&mut self) -> Result<(), Error> {
+        match self.flush(self.parsed) {
             Err(Error::Fragment(fragment::Error::OutsideMedia { .. })) => Ok(()),
             flushed => flushed,
         }
     }
 
     /// Decrypts the fragment that ends there.
-    fn flush(&mut self, end: usize, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+    fn flush(&mut self, end: usize) -> Result<(), Error> {
         let init = self.init.as_ref().ok_or(crate::cenc::init::Error::NoMoov)?;
         let fragment = self.held.bytes_mut().get_mut(..end).unwrap_or_default();
         let plan = init.plan_at(fragment, self.at)?;
         plan.decrypt(self.keys, fragment)?;
         self.samples = self.samples.saturating_add(plan.samples().count());
-        self.emit(end, out);
+        self.emit(end);
         Ok(())
     }
 }
 
-/// Bytes that come in behind and go out in front. Its memory is zeroed once and used again.
+/// Bytes that come in behind and go out in front, as many at a time as can. Its memory is zeroed once and used again.
 #[derive(Debug, Default)]
 struct Buffer {
     memory: Vec<u8>,
+    /// Up to here the bytes are final, and to be handed on.
+    done: usize,
     filled: usize,
 }
 
 impl Buffer {
+    /// How many bytes there are that are not final.
     fn len(&self) -> usize {
-        self.filled
+        self.filled - self.done
     }
 
+    /// The bytes that are not final.
     fn bytes(&self) -> &[u8] {
-        self.memory.get(..self.filled).unwrap_or_default()
+        self.memory.get(self.done..self.filled).unwrap_or_default()
     }
 
     fn bytes_mut(&mut self) -> &mut [u8] {
-        self.memory.get_mut(..self.filled).unwrap_or_default()
+        self.memory.get_mut(self.done..self.filled).unwrap_or_default()
     }
 
     /// Room for so many bytes behind those that are there.
@@ -373,11 +363,19 @@ impl Buffer {
         self.filled = self.filled.saturating_add(length).min(self.memory.len());
     }
 
-    /// Takes so many bytes away in front.
-    fn remove(&mut self, length: usize) {
-        let length = length.min(self.filled);
-        self.memory.copy_within(length..self.filled, 0);
-        self.filled -= length;
+    /// So many more are final.
+    fn finish(&mut self, length: usize) {
+        self.done = self.done.saturating_add(length).min(self.filled);
+    }
+
+    /// Hands on what is final; the rest moves to the front.
+    fn hand_on(&mut self, out: &mut dyn FnMut(&[u8])) {
+        if let Some(done @ [_, ..]) = self.memory.get(..self.done) {
+            out(done);
+            self.memory.copy_within(self.done..self.filled, 0);
+            self.filled -= self.done;
+            self.done = 0;
+        }
     }
 }
 

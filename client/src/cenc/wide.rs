@@ -5,10 +5,13 @@
 //! keys of licenses, the `aes` crate does the work; it leaves VAES alone on CPUs without AVX-512.
 
 use alloc::boxed::Box;
-use archmage::{SimdToken, X64V3CryptoToken, arcane};
+use core::arch::x86_64::__m256i;
+
+use archmage::{SimdToken, X64V3CryptoToken, arcane, rite};
 use zeroize::Zeroizing;
 
 const BLOCK_BYTES: usize = 16;
+const PAIR_BYTES: usize = 2 * BLOCK_BYTES;
 const ROUND_KEYS: usize = 11;
 
 /// So many blocks hide how long each of them takes.
@@ -18,7 +21,7 @@ pub(super) const LANES: usize = 16;
 const GROUP_BYTES: usize = LANES * BLOCK_BYTES;
 
 /// Every round key twice, as two blocks take it. Zeroed on drop.
-type RoundKeys = Box<Zeroizing<[[u8; 2 * BLOCK_BYTES]; ROUND_KEYS]>>;
+type RoundKeys = Box<Zeroizing<[[u8; PAIR_BYTES]; ROUND_KEYS]>>;
 
 /// A key that encrypts blocks: of counters, here.
 pub(super) struct Forward {
@@ -56,30 +59,22 @@ pub(super) struct KeyStream<'a> {
 impl KeyStream<'_> {
     /// Encrypts or decrypts the next bytes.
     pub(super) fn apply(&mut self, bytes: &mut [u8]) {
-        let left = self.xor_pool(bytes);
-        let rest = bytes.get_mut(left..).unwrap_or_default();
-        let (groups, rest) = rest.as_chunks_mut::<GROUP_BYTES>();
-        if !groups.is_empty() {
-            self.iv = xor_counters(self.aes.cpu, &self.aes.keys, self.iv, groups);
-        }
-        if !rest.is_empty() {
-            self.pool = [0; GROUP_BYTES];
-            let pool = core::slice::from_mut(&mut self.pool);
-            self.iv = xor_counters(self.aes.cpu, &self.aes.keys, self.iv, pool);
-            self.used = 0;
-            self.xor_pool(rest);
-        }
-    }
-
-    /// Uses up what was made before. Answers for how many bytes that was enough.
-    fn xor_pool(&mut self, bytes: &mut [u8]) -> usize {
         let pool = self.pool.get(self.used..).unwrap_or_default();
-        let length = pool.len().min(bytes.len());
+        let left = pool.len().min(bytes.len());
         for (byte, key) in bytes.iter_mut().zip(pool) {
             *byte ^= key;
         }
-        self.used += length;
-        length
+        self.used += left;
+        let rest = bytes.get_mut(left..).unwrap_or_default();
+        if !rest.is_empty() {
+            let blocks = rest.len().div_ceil(GROUP_BYTES).saturating_mul(LANES);
+            xor_key_stream(self.aes.cpu, &self.aes.keys, self.iv, rest, &mut self.pool);
+            self.iv = advance(self.iv, blocks);
+            self.used = match rest.len() % GROUP_BYTES {
+                0 => GROUP_BYTES,
+                used => used,
+            };
+        }
     }
 }
 
@@ -102,6 +97,17 @@ impl Inverse {
     /// Decrypts groups of blocks, each block by itself.
     pub(super) fn decrypt(&self, groups: &mut [[[u8; BLOCK_BYTES]; LANES]]) {
         decrypt(self.cpu, &self.keys, groups);
+    }
+
+    /// AES-CBC (NIST SP 800-38A, 6.2) over the first of every `period` blocks. `chain` is the encrypted block before, and
+    /// the last one afterwards.
+    pub(super) fn cbc(
+        &self,
+        period: usize,
+        blocks: &mut [[u8; BLOCK_BYTES]],
+        chain: &mut [u8; BLOCK_BYTES],
+    ) {
+        cbc(self.cpu, &self.keys, period, blocks, chain);
     }
 }
 
@@ -143,66 +149,144 @@ fn invert(_: X64V3CryptoToken, keys: &mut RoundKeys) {
     }
 }
 
-/// Xors the key stream from the counter block `iv` on, and answers the counter block behind it.
+/// Xors the key stream from the counter block `iv` on. Of the last group, if it is not whole, all key stream stays in
+/// `pool`.
 #[arcane(import_intrinsics)]
-fn xor_counters(
-    _: X64V3CryptoToken,
+fn xor_key_stream(
+    cpu: X64V3CryptoToken,
     keys: &RoundKeys,
     iv: u128,
-    groups: &mut [[u8; GROUP_BYTES]],
-) -> u128 {
-    let [first, middle @ .., last] = &***keys;
-    let (first, last) = (_mm256_loadu_si256(first), _mm256_loadu_si256(last));
+    bytes: &mut [u8],
+    pool: &mut [u8; GROUP_BYTES],
+) {
     // The CPU counts with the last byte first, in the lower half of a block.
     let [nonce, count] = halves(iv);
     let mut counters = _mm256_set_epi64x(nonce, count.wrapping_add(1), nonce, count);
-    let two = _mm256_set_epi64x(0, 2, 0, 2);
+    let (groups, rest) = bytes.as_chunks_mut::<GROUP_BYTES>();
+    for group in groups {
+        let lanes = encrypt_counters(cpu, keys, &mut counters);
+        let (pairs, _) = group.as_chunks_mut::<PAIR_BYTES>();
+        for (lane, pair) in lanes.iter().zip(pairs) {
+            _mm256_storeu_si256(pair, _mm256_xor_si256(_mm256_loadu_si256(&*pair), *lane));
+        }
+    }
+    if rest.is_empty() {
+        return;
+    }
+    let lanes = encrypt_counters(cpu, keys, &mut counters);
+    let (made, _) = pool.as_chunks_mut::<PAIR_BYTES>();
+    for (lane, pair) in lanes.iter().zip(&mut *made) {
+        _mm256_storeu_si256(pair, *lane);
+    }
+    let (pairs, last) = rest.as_chunks_mut::<PAIR_BYTES>();
+    for (lane, pair) in lanes.iter().zip(&mut *pairs) {
+        _mm256_storeu_si256(pair, _mm256_xor_si256(_mm256_loadu_si256(&*pair), *lane));
+    }
+    for (byte, key) in last.iter_mut().zip(made.get(pairs.len()).into_iter().flatten()) {
+        *byte ^= key;
+    }
+}
+
+/// The key stream of the next [`LANES`] counters, which count in the lower half of each block.
+#[rite(import_intrinsics)]
+fn encrypt_counters(
+    _: X64V3CryptoToken,
+    keys: &RoundKeys,
+    counters: &mut __m256i,
+) -> [__m256i; LANES / 2] {
+    let [first, middle @ .., last] = &***keys;
+    let (first, last) = (_mm256_loadu_si256(first), _mm256_loadu_si256(last));
     let reversed = _mm256_broadcastsi128_si256(_mm_set_epi8(
         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
     ));
-    let mut done = 0_u64;
-    for group in groups {
-        let mut lanes = [_mm256_setzero_si256(); LANES / 2];
-        for lane in &mut lanes {
-            *lane = _mm256_xor_si256(_mm256_shuffle_epi8(counters, reversed), first);
-            counters = _mm256_add_epi64(counters, two);
-        }
-        for key in middle {
-            let key = _mm256_loadu_si256(key);
-            for lane in &mut lanes {
-                *lane = _mm256_aesenc_epi128(*lane, key);
-            }
-        }
-        let (pairs, _) = group.as_chunks_mut::<{ 2 * BLOCK_BYTES }>();
-        for (lane, bytes) in lanes.iter().zip(pairs) {
-            let key = _mm256_aesenclast_epi128(*lane, last);
-            _mm256_storeu_si256(bytes, _mm256_xor_si256(_mm256_loadu_si256(&*bytes), key));
-        }
-        done = done.wrapping_add(16);
+    let mut lanes = [_mm256_setzero_si256(); LANES / 2];
+    for lane in &mut lanes {
+        *lane = _mm256_xor_si256(_mm256_shuffle_epi8(*counters, reversed), first);
+        *counters = _mm256_add_epi64(*counters, _mm256_set_epi64x(0, 2, 0, 2));
     }
-    advance(iv, done)
+    for key in middle {
+        let key = _mm256_loadu_si256(key);
+        for lane in &mut lanes {
+            *lane = _mm256_aesenc_epi128(*lane, key);
+        }
+    }
+    for lane in &mut lanes {
+        *lane = _mm256_aesenclast_epi128(*lane, last);
+    }
+    lanes
 }
 
 #[arcane(import_intrinsics)]
-fn decrypt(_: X64V3CryptoToken, keys: &RoundKeys, groups: &mut [[[u8; BLOCK_BYTES]; LANES]]) {
-    let [first, middle @ .., last] = &***keys;
-    let (first, last) = (_mm256_loadu_si256(first), _mm256_loadu_si256(last));
+fn decrypt(cpu: X64V3CryptoToken, keys: &RoundKeys, groups: &mut [[[u8; BLOCK_BYTES]; LANES]]) {
     for group in groups {
         let mut lanes = [_mm256_setzero_si256(); LANES / 2];
-        let (pairs, _) = group.as_flattened_mut().as_chunks_mut::<{ 2 * BLOCK_BYTES }>();
-        for (lane, bytes) in lanes.iter_mut().zip(&*pairs) {
-            *lane = _mm256_xor_si256(_mm256_loadu_si256(bytes), first);
+        let (pairs, _) = group.as_flattened_mut().as_chunks_mut::<PAIR_BYTES>();
+        for (lane, pair) in lanes.iter_mut().zip(&*pairs) {
+            *lane = _mm256_loadu_si256(pair);
         }
-        for key in middle {
-            let key = _mm256_loadu_si256(key);
-            for lane in &mut lanes {
-                *lane = _mm256_aesdec_epi128(*lane, key);
-            }
-        }
-        for (lane, bytes) in lanes.iter().zip(pairs) {
-            _mm256_storeu_si256(bytes, _mm256_aesdeclast_epi128(*lane, last));
+        let lanes = decrypt_lanes(cpu, keys, lanes);
+        for (lane, pair) in lanes.iter().zip(pairs) {
+            _mm256_storeu_si256(pair, *lane);
         }
     }
+}
+
+#[arcane(import_intrinsics)]
+fn cbc(
+    cpu: X64V3CryptoToken,
+    keys: &RoundKeys,
+    period: usize,
+    blocks: &mut [[u8; BLOCK_BYTES]],
+    chain: &mut [u8; BLOCK_BYTES],
+) {
+    let mut before = _mm_loadu_si128(&*chain);
+    for group in blocks.chunks_mut(period.saturating_mul(LANES)) {
+        let mut encrypted = [_mm256_setzero_si256(); LANES / 2];
+        for (lane, pair) in encrypted.iter_mut().zip(group.chunks(2 * period)) {
+            if let Some(low) = pair.first() {
+                let high = pair.get(period).unwrap_or(low);
+                *lane = _mm256_set_m128i(_mm_loadu_si128(high), _mm_loadu_si128(low));
+            }
+        }
+        let lanes = decrypt_lanes(cpu, keys, encrypted);
+        let pairs = group.chunks_mut(2 * period);
+        for ((lane, encrypted), pair) in lanes.iter().zip(&encrypted).zip(pairs) {
+            let low = _mm256_castsi256_si128(*encrypted);
+            let clear = _mm256_xor_si256(*lane, _mm256_set_m128i(low, before));
+            if let Some(to) = pair.first_mut() {
+                _mm_storeu_si128(to, _mm256_castsi256_si128(clear));
+                before = low;
+            }
+            if let Some(to) = pair.get_mut(period) {
+                _mm_storeu_si128(to, _mm256_extracti128_si256::<1>(clear));
+                before = _mm256_extracti128_si256::<1>(*encrypted);
+            }
+        }
+    }
+    _mm_storeu_si128(chain, before);
+}
+
+#[rite(import_intrinsics)]
+fn decrypt_lanes(
+    _: X64V3CryptoToken,
+    keys: &RoundKeys,
+    mut lanes: [__m256i; LANES / 2],
+) -> [__m256i; LANES / 2] {
+    let [first, middle @ .., last] = &***keys;
+    let (first, last) = (_mm256_loadu_si256(first), _mm256_loadu_si256(last));
+    for lane in &mut lanes {
+        *lane = _mm256_xor_si256(*lane, first);
+    }
+    for key in middle {
+        let key = _mm256_loadu_si256(key);
+        for lane in &mut lanes {
+            *lane = _mm256_aesdec_epi128(*lane, key);
+        }
+    }
+    for lane in &mut lanes {
+        *lane = _mm256_aesdeclast_epi128(*lane, last);
+    }
+    lanes
 }
 
 /// The halves of a counter block, as the CPU's signed words.
@@ -212,7 +296,8 @@ fn halves(block: u128) -> [i64; 2] {
 }
 
 /// The counter block so many blocks on: the upper half never changes.
-fn advance(block: u128, blocks: u64) -> u128 {
+fn advance(block: u128, blocks: usize) -> u128 {
     let count = u128::from(u64::MAX);
-    (block & !count) | (block.wrapping_add(blocks.into()) & count)
+    let on = u128::try_from(blocks).unwrap_or(0);
+    (block & !count) | (block.wrapping_add(on) & count)
 }
