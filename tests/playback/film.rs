@@ -155,6 +155,25 @@ fn the_command_line_decrypts_with_known_keys() {
     assert!(through.status.success(), "{through:?}");
     assert!(through.stdout == fs::read(&output).unwrap(), "a pipe gives the same film");
 
+    // The same by several jobs, and where it lies.
+    let jobs = installation.data.path().join("jobs.mp4");
+    installation.succeed(&[
+        "decrypt",
+        "--key",
+        &file,
+        "--jobs",
+        "3",
+        input,
+        jobs.to_str().unwrap(),
+    ]);
+    assert!(fs::read(&jobs).unwrap() == fs::read(&output).unwrap(), "jobs give the same film");
+    let here = installation.data.path().join("here.mp4");
+    fs::copy(input, &here).unwrap();
+    let done =
+        installation.succeed(&["decrypt", "--key", &file, "--in-place", here.to_str().unwrap()]);
+    assert_eq!(done["samples"], 75);
+    assert!(fs::read(&here).unwrap() == fs::read(&output).unwrap(), "in place is the same film");
+
     let other = format!("{}:{}", keys[1].kid, keys[1].key);
     let untouched = installation.data.path().join("none.mp4");
     let said = installation.fail(&["decrypt", "--key", &other, input, untouched.to_str().unwrap()]);
@@ -162,6 +181,33 @@ fn the_command_line_decrypts_with_known_keys() {
     assert!(!untouched.exists());
     let said = installation.fail(&["decrypt", "--key", "secret", input, "x"]);
     assert!(said.contains("KID:KEY") && !said.contains("secret:"), "{said}");
+}
+
+/// What is wrong with the last fragment, or with the keys, is found before the first byte is written.
+#[test]
+fn nothing_is_decrypted_in_place_unless_all_of_it_can_be() {
+    let (installation, keys) = provisioned();
+    let [(_, input), _] = package(installation.data.path(), "cbcs", &keys);
+    let film = fs::read(input).unwrap();
+    let here = installation.data.path().join("here.mp4");
+    let pair = |key: usize| format!("{}:{}", keys[key].kid, keys[key].key);
+    let mut damaged = film.clone();
+    let last = damaged.windows(4).rposition(|kind| kind == b"trun").unwrap();
+    damaged[last + 8..last + 12].fill(0xff);
+    for (film, key, reason) in [
+        (&film, 1, "no key for KID"),
+        (&damaged, 0, "trun"),
+        (&film[..film.len() - 1].to_vec(), 0, "mdat"),
+    ] {
+        fs::write(&here, film).unwrap();
+        for jobs in ["1", "2"] {
+            let arguments = ["--key", &pair(key), "--jobs", jobs, "--in-place"];
+            let said = installation
+                .fail(&[&["decrypt"], &arguments[..], &[here.to_str().unwrap()]].concat());
+            assert!(said.contains(reason), "{said}");
+            assert!(&fs::read(&here).unwrap() == film, "{reason}: the file was written to");
+        }
+    }
 }
 
 /// ffmpeg writes a file whose samples are in a table and not in fragments, and whose `moov` comes last.

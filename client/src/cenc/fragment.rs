@@ -51,6 +51,11 @@ pub enum Error {
     /// A `trun` of samples that have no size.
     #[error("the trun at byte {0} has samples without size (ISO/IEC 14496-12, 8.8.8)")]
     NoSize(usize),
+    /// More samples than any fragment has, and nothing in the file that is as long as they are many.
+    #[error(
+        "the trun at byte {0} brings its moof to more than 2097152 samples whose sizes are not listed"
+    )]
+    TooManySamples(usize),
     /// A sample that does not lie in an `mdat` (8.1.1).
     #[error("the {kind} at byte {at} points to bytes outside every mdat (ISO/IEC 14496-12, 8.1.1)")]
     OutsideMedia {
@@ -63,6 +68,10 @@ pub enum Error {
     #[error("two samples share the byte {0}")]
     Overlap(usize),
 }
+
+/// How many samples of one `moof` may have the size that is the default. A listed size takes bytes of the file; without
+/// them a `moof` of a few bytes could ask for any amount of memory.
+const UNLISTED_SAMPLES_MAX: u32 = 1 << 21;
 
 const BASE_DATA_OFFSET: u32 = 0x1;
 const SAMPLE_DESCRIPTION_INDEX: u32 = 0x2;
@@ -82,10 +91,12 @@ pub(super) fn read_moof<'a>(
     // end of the one before it.
     let moof_at = u64::try_from(moof.at).unwrap_or(u64::MAX);
     let mut following = moof_at;
+    let mut allowance = UNLISTED_SAMPLES_MAX;
     for traf in moof.children(0)? {
         let traf = traf?;
         if traf.kind.0 == *b"traf" {
-            let (fragment, end) = read_traf(init, traf, origin, [moof_at, following], media)?;
+            let (fragment, end) =
+                read_traf(init, traf, origin, [moof_at, following], media, &mut allowance)?;
             following = end;
             fragments.push(fragment);
         }
@@ -100,6 +111,7 @@ fn read_traf<'a>(
     origin: u64,
     [moof_at, following]: [u64; 2],
     media: &Media,
+    allowance: &mut u32,
 ) -> Result<(Samples<'a>, u64), Error> {
     let tfhd = traf.children(0)?.find(b"tfhd")?.ok_or(Error::NoTfhd(traf.at))?;
     let outside = Error::OutsideMedia { kind: tfhd.kind, at: tfhd.at };
@@ -135,7 +147,7 @@ fn read_traf<'a>(
     for this in traf.children(0)? {
         let this = this?;
         match &this.kind.0 {
-            b"trun" => end = read_trun(&mut samples, &this, size, end, media)?,
+            b"trun" => end = read_trun(&mut samples, &this, size, end, media, allowance)?,
             _ if entry.is_none() || !group::is_seig(&this)? => {}
             b"sgpd" => local = Descriptions::read(&this)?,
             _ => sbgp = Some(this),
@@ -163,6 +175,7 @@ fn read_trun(
     default_size: u32,
     following: u64,
     media: &Media,
+    allowance: &mut u32,
 ) -> Result<u64, Error> {
     let outside = || Error::OutsideMedia { kind: trun.kind, at: trun.at };
     let mut fields = trun.fields();
@@ -186,6 +199,7 @@ fn read_trun(
             return Err(Error::NoSize(trun.at));
         }
         media.range(at, total).ok_or_else(outside)?;
+        *allowance = allowance.checked_sub(count).ok_or(Error::TooManySamples(trun.at))?;
     }
     samples.runs.push(samples.ranges.len());
     for _ in 0..count {

@@ -49,6 +49,7 @@ pub mod table;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod wide;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 
 use crate::key::{ContentKey, KeyId};
@@ -97,12 +98,41 @@ pub enum Error {
     /// The samples' auxiliary information is missing or unreadable.
     #[error(transparent)]
     AuxInfo(#[from] aux_info::Error),
+    /// Something in a part of a stream, which was read by itself: its offsets count from there.
+    #[error("in what begins at byte {at}: {source}")]
+    Within {
+        /// Where it begins in the stream.
+        at: u64,
+        /// What is wrong with it.
+        source: Box<Self>,
+    },
+    /// A stream cannot go on before the box is whole, and by then more would be held than is allowed.
+    #[error(
+        "box {kind}: more than {max} bytes would be held of the stream; read it as a file, or allow more"
+    )]
+    TooLong {
+        /// The box that does not end.
+        kind: boxes::FourCc,
+        /// The most that may be held.
+        max: usize,
+    },
     /// No key is at hand for protected samples.
     #[error("there is no key for KID {0}")]
     MissingKey(KeyId),
     /// The bytes are not those that were planned for.
     #[error("the plan is for other bytes than these")]
     OtherBytes,
+}
+
+impl Error {
+    /// The error of a part that begins so many bytes into the stream.
+    fn within(self, at: u64) -> Self {
+        match self {
+            Self::MissingKey(_) | Self::OtherBytes => self,
+            _ if at == 0 => self,
+            source => Self::Within { at, source: Box::new(source) },
+        }
+    }
 }
 
 /// Decrypts a file that holds its `moov` and its fragments, in place.

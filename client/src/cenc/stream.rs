@@ -13,8 +13,8 @@ use crate::cenc::flow::Flow;
 use crate::cenc::fragment;
 use crate::cenc::{Error, Init, Keys};
 
-/// The longest `moov`. It is held whole, so somebody has to say when it is too long.
-const MOOV_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The most that is held of a stream, unless somebody says otherwise.
+const HELD_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// The most that is asked for at once. With less, more is spent on asking and on samples that are cut in two.
 const PIECE_BYTES_MAX: usize = 256 * 1024;
@@ -26,15 +26,15 @@ pub struct Stream<'k> {
     init: Option<Init>,
     /// The fragment that is coming in, and what came behind it.
     held: Buffer,
+    held_max: usize,
     /// Up to here the boxes in `held` are whole and of this fragment.
     parsed: usize,
     /// How far `held` is from the start of the stream.
     at: u64,
-    /// How many bytes are still to be handed on as they are, and of which box.
+    /// How many bytes are still to be handed on as they are.
     passing: u64,
-    passing_kind: FourCc,
-    /// Whether that is all there is to come.
-    to_end: bool,
+    /// The box that is passing or flowing: its type, where it begins in the stream, its size if it has one.
+    begun: (FourCc, u64, Option<u64>),
     has_moof: bool,
     /// The `mdat` that is coming in, if its samples can be decrypted one after the other.
     flow: Option<Flowing>,
@@ -67,11 +67,11 @@ impl<'k> Stream<'k> {
             keys,
             init: None,
             held: Buffer::default(),
+            held_max: HELD_BYTES_MAX,
             parsed: 0,
             at: 0,
             passing: 0,
-            passing_kind: FourCc([0; 4]),
-            to_end: false,
+            begun: (FourCc([0; 4]), 0, None),
             has_moof: false,
             flow: None,
             samples: 0,
@@ -82,6 +82,52 @@ impl<'k> Stream<'k> {
     #[must_use]
     pub fn with_init(keys: &'k Keys, init: Init) -> Self {
         Self { init: Some(init), ..Self::new(keys) }
+    }
+
+    /// For a stream that begins so many bytes into its file: some offsets count from the file's start.
+    #[must_use]
+    pub fn starting_at(self, at: u64) -> Self {
+        Self { at, ..self }
+    }
+
+    /// Holds at most so many bytes of a fragment, or of a `moov`, that cannot be handed on before they are whole.
+    /// Without a word that is 256 MiB.
+    #[must_use]
+    pub fn holding_at_most(self, bytes: usize) -> Self {
+        Self { held_max: bytes, ..self }
+    }
+
+    /// What the `moov` says, once it came.
+    #[must_use]
+    pub fn init(&self) -> Option<&Init> {
+        self.init.as_ref()
+    }
+
+    /// Leaves out what the rest of the stream does not depend on, at most `rest` bytes: media whose `moof` was read
+    /// and whose keys are there. Answers how many bytes are not to be pushed. For who reads a file to check it.
+    pub fn skip(&mut self, rest: u64) -> u64 {
+        let held = self.held.len();
+        let missing = match &self.flow {
+            Some(Flowing { gone, end, .. }) => end.saturating_sub(*gone).saturating_sub(held),
+            None => usize::try_from(self.passing).unwrap_or(usize::MAX).saturating_sub(held),
+        };
+        let skipped = rest.min(u64::try_from(missing).unwrap_or(u64::MAX));
+        if skipped == 0 {
+            return 0;
+        }
+        let passed = held.saturating_add(usize::try_from(skipped).unwrap_or(usize::MAX));
+        self.emit(held);
+        self.at = self.at.saturating_add(skipped);
+        self.held.hand_on(&mut |_| {});
+        self.passing = self.passing.saturating_sub(skipped);
+        if let Some(Flowing { flow, gone, end }) = &mut self.flow {
+            *gone = gone.saturating_add(passed);
+            if *gone == *end {
+                self.samples = self.samples.saturating_add(flow.samples());
+                self.flow = None;
+            }
+        }
+        skipped
     }
 
     /// How many samples have come out.
@@ -132,29 +178,31 @@ impl<'k> Stream<'k> {
     /// [`Error`], also where it ends in the middle of a box.
     pub fn finish(mut self, out: &mut dyn FnMut(&[u8])) -> Result<usize, Error> {
         if let Some(Flowing { gone, end, .. }) = &self.flow {
-            let size = u64::try_from(end - gone).unwrap_or(u64::MAX);
-            return Err(self.cut_short(FourCc(*b"mdat"), size));
+            let missing = end.saturating_sub(*gone).saturating_sub(self.held.len());
+            return Err(self.cut_short(u64::try_from(missing).unwrap_or(u64::MAX)));
         }
         if self.has_moof {
             let flushed = self.flush(self.held.len());
             self.held.hand_on(out);
-            flushed?;
+            flushed.map_err(|error| error.within(self.at))?;
+        } else if self.passing > 0 {
+            if self.begun.2.is_some() {
+                return Err(self.cut_short(self.passing));
+            }
         } else {
-            // What is left is part of a box, or was to be handed on to the end.
-            for this in Boxes::of(self.held.bytes()) {
-                this?;
-            }
-            if self.passing > 0 && !self.to_end {
-                return Err(self.cut_short(self.passing_kind, self.passing));
-            }
+            // What is left is part of a box.
+            let read = Boxes::of(self.held.bytes()).try_for_each(|this| this.map(|_| ()));
+            read.map_err(|error| Error::from(error).within(self.at))?;
         }
         Ok(self.samples)
     }
 
-    /// The stream ends in a box of which so many bytes were still to come, from where it is on.
-    fn cut_short(&self, kind: FourCc, size: u64) -> Error {
-        let at = usize::try_from(self.at).unwrap_or(usize::MAX);
-        boxes::Error::Size { kind, at, size, rest: self.held.len() }.into()
+    /// The stream ends in a box of which so many bytes were still to come.
+    fn cut_short(&self, missing: u64) -> Error {
+        let (kind, at, size) = self.begun;
+        let (at, size) = (usize::try_from(at).unwrap_or(usize::MAX), size.unwrap_or(0));
+        let rest = usize::try_from(size.saturating_sub(missing)).unwrap_or(usize::MAX);
+        boxes::Error::Size { kind, at, size, rest }.into()
     }
 
     /// The header of the box behind what is parsed, if all of it is there.
@@ -174,7 +222,7 @@ impl<'k> Stream<'k> {
     fn work(&mut self, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
         let worked = self.advance();
         self.held.hand_on(out);
-        worked
+        worked.map_err(|error| error.within(self.at))
     }
 
     fn advance(&mut self) -> Result<(), Error> {
@@ -200,13 +248,15 @@ impl<'k> Stream<'k> {
             if !begins && !self.has_moof {
                 self.hold_to_header(&next)?;
                 self.passing = next.size.unwrap_or(u64::MAX);
-                self.passing_kind = next.kind;
-                self.to_end = next.size.is_none();
+                self.begun = (next.kind, self.at, next.size);
                 continue;
             }
             let Some(end) = self.end_of(&next)? else {
                 match self.begin_flow(&next)? {
                     true => continue,
+                    false if self.held.len() > self.held_max => {
+                        return Err(Error::TooLong { kind: next.kind, max: self.held_max });
+                    }
                     false => return Ok(()),
                 }
             };
@@ -224,9 +274,6 @@ impl<'k> Stream<'k> {
     fn end_of(&self, next: &Next) -> Result<Option<usize>, Error> {
         self.hold_to_header(next)?;
         let Some(size) = next.size else { return Ok(None) };
-        if next.kind.0 == *b"moov" && size > MOOV_BYTES_MAX {
-            return Err(self.wrong_size(next));
-        }
         let size = usize::try_from(size).map_err(|_| self.wrong_size(next))?;
         let end = self.parsed.checked_add(size).ok_or_else(|| self.wrong_size(next))?;
         Ok((end <= self.held.len()).then_some(end))
@@ -240,10 +287,8 @@ impl<'k> Stream<'k> {
     }
 
     fn wrong_size(&self, next: &Next) -> Error {
-        let parsed = u64::try_from(self.parsed).unwrap_or(u64::MAX);
-        let at = usize::try_from(self.at.saturating_add(parsed)).unwrap_or(usize::MAX);
         let (size, rest) = (next.size.unwrap_or(0), self.held.len().saturating_sub(self.parsed));
-        boxes::Error::Size { kind: next.kind, at, size, rest }.into()
+        boxes::Error::Size { kind: next.kind, at: self.parsed, size, rest }.into()
     }
 
     /// So many bytes are final.
@@ -285,6 +330,8 @@ impl<'k> Stream<'k> {
         let Ok(plan) = init.plan_ahead(boxes, self.at, Some(body)) else { return Ok(false) };
         let Some(flow) = Flow::begin(plan, self.keys)? else { return Ok(false) };
         flow.clear(self.held.bytes_mut());
+        let parsed = u64::try_from(self.parsed).unwrap_or(u64::MAX);
+        self.begun = (next.kind, self.at.saturating_add(parsed), next.size);
         self.flow = Some(Flowing { flow, gone: 0, end });
         Ok(true)
     }

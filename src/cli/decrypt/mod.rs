@@ -1,22 +1,23 @@
 //! `reelkey decrypt`: a Common Encryption file or stream with known keys.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+mod file;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use reelkey_client::cenc::stream::ReadError;
 use reelkey_client::cenc::{Init, Keys, Stream};
 use reelkey_client::key::{ContentKey, KeyId};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
+use crate::cli::decrypt::file::{Between, Layout, failure};
 use crate::cli::output::{Failure, Output};
 use crate::cli::secret_argument::SecretArgument;
-
-/// Between two looks at the progress.
-const PROGRESS_BYTES: u64 = 16 * 1024 * 1024;
 
 #[derive(Debug, Args)]
 pub(crate) struct DecryptArgs {
@@ -26,10 +27,17 @@ pub(crate) struct DecryptArgs {
     /// The initialization segment, if the input holds media segments only.
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
+    /// Decrypt the file where it lies, once every box was read and every key is there.
+    #[arg(long, conflicts_with_all = ["init", "output"])]
+    in_place: bool,
+    /// How many parts of a file are decrypted at once.
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    jobs: NonZeroUsize,
     /// The encrypted file; - is standard input.
     input: PathBuf,
     /// Where to write the clear one; - is standard output.
-    output: PathBuf,
+    #[arg(required_unless_present = "in_place")]
+    output: Option<PathBuf>,
 }
 
 /// What came out.
@@ -40,65 +48,62 @@ struct Done {
 
 pub(crate) fn decrypt(args: &DecryptArgs) -> Result<Output, Failure> {
     let keys = read_keys(&args.keys)?;
-    let init = args.init.as_deref().map(read).transpose()?;
-    let during = |failure: Failure| failure.during(args.input.display());
-    let mut sink = Sink::open(&args.output)?;
-    let done = if is_standard(&args.input) {
-        stream(&keys, init, &mut io::stdin().lock(), 0, &mut sink).map_err(during)?
-    } else {
-        let mut input = File::open(&args.input).map_err(|error| during(error.into()))?;
-        match init.is_some() || comes_in_order(&mut input).map_err(|error| during(error.into()))? {
-            true => {
-                let length = input.metadata()?.len();
-                stream(&keys, init, &mut input, length, &mut sink).map_err(during)?
-            }
-            false => whole(&keys, &mut input, &mut sink).map_err(during)?,
-        }
+    let Some(output) = &args.output else {
+        let done = in_place(&keys, args).map_err(|e| e.during(args.input.display()))?;
+        return Ok(done.output(&args.input));
     };
-    sink.finish(&args.output)?;
-    let Done { samples, bytes } = done;
-    if is_standard(&args.output) {
+    let init = args.init.as_deref().map(read).transpose()?;
+    let mut sink = Sink::open(output)?;
+    let done = sink.fill(&keys, init, args).map_err(|e| e.during(args.input.display()))?;
+    sink.finish(output)?;
+    if is_standard(output) {
         // The film is the answer.
         return Ok(Output::new(json!(null), ""));
     }
-    let output = args.output.display();
-    let json = json!({ "output": args.output, "samples": samples, "bytes": bytes });
-    Ok(Output::new(json, format!("{output}: {samples} samples, {bytes} bytes.")))
+    Ok(done.output(output))
+}
+
+impl Done {
+    fn output(&self, path: &Path) -> Output {
+        let Self { samples, bytes } = self;
+        let json = json!({ "output": path, "samples": samples, "bytes": bytes });
+        Output::new(json, format!("{}: {samples} samples, {bytes} bytes.", path.display()))
+    }
 }
 
 fn is_standard(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Whether a file can be read in one go: before its first `mdat` there are a `moov` and a `moof`. Looks at the headers
-/// alone.
-fn comes_in_order(file: &mut File) -> io::Result<bool> {
-    let length = file.metadata()?.len();
-    let (mut at, mut has_moov, mut has_moof, mut has_mdat) = (0_u64, false, false, false);
-    while !has_mdat && at.saturating_add(8) <= length {
-        file.seek(SeekFrom::Start(at))?;
-        let mut header = [0; 16];
-        let read = file.read(&mut header)?;
-        let [a, b, c, d, kind @ .., _, _, _, _, _, _, _, _] = header;
-        let size = match u32::from_be_bytes([a, b, c, d]) {
-            0 => length - at,
-            1 if read == 16 => {
-                let [_, _, _, _, _, _, _, _, large @ ..] = header;
-                u64::from_be_bytes(large)
-            }
-            size => size.into(),
-        };
-        match &kind {
-            b"moov" => has_moov = true,
-            b"moof" => has_moof = true,
-            b"mdat" => has_mdat = true,
-            _ => {}
-        }
-        // What a header lies about is for the decryption to say.
-        at = at.saturating_add(size.max(8));
+/// How far a film of so many bytes has come.
+fn progress(length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    let template = "decrypting [{bar:40}] {bytes}/{total_bytes} {eta}";
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
     }
-    file.seek(SeekFrom::Start(0))?;
-    Ok(!has_mdat || (has_moov && has_moof))
+}
+
+/// Decrypts a file where it lies.
+fn in_place(keys: &Keys, args: &DecryptArgs) -> Result<Done, Failure> {
+    if is_standard(&args.input) {
+        return Err(Failure::new("standard input is nowhere").remedy("name a file"));
+    }
+    let film = OpenOptions::new().read(true).write(true).open(&args.input)?;
+    let layout = Layout::read(&film, args.jobs.get() > 1)?;
+    if !layout.is_in_order {
+        let (film_bytes, done) = whole(keys, &film)?;
+        film.write_all_at(&film_bytes, 0)?;
+        return Ok(done);
+    }
+    file::check(keys, &film)?;
+    let bar = progress(film.metadata()?.len());
+    let done = Between { keys, input: &film, output: &film, bar: &bar }.decrypt(&layout, args.jobs);
+    bar.finish_and_clear();
+    done.map_err(|failure| {
+        failure.remedy("the file is clear in part now: take the encrypted one from where it came")
+    })
 }
 
 /// Reads, decrypts and writes a fragment at a time.
@@ -119,23 +124,10 @@ fn stream(
             Stream::with_init(keys, init)
         }
     };
-    let bar = ProgressBar::new(length);
-    if let Ok(style) =
-        ProgressStyle::with_template("decrypting [{bar:40}] {bytes}/{total_bytes} {eta}")
-    {
-        bar.set_style(style);
-    }
-    let mut shown = 0;
-    let read = |error| match error {
-        ReadError::Stream(error) => Failure::from(error),
-        ReadError::Io(error) => Failure::from(error),
-    };
-    while stream.read_from(input, &mut |bytes| sink.take(bytes)).map_err(read)? {
+    let bar = progress(length);
+    while stream.read_from(input, &mut |bytes| sink.take(bytes)).map_err(failure)? {
         sink.hold()?;
-        if sink.bytes - shown >= PROGRESS_BYTES {
-            shown = sink.bytes;
-            bar.set_position(shown);
-        }
+        bar.set_position(sink.bytes);
     }
     let samples = stream.finish(&mut |bytes| sink.take(bytes))?;
     sink.hold()?;
@@ -144,16 +136,15 @@ fn stream(
 }
 
 /// A file whose samples lie before what describes them, or in a table: it has to be in memory.
-fn whole(keys: &Keys, input: &mut File, sink: &mut Sink) -> Result<Done, Failure> {
+fn whole(keys: &Keys, mut input: &File) -> Result<(Vec<u8>, Done), Failure> {
     let mut media = Vec::new();
     input.read_to_end(&mut media)?;
     let init = Init::parse(&media)?;
     let plan = init.plan(&media)?;
     plan.decrypt(keys, &mut media)?;
     init.clear(&mut media);
-    sink.take(&media);
-    sink.hold()?;
-    Ok(Done { samples: plan.samples().count(), bytes: sink.bytes })
+    let bytes = u64::try_from(media.len()).unwrap_or(u64::MAX);
+    Ok((media, Done { samples: plan.samples().count(), bytes }))
 }
 
 /// Where the clear film goes: standard output, or a file that has its name once it is whole.
@@ -179,6 +170,40 @@ impl Sink {
             Target::File(aside.map_err(|error| Failure::from(error).during(path.display()))?)
         };
         Ok(Self { to, bytes: 0, failed: None })
+    }
+
+    /// Takes in the whole film.
+    fn fill(
+        &mut self,
+        keys: &Keys,
+        init: Option<Vec<u8>>,
+        args: &DecryptArgs,
+    ) -> Result<Done, Failure> {
+        if is_standard(&args.input) {
+            return stream(keys, init, &mut io::stdin().lock(), 0, self);
+        }
+        let mut input = File::open(&args.input)?;
+        let meta = input.metadata()?;
+        if init.is_some() || !meta.is_file() {
+            return stream(keys, init, &mut input, meta.len(), self);
+        }
+        let layout = Layout::read(&input, args.jobs.get() > 1)?;
+        match &self.to {
+            _ if !layout.is_in_order => {
+                let (film, done) = whole(keys, &input)?;
+                self.take(&film);
+                self.hold()?;
+                Ok(done)
+            }
+            Target::Standard(_) => stream(keys, None, &mut input, meta.len(), self),
+            Target::File(output) => {
+                let (output, bar) = (output.as_file(), progress(meta.len()));
+                let between = Between { keys, input: &input, output, bar: &bar };
+                let done = between.decrypt(&layout, args.jobs);
+                bar.finish_and_clear();
+                done
+            }
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) {

@@ -1,0 +1,198 @@
+//! Files, which can be read and written at any place: looked through before the first byte is written, decrypted where
+//! they lie, several parts at once.
+//!
+//! A clear film has every byte at the place where the encrypted one has it, so a part needs to know nothing of the
+//! others.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use indicatif::ProgressBar;
+use reelkey_client::cenc::stream::ReadError;
+use reelkey_client::cenc::{Init, Keys, Stream};
+
+use crate::cli::decrypt::Done;
+use crate::cli::output::Failure;
+
+/// A part is as many fragments as have this many bytes, so that starting one costs little.
+const PART_BYTES: u64 = 8 * 1024 * 1024;
+
+/// To check a film takes its boxes, and not the media between them.
+const CHECK_BYTES: usize = 4096;
+
+/// How a file is laid out, as far as it was looked at.
+pub(super) struct Layout {
+    /// Whether it can be read in one go: before its first `mdat` there are a `moov` and a `moof`.
+    pub(super) is_in_order: bool,
+    /// Where each `moof` begins.
+    moofs: Vec<u64>,
+}
+
+impl Layout {
+    /// Looks at the headers alone; up to the first `mdat`, or at all of them.
+    pub(super) fn read(file: &File, wants_all: bool) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        let (mut at, mut has_moov, mut mdat_in_order) = (0_u64, false, None);
+        let mut moofs = Vec::new();
+        while at.saturating_add(8) <= length && (wants_all || mdat_in_order.is_none()) {
+            let mut header = [0; 16];
+            let read = Part { file, range: at..length, piece: 16 }.read(&mut header)?;
+            let [a, b, c, d, kind @ .., _, _, _, _, _, _, _, _] = header;
+            let size = match u32::from_be_bytes([a, b, c, d]) {
+                0 => length - at,
+                1 if read == 16 => {
+                    let [_, _, _, _, _, _, _, _, large @ ..] = header;
+                    u64::from_be_bytes(large)
+                }
+                size => size.into(),
+            };
+            match &kind {
+                b"moov" => has_moov = true,
+                b"moof" => moofs.push(at),
+                b"mdat" => {
+                    mdat_in_order.get_or_insert(has_moov && !moofs.is_empty());
+                }
+                _ => {}
+            }
+            // What a header lies about is for the decryption to say.
+            at = at.saturating_add(size.max(8));
+        }
+        Ok(Self { is_in_order: mdat_in_order.unwrap_or(true), moofs })
+    }
+
+    /// What comes before the first `moof`, and parts that begin with one.
+    fn parts(&self, length: u64) -> (Range<u64>, Vec<Range<u64>>) {
+        let mut cuts: Vec<u64> = Vec::new();
+        for moof in &self.moofs {
+            if cuts.last().is_none_or(|cut| moof - cut >= PART_BYTES) {
+                cuts.push(*moof);
+            }
+        }
+        let ends = cuts.iter().skip(1).copied().chain([length]);
+        let parts = cuts.iter().copied().zip(ends).map(|(from, to)| from..to).collect();
+        (0..cuts.first().copied().unwrap_or(length), parts)
+    }
+}
+
+/// Some bytes of a file, to be read in order. It leaves the file's own position alone.
+struct Part<'a> {
+    file: &'a File,
+    range: Range<u64>,
+    /// The most to be read at once.
+    piece: usize,
+}
+
+impl Part<'_> {
+    fn rest(&self) -> u64 {
+        self.range.end.saturating_sub(self.range.start)
+    }
+}
+
+impl Read for Part<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = usize::try_from(self.rest()).unwrap_or(usize::MAX);
+        let length = length.min(buffer.len()).min(self.piece);
+        let read =
+            self.file.read_at(buffer.get_mut(..length).unwrap_or_default(), self.range.start)?;
+        self.range.start = self.range.start.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+        Ok(read)
+    }
+}
+
+/// From one file to another, or to itself.
+pub(super) struct Between<'a> {
+    pub(super) keys: &'a Keys,
+    pub(super) input: &'a File,
+    pub(super) output: &'a File,
+    pub(super) bar: &'a ProgressBar,
+}
+
+impl Between<'_> {
+    /// Decrypts a file that can be read in one go.
+    pub(super) fn decrypt(&self, layout: &Layout, jobs: NonZeroUsize) -> Result<Done, Failure> {
+        let length = self.input.metadata()?.len();
+        let (head, parts) = match jobs.get() {
+            1 => (0..length, Vec::new()),
+            _ => layout.parts(length),
+        };
+        let (mut samples, init) = self.part(Stream::new(self.keys), head)?;
+        if let (Some(init), false) = (init, parts.is_empty()) {
+            samples += self.all(&init, &parts, jobs)?;
+        }
+        Ok(Done { samples, bytes: length })
+    }
+
+    /// As many parts at once as there are jobs. The first failure ends them all.
+    fn all(&self, init: &Init, parts: &[Range<u64>], jobs: NonZeroUsize) -> Result<usize, Failure> {
+        let next = AtomicUsize::new(0);
+        let job = || {
+            let mut samples = 0;
+            while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let stream = Stream::with_init(self.keys, init.clone()).starting_at(part.start);
+                match self.part(stream, part.clone()) {
+                    Ok((count, _)) => samples += count,
+                    Err(failure) => {
+                        next.store(parts.len(), Ordering::Relaxed);
+                        return Err(failure);
+                    }
+                }
+            }
+            Ok(samples)
+        };
+        thread::scope(|scope| {
+            let jobs: Vec<_> = (0..jobs.get()).map(|_| scope.spawn(job)).collect();
+            let ended = jobs.into_iter().map(thread::ScopedJoinHandle::join);
+            ended
+                .map(|ended| ended.unwrap_or_else(|_| Err(Failure::new("a job ended early"))))
+                .sum()
+        })
+    }
+
+    /// Decrypts one part to the place where it was. Answers how many samples it had, and what its `moov` said.
+    fn part(
+        &self,
+        mut stream: Stream<'_>,
+        part: Range<u64>,
+    ) -> Result<(usize, Option<Init>), Failure> {
+        let mut to = part.start;
+        let mut written = Ok(());
+        let mut write = |bytes: &[u8]| {
+            if written.is_ok() {
+                written = self.output.write_all_at(bytes, to);
+                let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                to = to.saturating_add(length);
+                self.bar.inc(length);
+            }
+        };
+        let mut from = Part { file: self.input, range: part, piece: usize::MAX };
+        while stream.read_from(&mut from, &mut write).map_err(failure)? {}
+        let init = stream.init().cloned();
+        let samples = stream.finish(&mut write)?;
+        written.map_err(|error| Failure::from(error).during("writing"))?;
+        Ok((samples, init))
+    }
+}
+
+/// Reads every box and looks for every key, and writes nothing.
+pub(super) fn check(keys: &Keys, file: &File) -> Result<(), Failure> {
+    let mut from = Part { file, range: 0..file.metadata()?.len(), piece: CHECK_BYTES };
+    let mut stream = Stream::new(keys);
+    while stream.read_from(&mut from, &mut |_| {}).map_err(failure)? {
+        from.range.start = from.range.start.saturating_add(stream.skip(from.rest()));
+    }
+    stream.finish(&mut |_| {})?;
+    Ok(())
+}
+
+/// What a stream says of what it read.
+pub(super) fn failure(error: ReadError) -> Failure {
+    match error {
+        ReadError::Stream(error) => Failure::from(error),
+        ReadError::Io(error) => Failure::from(error),
+    }
+}
