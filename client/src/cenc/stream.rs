@@ -7,6 +7,7 @@
 //! [`decrypt_file`](crate::cenc::decrypt_file)'s.
 
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 
 use crate::cenc::boxes::{self, Boxes, FourCc};
 use crate::cenc::flow::Flow;
@@ -21,8 +22,8 @@ const PIECE_BYTES_MAX: usize = 256 * 1024;
 
 /// A stream under decryption.
 #[derive(Debug)]
-pub struct Stream<'k> {
-    keys: &'k Keys,
+pub struct Stream<K = Keys> {
+    keys: K,
     init: Option<Init>,
     /// The fragment that is coming in, and what came behind it.
     held: Buffer,
@@ -59,10 +60,10 @@ struct Next {
     header: u64,
 }
 
-impl<'k> Stream<'k> {
-    /// A stream that begins with its initialization segment.
+impl<K: Borrow<Keys>> Stream<K> {
+    /// A stream that begins with its initialization segment. It takes the keys, or borrows them.
     #[must_use]
-    pub fn new(keys: &'k Keys) -> Self {
+    pub fn new(keys: K) -> Self {
         Self {
             keys,
             init: None,
@@ -80,7 +81,7 @@ impl<'k> Stream<'k> {
 
     /// A stream of media segments, whose initialization segment came before.
     #[must_use]
-    pub fn with_init(keys: &'k Keys, init: Init) -> Self {
+    pub fn with_init(keys: K, init: Init) -> Self {
         Self { init: Some(init), ..Self::new(keys) }
     }
 
@@ -306,7 +307,7 @@ impl<'k> Stream<'k> {
         let moov = self.held.bytes_mut().get_mut(..self.parsed).unwrap_or_default();
         let init = Init::parse(moov)?;
         // Samples that it lists itself would lie outside every mdat, so they are an error here, unless they are empty.
-        init.plan(moov)?.decrypt(self.keys, moov)?;
+        init.plan(moov)?.decrypt(self.keys.borrow(), moov)?;
         init.clear(moov);
         self.init = Some(init);
         self.emit(self.parsed);
@@ -328,7 +329,7 @@ impl<'k> Stream<'k> {
             return Ok(false);
         }
         let Ok(plan) = init.plan_ahead(boxes, self.at, Some(body)) else { return Ok(false) };
-        let Some(flow) = Flow::begin(plan, self.keys)? else { return Ok(false) };
+        let Some(flow) = Flow::begin(plan, self.keys.borrow())? else { return Ok(false) };
         flow.clear(self.held.bytes_mut());
         let parsed = u64::try_from(self.parsed).unwrap_or(u64::MAX);
         self.begun = (next.kind, self.at.saturating_add(parsed), next.size);
@@ -365,7 +366,7 @@ impl<'k> Stream<'k> {
         let init = self.init.as_ref().ok_or(crate::cenc::init::Error::NoMoov)?;
         let fragment = self.held.bytes_mut().get_mut(..end).unwrap_or_default();
         let plan = init.plan_at(fragment, self.at)?;
-        plan.decrypt(self.keys, fragment)?;
+        plan.decrypt(self.keys.borrow(), fragment)?;
         self.samples = self.samples.saturating_add(plan.samples().count());
         self.emit(end);
         Ok(())

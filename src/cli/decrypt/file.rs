@@ -156,7 +156,7 @@ impl Between<'_> {
     /// Decrypts one part to the place where it was. Answers how many samples it had, and what its `moov` said.
     fn part(
         &self,
-        mut stream: Stream<'_>,
+        mut stream: Stream<&Keys>,
         part: Range<u64>,
     ) -> Result<(usize, Option<Init>), Failure> {
         let mut to = part.start;
