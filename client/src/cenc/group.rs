@@ -1,12 +1,12 @@
 //! Sample groups of protection: some samples of a track are protected otherwise than the rest (ISO/IEC 23001-7:2023,
 //! clause 6; ISO/IEC 14496-12:2022, 8.9).
 //!
-//! `sgpd` describes groups, in the `moov` for a whole track or in a `traf` for its own samples, and `sbgp` says which
-//! samples are in which. Keys rotate this way, and clear samples are mixed in.
+//! `sgpd` describes groups, in the `moov` for a whole track or in a `traf` for its own samples, and `sbgp`, or `csgp` in
+//! fewer bytes, says which samples are in which. Keys rotate this way, and clear samples are mixed in.
 
 use alloc::vec::Vec;
 
-use crate::cenc::boxes::{self, BoxRef, FourCc};
+use crate::cenc::boxes::{self, BoxRef, Fields};
 use crate::cenc::protection::{self, Description};
 
 /// The grouping type of protection.
@@ -31,7 +31,7 @@ pub enum Error {
     },
     /// A group that nothing describes (8.9.4).
     #[error(
-        "the sbgp at byte {at} names group {index}, which is not described (ISO/IEC 14496-12, 8.9.4)"
+        "the box at byte {at} names group {index}, which is not described (ISO/IEC 14496-12, 8.9.4)"
     )]
     Undescribed {
         /// Where the box begins.
@@ -40,11 +40,11 @@ pub enum Error {
         index: u32,
     },
     /// More samples are grouped than there are (8.9.2).
-    #[error("the sbgp at byte {0} groups more samples than there are (ISO/IEC 14496-12, 8.9.2)")]
+    #[error("the box at byte {0} groups more samples than there are (ISO/IEC 14496-12, 8.9.2)")]
     TooMany(usize),
-    /// The compact form (8.9.5).
-    #[error("the csgp at byte {0} groups protection in the compact form, which is not supported")]
-    Compact(usize),
+    /// A pattern of no samples, or of which only the length or the count takes four bits (8.9.5).
+    #[error("the csgp at byte {0} has a pattern that cannot be (ISO/IEC 14496-12, 8.9.5)")]
+    Pattern(usize),
 }
 
 /// The descriptions of one box, from 1.
@@ -65,11 +65,7 @@ pub(super) fn is_seig(this: &BoxRef<'_>) -> Result<bool, Error> {
     }
     let mut fields = this.fields();
     fields.version_and_flags()?;
-    let is_seig = fields.array()? == SEIG;
-    if is_seig && this.kind == FourCc(*b"csgp") {
-        return Err(Error::Compact(this.at));
-    }
-    Ok(is_seig)
+    Ok(fields.array()? == SEIG)
 }
 
 impl Descriptions {
@@ -102,24 +98,24 @@ impl Descriptions {
     }
 }
 
-/// Reads which of `samples` samples are in which group: `sbgp` (8.9.2), whose indices are of `local` or of `global`
-/// descriptions. Without one, all are in the default group, if there is one.
+/// Reads which of `samples` samples are in which group: `sbgp` (8.9.2) or `csgp` (8.9.5), whose indices are of `local` or
+/// of `global` descriptions. Without one, all are in the default group, if there is one.
 pub(super) fn read_runs(
-    sbgp: Option<&BoxRef<'_>>,
+    to_group: Option<&BoxRef<'_>>,
     local: &Descriptions,
     global: &Descriptions,
     samples: usize,
 ) -> Result<Vec<GroupRun>, Error> {
     let default = local.find(local.default).or_else(|| global.find(global.default));
-    let Some(sbgp) = sbgp else { return Ok([(samples, default)].into()) };
-    let mut fields = sbgp.fields();
-    let (version, _) = fields.version_and_flags()?;
-    fields.bytes(if version == 1 { 8 } else { 4 })?;
+    let Some(to_group) = to_group else { return Ok([(samples, default)].into()) };
+    let indices = match &to_group.kind.0 {
+        b"csgp" => read_compact(to_group, samples)?,
+        _ => read_plain(to_group)?,
+    };
     let (mut runs, mut left) = (Vec::new(), samples);
-    for _ in 0..fields.u32()? {
-        let (count, index) = (fields.u32()?, fields.u32()?);
+    for (count, index) in indices {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        left = left.checked_sub(count).ok_or(Error::TooMany(sbgp.at))?;
+        left = left.checked_sub(count).ok_or(Error::TooMany(to_group.at))?;
         let found = match index {
             0 => default,
             _ => {
@@ -127,11 +123,134 @@ pub(super) fn read_runs(
                     Some(index) => local.find(index),
                     None => global.find(index),
                 };
-                Some(found.ok_or(Error::Undescribed { at: sbgp.at, index })?)
+                Some(found.ok_or(Error::Undescribed { at: to_group.at, index })?)
             }
         };
         runs.push((count, found));
     }
     runs.push((left, default));
     Ok(runs)
+}
+
+/// So many samples in a row, and the index of their group.
+type IndexRun = (u32, u32);
+
+/// `sbgp` (8.9.2).
+fn read_plain(sbgp: &BoxRef<'_>) -> Result<Vec<IndexRun>, Error> {
+    let mut fields = sbgp.fields();
+    let (version, _) = fields.version_and_flags()?;
+    fields.bytes(if version == 1 { 8 } else { 4 })?;
+    let mut runs = Vec::new();
+    for _ in 0..fields.u32()? {
+        runs.push((fields.u32()?, fields.u32()?));
+    }
+    Ok(runs)
+}
+
+const TYPE_PARAMETER_PRESENT: u32 = 1 << 6;
+const HIGH_BIT_IS_LOCAL: u32 = 1 << 7;
+
+/// `csgp` (8.9.5): patterns of indices, each repeated over so many samples. Nothing longer than the box, or than there
+/// are samples, comes of it.
+fn read_compact(csgp: &BoxRef<'_>, samples: usize) -> Result<Vec<IndexRun>, Error> {
+    let mut fields = csgp.fields();
+    let (_, flags) = fields.version_and_flags()?;
+    fields.bytes(if flags & TYPE_PARAMETER_PRESENT == 0 { 4 } else { 8 })?;
+    let pattern_count = fields.u32()?;
+    // Of the fields behind: 1, 2, 4 or 8 half bytes.
+    let width = |shift: u32| 1_u32 << (flags >> shift & 0b11);
+    let (index_width, count_width, length_width) = (width(0), width(2), width(4));
+    if (length_width == 1) != (count_width == 1) {
+        return Err(Error::Pattern(csgp.at));
+    }
+    let mut halves = HalfBytes { fields, low: None };
+    let (mut patterns, mut left) = (Vec::new(), samples);
+    for _ in 0..pattern_count {
+        let (length, count) = (halves.read(length_width)?, halves.read(count_width)?);
+        if length == 0 || count == 0 {
+            return Err(Error::Pattern(csgp.at));
+        }
+        let grouped = usize::try_from(count).unwrap_or(usize::MAX);
+        left = left.checked_sub(grouped).ok_or(Error::TooMany(csgp.at))?;
+        patterns.push((length, count));
+    }
+    let high_bit = 1_u32 << (4 * index_width - 1);
+    let mut runs = Vec::new();
+    for (length, count) in patterns {
+        let mut indices = Vec::new();
+        for _ in 0..length {
+            let index = halves.read(index_width)?;
+            let is_local = flags & HIGH_BIT_IS_LOCAL != 0 && index & high_bit != 0;
+            indices.push(if is_local { LOCAL.saturating_add(index & !high_bit) } else { index });
+        }
+        match indices.as_slice() {
+            [index] => runs.push((count, *index)),
+            _ => {
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                runs.extend(indices.iter().cycle().take(count).map(|index| (1, *index)));
+            }
+        }
+    }
+    Ok(runs)
+}
+
+/// Reads numbers of some half bytes each, the high half of a byte first.
+struct HalfBytes<'a> {
+    fields: Fields<'a>,
+    /// The half that was not read yet.
+    low: Option<u8>,
+}
+
+impl HalfBytes<'_> {
+    fn read(&mut self, width: u32) -> Result<u32, Error> {
+        let mut number = 0;
+        for _ in 0..width {
+            let half = match self.low.take() {
+                Some(low) => low,
+                None => {
+                    let byte = self.fields.u8()?;
+                    self.low = Some(byte & 0xf);
+                    byte >> 4
+                }
+            };
+            number = number << 4 | u32::from(half);
+        }
+        Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cenc::boxes::FourCc;
+
+    fn compact(flags: u8, body: &[u8], samples: usize) -> Result<Vec<IndexRun>, Error> {
+        let body = [&[0, 0, 0, flags], &SEIG, body].concat();
+        let csgp = BoxRef { kind: FourCc(*b"csgp"), at: 0, body_at: 8, body: &body };
+        read_compact(&csgp, samples)
+    }
+
+    #[test]
+    fn compact_patterns_repeat_and_may_end_in_the_middle() {
+        // Half bytes: a pattern of 2 for 5 samples, one of 1 for 9; indices 1, 2 and 3.
+        let body = [0, 0, 0, 2, 0x25, 0x19, 0x12, 0x30];
+        let expected = [(1, 1), (1, 2), (1, 1), (1, 2), (1, 1), (9, 3)];
+        assert_eq!(compact(0, &body, 14).unwrap(), expected);
+        // The same pattern of a fragment's own, in two bytes each, behind a parameter of the type.
+        let body = [0, 0, 0, 7, 0, 0, 0, 1, 0, 1, 0, 9, 0x80, 3];
+        assert_eq!(compact(0b1110_1010, &body, 9).unwrap(), [(9, LOCAL + 3)]);
+    }
+
+    #[test]
+    fn compact_patterns_are_held_to_the_samples_and_the_box() {
+        let is = |flags, body: &[u8]| compact(flags, body, 14).unwrap_err();
+        assert_eq!(is(0, &[0, 0, 0, 1, 0x1f, 0x10]), Error::TooMany(0));
+        for impossible in [&[0, 0, 0, 1, 0x01, 0x10], &[0, 0, 0, 1, 0x10, 0x10]] {
+            assert_eq!(is(0, impossible), Error::Pattern(0));
+        }
+        assert_eq!(is(0b01_0000, &[0, 0, 0, 0]), Error::Pattern(0));
+        for short in [&[0, 0, 0, 9, 0x11][..], &[0, 0, 0, 1, 0x51, 0x11]] {
+            assert!(matches!(is(0, short), Error::Box(_)), "{short:?}");
+        }
+    }
 }

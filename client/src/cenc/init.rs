@@ -79,6 +79,11 @@ pub enum Error {
     /// There is none (ISO/IEC 14496-12:2022, 8.2.1).
     #[error("there is no moov box (ISO/IEC 14496-12, 8.2.1)")]
     NoMoov,
+    /// There are two, and the tracks of one are not those of the other (8.2.1). A stream may have several in turn.
+    #[error(
+        "there is another moov at byte {0} (ISO/IEC 14496-12, 8.2.1); read the file as a stream"
+    )]
+    Repeated(usize),
     /// It has no tracks (8.3.1).
     #[error("the moov has no trak (ISO/IEC 14496-12, 8.3.1)")]
     NoTrack,

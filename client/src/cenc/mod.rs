@@ -30,8 +30,8 @@
 //!
 //! Read here: the schemes `cenc`, `cbc1`, `cens` and `cbcs` and both of PIFF 1.1, whole samples and subsamples,
 //! initialization vectors of samples and constant ones, `senc` boxes and `saiz`/`saio` alone, sample groups
-//! (`seig`), fragments and sample tables. Deliberately refused, by an error of its own and never as garbage:
-//! groups in the compact form (`csgp`), protected tracks that are neither video nor audio.
+//! (`seig`), plain or compact, fragments and sample tables. Deliberately refused, by an error of its own and never as
+//! garbage: protected tracks that are neither video nor audio.
 
 pub mod aux_info;
 mod block;

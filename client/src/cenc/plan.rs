@@ -61,7 +61,8 @@ impl Init {
         for this in Boxes::of(segment) {
             let this = this?;
             match &this.kind.0 {
-                b"moov" => moov = moov.or(Some(this)),
+                b"moov" if moov.is_some() => return Err(init::Error::Repeated(this.at).into()),
+                b"moov" => moov = Some(this),
                 b"moof" => moofs.push(this),
                 b"mdat" => media.push(&this),
                 _ => {}

@@ -84,7 +84,7 @@ pub(super) fn read<'a>(
             b"stsz" | b"stz2" => sizes = Some(Sizes::read(&this)?),
             b"stsc" => chunks = Some(this),
             b"stco" | b"co64" => chunk_offsets = Some(this),
-            b"sbgp" if group::is_seig(&this)? => sbgp = Some(this),
+            b"sbgp" | b"csgp" if group::is_seig(&this)? => sbgp = Some(this),
             _ => {}
         }
     }

@@ -29,7 +29,7 @@ const CHECK_BYTES: usize = 4096;
 pub(super) struct Layout {
     /// Whether it can be read in one go: before its first `mdat` there are a `moov` and a `moof`.
     pub(super) is_in_order: bool,
-    /// Where each `moof` begins.
+    /// Where each `moof` begins, if one `moov` is for all of them.
     moofs: Vec<u64>,
 }
 
@@ -38,7 +38,7 @@ impl Layout {
     pub(super) fn read(file: &File, wants_all: bool) -> io::Result<Self> {
         let length = file.metadata()?.len();
         let (mut at, mut has_moov, mut mdat_in_order) = (0_u64, false, None);
-        let mut moofs = Vec::new();
+        let (mut moofs, mut is_one_film) = (Vec::new(), true);
         while at.saturating_add(8) <= length && (wants_all || mdat_in_order.is_none()) {
             let mut header = [0; 16];
             let read = Part { file, range: at..length, piece: 16 }.read(&mut header)?;
@@ -52,7 +52,10 @@ impl Layout {
                 size => size.into(),
             };
             match &kind {
-                b"moov" => has_moov = true,
+                b"moov" => {
+                    is_one_film &= moofs.is_empty();
+                    has_moov = true;
+                }
                 b"moof" => moofs.push(at),
                 b"mdat" => {
                     mdat_in_order.get_or_insert(has_moov && !moofs.is_empty());
@@ -62,6 +65,7 @@ impl Layout {
             // What a header lies about is for the decryption to say.
             at = at.saturating_add(size.max(8));
         }
+        moofs.retain(|_| is_one_film);
         Ok(Self { is_in_order: mdat_in_order.unwrap_or(true), moofs })
     }
 
