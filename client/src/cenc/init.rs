@@ -10,6 +10,10 @@ use crate::cenc::protection::{self, Description, PIFF_TENC};
 /// `free`: a box that readers pass over (ISO/IEC 14496-12:2022, 8.1.2).
 const FREE: [u8; 4] = *b"free";
 
+/// Formats that say that there is another below (8.12.1), and Apple's.
+const PROTECTED: [&[u8; 4]; 9] =
+    [b"encv", b"enca", b"enct", b"encs", b"encm", b"encf", b"enc3", b"drmi", b"drms"];
+
 /// What the `moov` says, as far as decryption needs it.
 #[derive(Clone, Debug)]
 pub struct Init {
@@ -192,7 +196,7 @@ impl Init {
         let fields_len = match &entry.kind.0 {
             b"encv" => 78,
             b"enca" => audio_fields_len(entry, stsd_version_0)?,
-            b"enct" | b"encs" | b"encm" | b"encf" | b"enc3" | b"drmi" | b"drms" => {
+            kind if PROTECTED.contains(&kind) => {
                 return Err(Error::SampleEntry { kind: entry.kind, at: entry.at });
             }
             _ => return Ok(None),
@@ -201,6 +205,10 @@ impl Init {
             |missing: &[u8; 4]| Error::Missing { at: entry.at, missing: FourCc(*missing) };
         let sinf = entry.children(fields_len)?.find(b"sinf")?.ok_or_else(|| missing(b"sinf"))?;
         let format = need(&sinf, b"frma")?.fields().array()?;
+        if PROTECTED.contains(&&format) {
+            // Protected twice: what came out would not play.
+            return Err(Error::SampleEntry { kind: FourCc(format), at: entry.at });
+        }
         let mut schm = need(&sinf, b"schm")?.fields();
         schm.version_and_flags()?;
         let wrong = |source| Error::Protection { at: entry.at, source };

@@ -182,20 +182,34 @@ impl<K: Borrow<Keys>> Stream<K> {
             let missing = end.saturating_sub(*gone).saturating_sub(self.held.len());
             return Err(self.cut_short(u64::try_from(missing).unwrap_or(u64::MAX)));
         }
-        if self.has_moof {
-            let flushed = self.flush(self.held.len());
-            self.held.hand_on(out);
-            flushed.map_err(|error| error.within(self.at))?;
-        } else if self.passing > 0 {
-            if self.begun.2.is_some() {
-                return Err(self.cut_short(self.passing));
-            }
-        } else {
-            // What is left is part of a box.
-            let read = Boxes::of(self.held.bytes()).try_for_each(|this| this.map(|_| ()));
-            read.map_err(|error| Error::from(error).within(self.at))?;
+        if self.passing > 0 {
+            return match self.begun.2 {
+                Some(_) => Err(self.cut_short(self.passing)),
+                // A box to the end of the stream.
+                None => Ok(self.samples),
+            };
         }
+        let ended = self.end();
+        self.held.hand_on(out);
+        ended.map_err(|error| error.within(self.at))?;
         Ok(self.samples)
+    }
+
+    /// Takes what is held for whole.
+    fn end(&mut self) -> Result<(), Error> {
+        let kind = self.next().map(|next| next.kind.0);
+        if !self.has_moof {
+            // Part of a box, or one to the end of the stream.
+            Boxes::of(self.held.bytes()).try_for_each(|this| this.map(|_| ()))?;
+        }
+        match kind {
+            _ if self.held.len() == 0 => Ok(()),
+            Some(kind) if kind == *b"moov" && !self.has_moof => {
+                self.parsed = self.held.len();
+                self.begin()
+            }
+            _ => self.flush(self.held.len()),
+        }
     }
 
     /// The stream ends in a box of which so many bytes were still to come.

@@ -87,6 +87,7 @@ fn defects() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("tkhd-missing", fragmented().rename("tkhd", b"free"), "no tkhd"),
         ("stsd-missing", fragmented().rename("stsd", b"free"), "no stsd"),
         ("frma-missing", fragmented().rename("frma", b"free"), "no frma"),
+        ("protected-twice", fragmented().put("frma", 0, b"enca"), "enca"),
         ("tenc-missing", fragmented().rename("tenc", b"free"), "no tenc"),
         ("scheme-unknown", fragmented().put("schm", 4, b"cxyz"), "cxyz"),
         ("pattern-impossible", fragmented().put("tenc", 5, &[0x0f]), "pattern"),

@@ -1,0 +1,29 @@
+//! Boxes in boxes, and the `moov`: whatever is read lies in what is there.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use reelkey_client::cenc::Init;
+use reelkey_client::cenc::boxes::Boxes;
+
+fuzz_target!(|bytes: &[u8]| {
+    walk(bytes, Boxes::of(bytes), 0);
+    if let Ok(init) = Init::parse(bytes) {
+        let mut clear = bytes.to_vec();
+        init.clear(&mut clear);
+        assert_eq!(clear.len(), bytes.len());
+        Init::parse(&clear).expect("what was cleared is still a moov");
+    }
+});
+
+fn walk(bytes: &[u8], boxes: Boxes<'_>, depth: u8) {
+    for this in boxes {
+        let Ok(this) = this else { return };
+        assert_eq!(bytes.get(this.body_at..this.end()), Some(this.body));
+        let mut fields = this.fields();
+        while fields.u16().is_ok() {}
+        assert!(fields.remaining() < 2);
+        if let (true, Ok(children)) = (depth < 20, this.children(usize::from(depth) * 4)) {
+            walk(bytes, children, depth + 1);
+        }
+    }
+}

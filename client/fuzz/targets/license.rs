@@ -1,0 +1,155 @@
+//! Licenses: nothing opens that the service did not sign, and what it signs may be anything.
+//!
+//! The first byte says how far the rest is wrapped: not at all, as signed claims, or as the keys in a right license.
+#![no_main]
+
+use std::convert::Infallible;
+use std::sync::LazyLock;
+
+use aes_gcm::aead::AeadInOut;
+use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
+use libfuzzer_sys::fuzz_target;
+use p256::SecretKey;
+use p256::ecdsa::signature::Signer;
+use p256::ecdsa::{Signature, SigningKey};
+use reelkey_client::exchange::ask::Ask;
+use reelkey_client::exchange::device::{DeviceKey, TryCryptoRng, TryRng};
+use reelkey_client::exchange::jwe::{Parties, derive_key, protected_header};
+use reelkey_client::exchange::jwks::Jwks;
+use reelkey_client::exchange::pending::Pending;
+use reelkey_client::exchange::request::{SessionType, SignedRequest};
+use reelkey_client::strict::base64url;
+use reelkey_client::strict::jwk::PublicKey;
+use reelkey_client::time::UnixTime;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+const SERVICE: &str = "fuzzed";
+const NOW: u64 = 1_700_000_000;
+
+/// Not random, so that a finding can be found again.
+struct Counter(u8);
+
+impl TryRng for Counter {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for byte in bytes {
+            self.0 = self.0.wrapping_add(1);
+            *byte = self.0;
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Counter {}
+
+/// One request, and a service that answers it.
+struct Exchange {
+    pending: Pending,
+    jwks: Jwks,
+    signer: SigningKey,
+    /// Everything of a right license but its keys.
+    claims: serde_json::Value,
+    /// Of the keys that are sealed: the header and the key to it.
+    header: String,
+    key: [u8; 32],
+}
+
+static EXCHANGE: LazyLock<Exchange> = LazyLock::new(|| {
+    let device = DeviceKey::generate(&mut Counter(1)).unwrap();
+    let ask = Ask {
+        service_id: SERVICE,
+        token: "token",
+        kids: &[],
+        content_id: Some("film"),
+        session_type: SessionType::Temporary,
+        iat: UnixTime::from_secs(NOW),
+    };
+    let draft = ask.draft(&device.public_key(), None, &mut Counter(2)).unwrap();
+    let (body, pending) = draft.sign(&device);
+    let request = SignedRequest::parse(body.as_bytes()).unwrap();
+    let recipient = PublicKey::from_jwk(&request.enc_jwk).unwrap();
+    let ephemeral = SecretKey::from_slice(&[7; 32]).unwrap();
+    let epk = PublicKey::from_sec1(&ephemeral.public_key().to_sec1_bytes()).unwrap();
+    let recipient = p256::PublicKey::from_sec1_bytes(&recipient.to_sec1()).unwrap();
+    let shared = p256::ecdh::diffie_hellman(ephemeral.to_nonzero_scalar(), recipient.as_affine());
+    let hash: [u8; 32] = Sha256::digest(request.signing_input).into();
+    let parties = Parties { apu: SERVICE.as_bytes(), apv: &hash };
+    let signer = SigningKey::from_slice(&[9; 32]).unwrap();
+    let public = PublicKey::from_sec1(&signer.verifying_key().to_sec1_bytes());
+    let mut jwk = public.unwrap().to_jwk();
+    jwk["kid"] = "signer".into();
+    let claims = json!({
+        "iss": SERVICE, "sub": "viewer", "jti": "license", "iat": NOW, "nbf": NOW,
+        "exp": NOW + 600, "cnf": { "jkt": device.public_key().thumbprint().to_string() },
+        "nonce": request.jti, "counter": 0, "content_id": "film", "session_type": "temporary",
+        "policy_id": "default", "policy": { "can_play": true }, "tracks": [],
+    });
+    Exchange {
+        jwks: Jwks::parse(json!({ "keys": [jwk] }).to_string().as_bytes()).unwrap(),
+        claims,
+        header: protected_header(&epk, parties),
+        key: *derive_key(shared.raw_secret_bytes(), parties),
+        signer,
+        pending,
+    }
+});
+
+impl Exchange {
+    fn sign(&self, payload: &[u8]) -> String {
+        let header = br#"{"typ":"license+jwt","alg":"ES256","kid":"signer"}"#;
+        let input = format!("{}.{}", base64url::encode(header), base64url::encode(payload));
+        let signature: Signature = self.signer.sign(input.as_bytes());
+        format!("{input}.{}", base64url::encode(&signature.to_bytes()))
+    }
+
+    fn seal(&self, opened: &[u8]) -> String {
+        let mut text = opened.to_vec();
+        let tag = Aes256Gcm::new((&self.key).into())
+            .encrypt_inout_detached(
+                &Nonce::from([3; 12]),
+                self.header.as_bytes(),
+                text.as_mut_slice().into(),
+            )
+            .unwrap();
+        let [iv, text, tag] = [&[3; 12][..], &text, &tag].map(base64url::encode);
+        format!("{}..{iv}.{text}.{tag}", self.header)
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let exchange = &*EXCHANGE;
+    match bytes.split_first() {
+        Some((0, answer)) => {
+            exchange.pending.open(answer, &exchange.jwks).expect_err("nobody signed that");
+        }
+        Some((1, claims)) => {
+            // What is sealed in it cannot be right.
+            let answer = exchange.sign(claims);
+            exchange.pending.open(answer.as_bytes(), &exchange.jwks).expect_err("no keys");
+        }
+        Some((2, opened)) => {
+            let mut claims = exchange.claims.clone();
+            claims["keys"] = exchange.seal(opened).into();
+            let answer = exchange.sign(claims.to_string().as_bytes());
+            if let Ok(license) = exchange.pending.open(answer.as_bytes(), &exchange.jwks) {
+                let set: serde_json::Value = serde_json::from_slice(opened).unwrap();
+                assert_eq!(set["keys"].as_array().unwrap().len(), license.keys.len());
+            }
+        }
+        _ => {}
+    }
+});

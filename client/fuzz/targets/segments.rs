@@ -1,0 +1,60 @@
+//! Whole films: in place, as a stream, and looked through. They agree, and an error leaves everything as it was.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use reelkey_client::cenc::{Error, Keys, Stream, decrypt_file};
+use reelkey_client::key::{ContentKey, KeyId};
+
+/// As the films of the tests have them.
+fn keys() -> Keys {
+    let pair = |kid: &[u8; 16], key: &[u8; 16]| {
+        let key = ContentKey::try_init(|bytes| {
+            bytes.copy_from_slice(key);
+            Ok::<_, ()>(())
+        });
+        (KeyId::from_bytes(*kid), key.unwrap())
+    };
+    let first = pair(b"sixteen byte kid", b"sixteen byte key");
+    [first, pair(b"another such kid", b"another such key")].into_iter().collect()
+}
+
+fn stream(keys: &Keys, film: &[u8], piece: usize) -> (Vec<u8>, Result<usize, Error>) {
+    let (mut stream, mut clear) = (Stream::new(keys), Vec::new());
+    let pushed = film
+        .chunks(piece)
+        .try_for_each(|piece| stream.push(piece, &mut |bytes| clear.extend_from_slice(bytes)));
+    let ended = pushed.and_then(|()| stream.finish(&mut |bytes| clear.extend_from_slice(bytes)));
+    (clear, ended)
+}
+
+fn check(keys: &Keys, film: &[u8]) -> Result<usize, Error> {
+    let (mut stream, mut at) = (Stream::new(keys), 0);
+    while at < film.len() {
+        let to = film.len().min(at + 20);
+        stream.push(&film[at..to], &mut |_| {})?;
+        at = to + usize::try_from(stream.skip((film.len() - to) as u64)).unwrap();
+    }
+    stream.finish(&mut |_| {})
+}
+
+fuzz_target!(|film: &[u8]| {
+    let keys = keys();
+    let mut placed = film.to_vec();
+    let in_place = decrypt_file(&keys, &mut placed);
+    assert_eq!(placed.len(), film.len());
+    if in_place.is_err() {
+        assert_eq!(placed, film, "an error changes nothing");
+    }
+    let (streamed, ended) = stream(&keys, film, 1 + film.len() % 200);
+    assert!(streamed.len() <= film.len());
+    let (other, other_ended) = stream(&keys, film, 100_000);
+    assert_eq!(ended.is_ok(), other_ended.is_ok(), "{ended:?}, {other_ended:?}");
+    let checked = check(&keys, film);
+    assert_eq!(ended.is_ok(), checked.is_ok(), "{ended:?}, {checked:?}");
+    if ended.is_ok() {
+        assert_eq!(streamed, other);
+        if in_place.is_ok() {
+            assert_eq!(streamed, placed);
+        }
+    }
+});
