@@ -183,6 +183,51 @@ fn the_command_line_decrypts_with_known_keys() {
     assert!(said.contains("KID:KEY") && !said.contains("secret:"), "{said}");
 }
 
+/// What a device keeps of a license that it may store is what the command line takes.
+#[test]
+fn the_command_line_decrypts_with_a_license() {
+    let (installation, keys) = provisioned();
+    let [(track, input), _] = package(installation.data.path(), "cbcs", &keys);
+    let token = installation.mint(&["--content", CONTENT]);
+    let service = installation.serve();
+    let device = DeviceKey::generate(&mut SystemRng).unwrap();
+    let exchange = || {
+        let draft = ask(&token).draft(&device.public_key(), None, &mut SystemRng).unwrap();
+        let (body, pending) = draft.sign(&device);
+        let (status, answer) = service.send("POST", "/v1/license", &token, &body);
+        assert_eq!(status, 200, "{answer}");
+        (body, answer, pending.to_private_jwk())
+    };
+    let (body, answer, key) = exchange();
+    let (_, _, other_key) = exchange();
+    let (_, jwks) = service.send("GET", "/.well-known/jwks.json", "", "");
+    let file =
+        |name: &str, text: &str| installation.write(name, text.as_bytes()).display().to_string();
+    let (license, request) = (file("license", &answer), file("request", &body));
+    let (jwks, output) = (file("jwks", &jwks), installation.data.path().join("out.mp4"));
+    let decrypt = |key: &str| {
+        let key = format!("@{}", file("key", key));
+        let mut arguments = vec!["decrypt".to_owned(), "--license".to_owned(), license.clone()];
+        for (flag, value) in
+            [("--license-request", &request), ("--license-key", &key), ("--jwks", &jwks)]
+        {
+            arguments.extend([flag.to_owned(), value.clone()]);
+        }
+        arguments.extend([&input, &output].map(|path| path.display().to_string()));
+        arguments
+    };
+    let arguments = decrypt(&key);
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    installation.succeed(&arguments);
+    assert_eq!(samples(&fs::read(&output).unwrap()), samples(&fs::read(clear(track)).unwrap()));
+
+    let arguments = decrypt(&other_key);
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let said = installation.fail(&arguments);
+    assert!(said.contains("not the private half"), "{said}");
+    service.terminate();
+}
+
 /// What is wrong with the last fragment, or with the keys, is found before the first byte is written.
 #[test]
 fn nothing_is_decrypted_in_place_unless_all_of_it_can_be() {

@@ -9,6 +9,8 @@
 //! 4. [`pending::Pending::open`] verifies the answer against the service's [`jwks::Jwks`], holds it to
 //!    the request, and only then opens the keys.
 //!
+//! A device that stores its license keeps the request and its key as well; [`kept`] takes them up again.
+//!
 //! [`request`], [`license`] and [`problem`] define what travels; the server reads and writes the same
 //! types. Only standards are used (JWS, JWE, JWK, RFC 7515 to 7518; `cnf`, RFC 7800), so a player in
 //! another language needs a JOSE library and nothing of this crate.
@@ -19,6 +21,7 @@ pub mod ask;
 pub mod device;
 pub mod jwe;
 pub mod jwks;
+pub mod kept;
 pub mod license;
 pub mod pending;
 pub mod problem;

@@ -1,6 +1,7 @@
-//! `reelkey decrypt`: a Common Encryption file or stream with known keys.
+//! `reelkey decrypt`: a Common Encryption file or stream, with known keys or those of a license.
 
 mod file;
+mod license;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -16,14 +17,17 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 
 use crate::cli::decrypt::file::{Between, Layout, failure};
+use crate::cli::decrypt::license::LicenseArgs;
 use crate::cli::output::{Failure, Output};
 use crate::cli::secret_argument::SecretArgument;
 
 #[derive(Debug, Args)]
 pub(crate) struct DecryptArgs {
     /// A key: KID:KEY in hexadecimal digits, or @FILE with one such pair a line. May be repeated.
-    #[arg(long = "key", value_name = "KID:KEY", required = true)]
+    #[arg(long = "key", value_name = "KID:KEY", required_unless_present = "license")]
     keys: Vec<SecretArgument>,
+    #[command(flatten)]
+    license: LicenseArgs,
     /// The initialization segment, if the input holds media segments only.
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
@@ -47,7 +51,10 @@ struct Done {
 }
 
 pub(crate) fn decrypt(args: &DecryptArgs) -> Result<Output, Failure> {
-    let keys = read_keys(&args.keys)?;
+    let mut keys = read_keys(&args.keys)?;
+    for (kid, key) in args.license.keys()? {
+        keys.insert(kid, key);
+    }
     let Some(output) = &args.output else {
         let done = in_place(&keys, args).map_err(|e| e.during(args.input.display()))?;
         return Ok(done.output(&args.input));

@@ -1,0 +1,66 @@
+//! The keys of a license that a device obtained: with the request that it answers and the key that it was sealed to.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use reelkey_client::exchange::jwks::Jwks;
+use reelkey_client::exchange::license::BYTES_MAX;
+use reelkey_client::exchange::pending::Pending;
+use reelkey_client::key::{ContentKey, KeyId};
+
+use crate::cli::clock;
+use crate::cli::output::Failure;
+use crate::cli::secret_argument::SecretArgument;
+
+#[derive(Debug, Args)]
+pub(super) struct LicenseArgs {
+    /// A license, as the service sent it: its keys are used as long as it holds.
+    #[arg(long, value_name = "FILE", requires_all = ["license_request", "license_key", "jwks"])]
+    license: Option<PathBuf>,
+    /// The request that the license answers, as it was sent.
+    #[arg(long, value_name = "FILE", requires = "license")]
+    license_request: Option<PathBuf>,
+    /// The private half of the request's enc_jwk, a JWK in a file: @FILE.
+    #[arg(long, value_name = "@FILE", requires = "license")]
+    license_key: Option<SecretArgument>,
+    /// The service's key set: what /.well-known/jwks.json answers.
+    #[arg(long, value_name = "FILE", requires = "license")]
+    jwks: Option<PathBuf>,
+}
+
+impl LicenseArgs {
+    /// The keys of the license, if one is named.
+    pub(super) fn keys(&self) -> Result<Vec<(KeyId, ContentKey)>, Failure> {
+        let (Some(license), Some(request), Some(key), Some(jwks)) =
+            (&self.license, &self.license_request, &self.license_key, &self.jwks)
+        else {
+            return Ok(Vec::new());
+        };
+        let private = key.read()?;
+        let pending = Pending::resume(&read(request)?, private.as_bytes())
+            .map_err(|error| Failure::from(error).during(request.display()))?;
+        let service = Jwks::parse(&read(jwks)?)
+            .map_err(|error| Failure::from(error).during(jwks.display()))?;
+        let opened = pending
+            .open(&read(license)?, &service)
+            .map_err(|error| Failure::from(error).during(license.display()))?;
+        let (now, claims) = (clock::now().as_secs(), &opened.claims);
+        if now < claims.nbf || now >= claims.exp {
+            let [from, to] = [claims.nbf, claims.exp].map(clock::show);
+            let what = format_args!("the license holds from {from} to {to}, and not now");
+            return Err(Failure::new(what).remedy("ask the service for another"));
+        }
+        Ok(opened.keys)
+    }
+}
+
+/// A small file of text, without the white space that an editor leaves behind it.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let during = |error: std::io::Error| Failure::from(error).during(path.display());
+    let length = std::fs::metadata(path).map_err(during)?.len();
+    if length > u64::try_from(BYTES_MAX).unwrap_or(u64::MAX) {
+        return Err(Failure::new("too long to be this").during(path.display()));
+    }
+    let bytes = std::fs::read(path).map_err(during)?;
+    Ok(bytes.trim_ascii().to_vec())
+}
