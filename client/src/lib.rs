@@ -1,14 +1,102 @@
 //! The device's half of Reelkey: obtain a license, then decrypt the media it covers.
 //!
-//! Three rooms, none of which opens a socket, reads a clock or draws randomness by itself:
+//! A film in Common Encryption is an MP4 file whose samples are encrypted and whose boxes say how (ISO/IEC 23001-7).
+//! With its keys at hand it takes one call:
 //!
-//! - [`exchange`] builds and signs a license request, and verifies and opens the license that
-//!   answers it;
-//! - [`cenc`] decrypts Common Encryption (ISO/IEC 23001-7) segments in place;
-//! - [`strict`] reads JSON and compact JOSE objects without the leniency that attacks feed on. The
-//!   server reads its input with the same code.
+//! ```
+//! use reelkey_client::cenc::{Keys, decrypt_file};
+//! use reelkey_client::key::ContentKey;
 //!
-//! [`key`] and [`time`] hold the few types that all of them speak.
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/cli/demo/clip/cenc/video.mp4");
+//! let mut film = std::fs::read(path)?;
+//!
+//! let mut keys = Keys::default();
+//! let kid = "5ee1ce7a-0d3b-4c5d-8e6f-708192a3b4c5".parse()?;
+//! keys.insert(kid, ContentKey::parse_hex("0f1e2d3c4b5a69788796a5b4c3d2e1f0")?);
+//!
+//! decrypt_file(&keys, &mut film)?; // in place: it plays now, and no byte has moved
+//! # assert!(!film.windows(4).any(|window| window == b"encv"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Which way in
+//!
+//! | what there is | what to take |
+//! |---|---|
+//! | a whole file in memory | [`cenc::decrypt_file`] |
+//! | an initialization segment, then media segments | [`cenc::Init::parse`], [`cenc::Init::plan`], [`cenc::Plan::decrypt`] |
+//! | bytes as they come, from a socket or a pipe | [`cenc::Stream`] |
+//! | files of any size, on a command line | `reelkey decrypt` |
+//! | a program in C | `client/ffi`, `reelkey.h` |
+//! | no keys yet | [`exchange::ask`], then [`exchange::pending`] |
+//!
+//! All of them are one reader and one cipher, so they agree; whatever is wrong with a file is found before the first
+//! byte of the part that it is in is changed, and is said with the box, its place and the clause that it breaks.
+//!
+//! # A license
+//!
+//! Keys come in a license: asked for by a signed request, signed by the service, sealed to a key of that request. This
+//! crate writes the one and opens the other; the HTTP between them, the randomness and the time are the player's.
+//!
+//! ```
+//! use reelkey_client::exchange::ask::Ask;
+//! use reelkey_client::exchange::device::{DeviceKey, TryCryptoRng};
+//! use reelkey_client::exchange::jwks::Jwks;
+//! use reelkey_client::exchange::pending::License;
+//! use reelkey_client::exchange::request::SessionType;
+//! use reelkey_client::time::UnixTime;
+//!
+//! /// Answers the body of `GET` without a body, and of `POST` with one.
+//! type Http<'a> = &'a mut dyn FnMut(&str, Option<String>) -> Vec<u8>;
+//!
+//! fn obtain<R: TryCryptoRng>(
+//!     device: &DeviceKey,
+//!     token: &str, // goes into `Authorization: Bearer`
+//!     now: UnixTime,
+//!     rng: &mut R,
+//!     http: Http<'_>,
+//! ) -> Result<License, Box<dyn std::error::Error>>
+//! where
+//!     R::Error: 'static,
+//! {
+//!     let ask = Ask {
+//!         service_id: "reelkey",
+//!         token,
+//!         kids: &[],
+//!         content_id: Some("movies/bunny"),
+//!         session_type: SessionType::Temporary,
+//!         iat: now,
+//!     };
+//!     let (body, pending) = ask.draft(&device.public_key(), None, rng)?.sign(device);
+//!     let jwks = Jwks::parse(&http("/.well-known/jwks.json", None))?;
+//!     let answer = http("/v1/license", Some(body));
+//!     Ok(pending.open(&answer, &jwks)?) // `keys` of it go into `cenc::Keys`
+//! }
+//! ```
+//!
+//! # The rooms
+//!
+//! - [`exchange`] builds and signs a license request, and verifies and opens the license that answers it;
+//! - [`cenc`] decrypts;
+//! - [`strict`] reads JSON and compact JOSE objects without the leniency that attacks feed on. The server reads its
+//!   input with the same code;
+//! - [`key`] and [`time`] hold the few types that all of them speak.
+//!
+//! None of them opens a socket, reads a clock or draws randomness by itself, and none has unsafe code.
+//!
+//! # Where it runs
+//!
+//! Without the feature `std` (on by default) the crate needs `alloc` and nothing else: it is built for a Cortex-M4 and
+//! for WebAssembly in every test run, and tested on 64-bit ARM. With `std` it asks an x86-64 CPU for VAES and uses it.
+//!
+//! # What it is held to
+//!
+//! Memory: a stream holds one fragment at most, files in order take a quarter of a megabyte. Nothing is allocated on the
+//! word of a size in a file. Time: linear in the input. Secrets: keys are zeroed when they are dropped, and print
+//! nothing. Errors: typed, one variant per broken rule; no input makes it panic, which fuzzing and a corpus of defects
+//! try all the time.
 #![no_std]
 
 extern crate alloc;

@@ -103,7 +103,7 @@ pub enum Error {
     #[error("two tracks have the number {0} (ISO/IEC 14496-12, 8.3.2.3)")]
     RepeatedTrack(u32),
     /// A protected sample entry of a kind that is not decrypted here.
-    #[error("sample entry {kind} at byte {at} is not supported")]
+    #[error("sample entry {kind} at byte {at} is neither encv nor enca (ISO/IEC 14496-12, 8.12.1)")]
     SampleEntry {
         /// Its type.
         kind: FourCc,

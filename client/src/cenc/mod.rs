@@ -12,17 +12,28 @@
 //! [`decrypt_file`] does all three for a file that has both parts, and [`Stream`] for one that comes in pieces.
 //!
 //! ```
-//! use reelkey_client::cenc::{Keys, decrypt_file};
+//! use std::io::Read;
+//! use reelkey_client::cenc::{Keys, Stream};
 //! use reelkey_client::key::ContentKey;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/cli/demo/clip/cenc/video.mp4");
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/cli/demo/clip/cbcs/video.mp4");
+//! # let mut socket = std::fs::File::open(path)?;
 //! let mut keys = Keys::default();
 //! let kid = "5ee1ce7a-0d3b-4c5d-8e6f-708192a3b4c5".parse()?;
 //! keys.insert(kid, ContentKey::parse_hex("0f1e2d3c4b5a69788796a5b4c3d2e1f0")?);
 //!
-//! let mut film = std::fs::read(path)?;
-//! decrypt_file(&keys, &mut film)?;
+//! let (mut stream, mut film) = (Stream::new(&keys), Vec::new());
+//! let mut piece = [0; 1500];
+//! loop {
+//!     let length = socket.read(&mut piece)?;
+//!     if length == 0 {
+//!         break;
+//!     }
+//!     stream.push(&piece[..length], &mut |clear| film.extend_from_slice(clear))?;
+//! }
+//! let samples = stream.finish(&mut |clear| film.extend_from_slice(clear))?;
+//! assert_eq!(samples, 75);
 //! # assert!(!film.windows(4).any(|window| window == b"encv"));
 //! # Ok(())
 //! # }

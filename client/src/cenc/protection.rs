@@ -102,7 +102,7 @@ pub enum Error {
     #[error(transparent)]
     Box(#[from] boxes::Error),
     /// A scheme that is not decrypted here.
-    #[error("protection scheme {0} is not supported")]
+    #[error("protection scheme {0} is none of cenc, cbc1, cens and cbcs (ISO/IEC 23001-7, 10)")]
     Scheme(FourCc),
     /// `isProtected` is neither 0 nor 1 (8.2.3).
     #[error("isProtected is {0}, neither 0 nor 1 (ISO/IEC 23001-7, 8.2.3)")]
