@@ -11,7 +11,7 @@ use core::ops::Range;
 use crate::cenc::boxes::{self, BoxRef, Fields, FourCc};
 use crate::cenc::group;
 use crate::cenc::init::Clearing;
-use crate::cenc::protection::{self, Description, Iv, Protection};
+use crate::cenc::protection::{self, Description, Iv};
 use crate::cenc::samples::{Samples, Span};
 
 /// PIFF's SampleEncryptionBox, a `uuid` box of `senc`'s form (PIFF 1.1, 5.3.2).
@@ -113,6 +113,7 @@ pub(super) struct AuxInfo {
 pub(super) fn read(samples: &mut Samples<'_>, file: &[u8]) -> Result<AuxInfo, Error> {
     let boxes = Found::of(&samples.containers)?;
     let mut reader = Reader { samples, info: AuxInfo::default() };
+    reader.info.samples.reserve(reader.samples.ranges.len());
     reader.info.clearings = boxes.all().map(Clearing::free).collect();
     match (boxes.senc.or(boxes.piff), boxes.saiz, boxes.saio) {
         (Some(senc), ..) => reader.read_senc(&senc)?,
@@ -177,6 +178,11 @@ fn skip_type(fields: &mut Fields<'_>) -> Result<u8, Error> {
     Ok(version)
 }
 
+/// Of each sample where its vector is; of one that is not protected, nowhere.
+fn vectors(spans: &[Span]) -> impl Iterator<Item = Option<Iv>> {
+    spans.iter().flat_map(|span| core::iter::repeat_n(span.by.map(|by| by.scheme.iv()), span.count))
+}
+
 struct Reader<'r, 'a> {
     samples: &'r mut Samples<'a>,
     info: AuxInfo,
@@ -198,18 +204,19 @@ impl Reader<'_, '_> {
             self.samples.spans = [Span { count: self.samples.ranges.len(), by }].into();
         }
         let count = fields.u32()?;
-        let protections = self.protections();
+        let spans = self.samples.spans.clone();
         // GPAC leaves out samples that are not protected; they have no vector either way.
-        let protected = protections.iter().flatten().count();
+        let protected = spans.iter().filter(|span| span.by.is_some());
+        let protected: usize = protected.map(|span| span.count).sum();
         let leaves_out = usize::try_from(count).is_ok_and(|count| count == protected);
         if !leaves_out {
             self.hold_to_count(senc, count)?;
         }
-        for by in protections {
-            if by.is_none() && leaves_out {
+        for vector in vectors(&spans) {
+            if vector.is_none() && leaves_out {
                 self.info.samples.push(SampleInfo { iv: [0; 16], subsamples: 0..0 });
             } else {
-                self.read_entry(&mut fields, by, flags & 2 != 0)?;
+                self.read_entry(&mut fields, vector, flags & 2 != 0)?;
             }
         }
         match fields.remaining() {
@@ -233,7 +240,8 @@ impl Reader<'_, '_> {
         let rows = self.read_saio(saio)?;
         let mut rows = rows.into_iter().peekable();
         let mut row: &[u8] = &[];
-        for (sample, by) in self.protections().into_iter().enumerate() {
+        let spans = self.samples.spans.clone();
+        for (sample, vector) in vectors(&spans).enumerate() {
             // A run without samples has a row without entries.
             while let Some((_, at)) = rows.next_if(|(first, _)| *first == sample) {
                 row = file.get(at..).ok_or(Error::Offset(saio.at))?;
@@ -243,9 +251,9 @@ impl Reader<'_, '_> {
             row = rest;
             let entry = BoxRef { body: entry, ..*saiz };
             let mut fields = entry.fields();
-            let iv_bytes = by.map_or(0, |by| by.scheme.iv().sample_bytes());
-            let has_subsamples = entry.body.len() > iv_bytes;
-            let read = self.read_entry(&mut fields, by, has_subsamples);
+            let has_subsamples =
+                entry.body.len() > vector.map_or(0, |vector| vector.sample_bytes());
+            let read = self.read_entry(&mut fields, vector, has_subsamples);
             if read.is_err() || fields.remaining() > 0 {
                 return Err(Error::Size(saiz.at));
             }
@@ -276,8 +284,8 @@ impl Reader<'_, '_> {
 
     /// No auxiliary information: right where the vector is constant and all bytes are protected.
     fn need_nothing(&mut self) -> Result<(), Error> {
-        for by in self.protections() {
-            let iv = match by.map(|by| by.scheme.iv()) {
+        for vector in vectors(&self.samples.spans) {
+            let iv = match vector {
                 None => [0; 16],
                 Some(Iv::Constant(iv)) => iv,
                 Some(Iv::PerSample(_)) => return Err(Error::Missing(self.at())),
@@ -291,11 +299,11 @@ impl Reader<'_, '_> {
     fn read_entry(
         &mut self,
         fields: &mut Fields<'_>,
-        by: Option<Protection>,
+        vector: Option<Iv>,
         has_subsamples: bool,
     ) -> Result<(), Error> {
         let mut iv = [0; 16];
-        match by.map(|by| by.scheme.iv()) {
+        match vector {
             None => {}
             Some(Iv::Constant(constant)) => iv = constant,
             Some(Iv::PerSample(size)) => {
@@ -313,10 +321,6 @@ impl Reader<'_, '_> {
         let subsamples = first..self.info.subsamples.len();
         self.info.samples.push(SampleInfo { iv, subsamples });
         Ok(())
-    }
-
-    fn protections(&self) -> Vec<Option<Protection>> {
-        self.samples.protections().collect()
     }
 
     /// Where the `traf` or `stbl` begins.

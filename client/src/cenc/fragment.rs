@@ -202,6 +202,9 @@ fn read_trun(
         *allowance = allowance.checked_sub(count).ok_or(Error::TooManySamples(trun.at))?;
     }
     samples.runs.push(samples.ranges.len());
+    // As many as are there, or were allowed.
+    let listed = if has_size { fields.remaining() / 4 } else { usize::MAX };
+    samples.ranges.reserve(usize::try_from(count).unwrap_or(usize::MAX).min(listed));
     for _ in 0..count {
         if before {
             fields.u32()?;

@@ -37,11 +37,6 @@ impl Samples<'_> {
     pub(super) fn is_protected(&self) -> bool {
         self.spans.iter().any(|span| span.by.is_some())
     }
-
-    /// How each of them is protected.
-    pub(super) fn protections(&self) -> impl Iterator<Item = Option<Protection>> {
-        self.spans.iter().flat_map(|span| core::iter::repeat_n(span.by, span.count))
-    }
 }
 
 /// Puts together what sample entries and groups say: as many spans as either changes.

@@ -175,15 +175,24 @@ fn xor_key_stream(
     }
     let lanes = encrypt_counters(cpu, keys, &mut counters);
     let (made, _) = pool.as_chunks_mut::<PAIR_BYTES>();
-    for (lane, pair) in lanes.iter().zip(&mut *made) {
+    for (lane, pair) in lanes.iter().zip(made) {
         _mm256_storeu_si256(pair, *lane);
     }
-    let (pairs, last) = rest.as_chunks_mut::<PAIR_BYTES>();
-    for (lane, pair) in lanes.iter().zip(&mut *pairs) {
+    let made = pool.get(..rest.len()).unwrap_or_default();
+    let (Some(end), Some(end_key)) = (rest.last_chunk(), made.last_chunk()) else {
+        for (byte, key) in rest.iter_mut().zip(made) {
+            *byte ^= key;
+        }
+        return;
+    };
+    // The last 32 bytes overlap the pairs before them, so they are made of what was there before those.
+    let end = _mm256_xor_si256(_mm256_loadu_si256(end), _mm256_loadu_si256(end_key));
+    let (pairs, _) = rest.as_chunks_mut::<PAIR_BYTES>();
+    for (lane, pair) in lanes.iter().zip(pairs) {
         _mm256_storeu_si256(pair, _mm256_xor_si256(_mm256_loadu_si256(&*pair), *lane));
     }
-    for (byte, key) in last.iter_mut().zip(made.get(pairs.len()).into_iter().flatten()) {
-        *byte ^= key;
+    if let Some(to) = rest.last_chunk_mut() {
+        _mm256_storeu_si256(to, end);
     }
 }
 
