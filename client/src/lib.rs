@@ -28,6 +28,7 @@
 //! | a whole file in memory | [`cenc::decrypt_file`] |
 //! | an initialization segment, then media segments | [`cenc::Init::parse`], [`cenc::Init::plan`], [`cenc::Plan::decrypt`] |
 //! | bytes as they come, from a socket or a pipe | [`cenc::Stream`] |
+//! | a long file whose `moov` lists its samples | [`cenc::Stream::with_table`] |
 //! | files of any size, on a command line | `reelkey decrypt` |
 //! | a program in C | `client/ffi`, `reelkey.h` |
 //! | no keys yet | [`exchange::ask`], then [`exchange::pending`] |

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use reelkey_client::cenc::boxes::Boxes;
 use reelkey_client::cenc::{Init, Keys, Stream};
 use reelkey_client::key::ContentKey;
 use serde_json::Value;
@@ -28,9 +29,15 @@ fn corpus() -> Option<PathBuf> {
 
 /// The whole file by pieces, where it can be read in one go.
 fn stream(keys: &Keys, init: Option<Init>, media: &[u8]) -> Option<Vec<u8>> {
-    let mut stream = match init {
-        Some(init) => Stream::with_init(keys, init),
-        None => Stream::new(keys),
+    let boxes: Vec<_> = Boxes::of(media).collect::<Result<_, _>>().ok()?;
+    let of = |kind: &[u8; 4]| boxes.iter().filter(|this| this.kind.0 == *kind).collect::<Vec<_>>();
+    let mut stream = match (init, of(b"moof").is_empty(), of(b"moov").as_slice()) {
+        (Some(init), ..) => Stream::with_init(keys, init),
+        (None, true, [moov]) => {
+            let bodies: Vec<_> = of(b"mdat").iter().map(|mdat| mdat.body_at..mdat.end()).collect();
+            Stream::with_table(keys, &media[moov.at..moov.end()], &bodies).ok()??
+        }
+        _ => Stream::new(keys),
     };
     let mut clear = Vec::new();
     for piece in media.chunks(1000) {

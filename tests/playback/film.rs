@@ -273,7 +273,18 @@ fn a_film_without_fragments_is_decrypted() {
     let original = samples(&fs::read(clear("video")).unwrap());
     assert_ne!(encrypted, original);
     assert_eq!(samples(&fs::read(&clear_path).unwrap()), original);
-    plays(&installation, &fs::read(clear_path).unwrap());
+    plays(&installation, &fs::read(&clear_path).unwrap());
+    // The same through standard output, and where it lies.
+    let mut piped = installation.command(&["decrypt", "--key", &pair, files[0], "-"]);
+    assert!(piped.output().unwrap().stdout == fs::read(&clear_path).unwrap());
+    let other = installation.write("other", format!("{}:{}", keys[1].kid, keys[1].key).as_bytes());
+    let other = format!("@{}", other.display());
+    let film = fs::read(&output).unwrap();
+    let said = installation.fail(&["decrypt", "--key", &other, "--in-place", files[0]]);
+    assert!(said.contains("no key for KID"), "{said}");
+    assert!(fs::read(&output).unwrap() == film, "the file was written to");
+    installation.succeed(&["decrypt", "--key", &pair, "--in-place", files[0]]);
+    assert!(fs::read(&output).unwrap() == fs::read(&clear_path).unwrap());
 }
 
 /// The same bytes, from many connections at once and to a service that was started anew, are one

@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use reelkey_client::cenc::boxes::Boxes;
 use reelkey_client::cenc::{Error, Keys, Stream, decrypt_file};
 use reelkey_client::key::{ContentKey, KeyId};
 
@@ -27,6 +28,21 @@ fn stream(keys: &Keys, film: &[u8], piece: usize) -> (Vec<u8>, Result<usize, Err
     (clear, ended)
 }
 
+/// A film whose `moov` lists its samples, with that at hand.
+fn table(keys: &Keys, film: &[u8], piece: usize) -> Option<Vec<u8>> {
+    let boxes: Vec<_> = Boxes::of(film).collect::<Result<_, _>>().ok()?;
+    let of = |kind: &[u8; 4]| boxes.iter().filter(|this| this.kind.0 == *kind).collect::<Vec<_>>();
+    let ([moov], []) = (of(b"moov").as_slice(), of(b"moof").as_slice()) else { return None };
+    let media: Vec<_> = of(b"mdat").iter().map(|mdat| mdat.body_at..mdat.end()).collect();
+    let mut stream = Stream::with_table(keys, &film[moov.at..moov.end()], &media).ok()??;
+    let mut clear = Vec::new();
+    for piece in film.chunks(piece) {
+        stream.push(piece, &mut |bytes| clear.extend_from_slice(bytes)).expect("it was checked");
+    }
+    stream.finish(&mut |bytes| clear.extend_from_slice(bytes)).expect("it was checked");
+    Some(clear)
+}
+
 fn check(keys: &Keys, film: &[u8]) -> Result<usize, Error> {
     let (mut stream, mut at) = (Stream::new(keys), 0);
     while at < film.len() {
@@ -49,6 +65,10 @@ fuzz_target!(|film: &[u8]| {
     assert!(streamed.len() <= film.len());
     let (other, other_ended) = stream(&keys, film, 100_000);
     assert_eq!(ended.is_ok(), other_ended.is_ok(), "{ended:?}, {other_ended:?}");
+    if let Some(clear) = table(&keys, film, 1 + film.len() % 200) {
+        in_place.as_ref().expect("it is right with the table at hand");
+        assert_eq!(clear, placed);
+    }
     let checked = check(&keys, film);
     assert_eq!(ended.is_ok(), checked.is_ok(), "{ended:?}, {checked:?}");
     if ended.is_ok() {

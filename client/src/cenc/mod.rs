@@ -127,6 +127,9 @@ pub enum Error {
         /// The most that may be held.
         max: usize,
     },
+    /// The `moov` lists samples and there are fragments too, which a stream cannot tell apart in time.
+    #[error("there are samples in the moov and in fragments; read the file whole")]
+    TableAndFragments,
     /// No key is at hand for protected samples.
     #[error("there is no key for KID {0}")]
     MissingKey(KeyId),

@@ -49,6 +49,23 @@ impl Init {
         self.plan_ahead(segment, origin, None)
     }
 
+    /// Reads the samples that a `moov` lists, without the rest of its file, where the bodies of the `mdat`s are `media`:
+    /// positions of boxes count from the start of `moov`, those of samples from the start of the file.
+    pub(super) fn plan_table(&self, moov: &[u8], media: &[Range<usize>]) -> Result<Plan, Error> {
+        let mut plan = Plan { length: moov.len(), fragments: Vec::new(), clearings: Vec::new() };
+        let mut bodies = Media::default();
+        media.iter().for_each(|body| bodies.extend(Some(body.clone())));
+        for this in Boxes::of(moov) {
+            let this = this?;
+            if this.kind.0 == *b"moov" {
+                // An offset of auxiliary information would lead into bytes that are not here.
+                self.plan_moov(&mut plan, &this, &bodies, &[])?;
+            }
+        }
+        plan.refuse_overlaps()?;
+        Ok(plan)
+    }
+
     /// As [`plan_at`](Self::plan_at), for a segment whose last `mdat` is still to come: its body will be `ahead`.
     pub(super) fn plan_ahead(
         &self,

@@ -85,6 +85,12 @@ impl Media {
         self.0.extend(body);
     }
 
+    /// How many bytes there are.
+    pub(super) fn bytes(&self) -> u64 {
+        let bytes: usize = self.0.iter().map(Range::len).sum();
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
     /// The range of `length` bytes from `start`, if it lies in one `mdat`. An empty one has no bytes to be anywhere.
     pub(super) fn range(&self, start: u64, length: u64) -> Option<Range<usize>> {
         if length == 0 {

@@ -1,14 +1,15 @@
 //! Decrypting what comes in pieces, one fragment at a time.
 //!
-//! A fragmented file or a live stream is pushed in pieces of any size, and comes out clear as soon as a fragment is
-//! whole. Where a
-//! `moof` says all of its samples, they go out one by one; at most the fragment that is coming in is held. Where samples come before the `moof` that describes them,
-//! or the `moov` lists them itself, the whole file has to be there: that is
-//! [`decrypt_file`](crate::cenc::decrypt_file)'s.
+//! A fragmented file or a live stream is pushed in pieces of any size. Where a `moof` says all of its samples, they come
+//! out one by one; otherwise as soon as the fragment is whole, so that at most one fragment is held. A file whose `moov`
+//! lists the samples is a stream for who has that box at hand ([`Stream::with_table`]). Where samples come before the
+//! `moof` that describes them the whole file has to be there: that is [`decrypt_file`](crate::cenc::decrypt_file)'s.
 
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::ops::Range;
 
+use crate::cenc::aux_info;
 use crate::cenc::boxes::{self, Boxes, FourCc};
 use crate::cenc::flow::Flow;
 use crate::cenc::fragment;
@@ -39,6 +40,10 @@ pub struct Stream<K = Keys> {
     has_moof: bool,
     /// The `mdat` that is coming in, if its samples can be decrypted one after the other.
     flow: Option<Flowing>,
+    /// Whether the `moov` was read before, and all samples are those that it lists.
+    is_table: bool,
+    /// They, between two `mdat`s. Positions count from the start of the file.
+    table: Option<Flow>,
     samples: usize,
 }
 
@@ -75,8 +80,26 @@ impl<K: Borrow<Keys>> Stream<K> {
             begun: (FourCc([0; 4]), 0, None),
             has_moof: false,
             flow: None,
+            is_table: false,
+            table: None,
             samples: 0,
         }
+    }
+
+    /// A file whose `moov` lists its samples: `moov` is that box, wherever it is in the file, and `media` is where the
+    /// bodies of its `mdat`s are, in order. The whole file is then pushed from its start on. `None` where it cannot be
+    /// read in one go, because a track's samples are in another order than the file's, or where the `moov` does not say
+    /// all of them.
+    ///
+    /// # Errors
+    /// [`Error`]: whatever is wrong with the `moov`, or a missing key.
+    pub fn with_table(keys: K, moov: &[u8], media: &[Range<usize>]) -> Result<Option<Self>, Error> {
+        let plan = match Init::parse(moov)?.plan_table(moov, media) {
+            Err(Error::AuxInfo(aux_info::Error::Offset(_))) => return Ok(None),
+            planned => planned?,
+        };
+        let flow = Flow::begin(plan, keys.borrow())?;
+        Ok(flow.map(|flow| Self { is_table: true, table: Some(flow), ..Self::new(keys) }))
     }
 
     /// A stream of media segments, whose initialization segment came before.
@@ -107,6 +130,10 @@ impl<K: Borrow<Keys>> Stream<K> {
     /// Leaves out what the rest of the stream does not depend on, at most `rest` bytes: media whose `moof` was read
     /// and whose keys are there. Answers how many bytes are not to be pushed. For who reads a file to check it.
     pub fn skip(&mut self, rest: u64) -> u64 {
+        if self.is_table {
+            // What a moov lists was looked at before it all began.
+            return 0;
+        }
         let held = self.held.len();
         let missing = match &self.flow {
             Some(Flowing { gone, end, .. }) => end.saturating_sub(*gone).saturating_sub(held),
@@ -121,11 +148,10 @@ impl<K: Borrow<Keys>> Stream<K> {
         self.at = self.at.saturating_add(skipped);
         self.held.hand_on(&mut |_| {});
         self.passing = self.passing.saturating_sub(skipped);
-        if let Some(Flowing { flow, gone, end }) = &mut self.flow {
+        if let Some(Flowing { gone, end, .. }) = &mut self.flow {
             *gone = gone.saturating_add(passed);
             if *gone == *end {
-                self.samples = self.samples.saturating_add(flow.samples());
-                self.flow = None;
+                self.end_flow();
             }
         }
         skipped
@@ -179,8 +205,16 @@ impl<K: Borrow<Keys>> Stream<K> {
     /// [`Error`], also where it ends in the middle of a box.
     pub fn finish(mut self, out: &mut dyn FnMut(&[u8])) -> Result<usize, Error> {
         if let Some(Flowing { gone, end, .. }) = &self.flow {
-            let missing = end.saturating_sub(*gone).saturating_sub(self.held.len());
-            return Err(self.cut_short(u64::try_from(missing).unwrap_or(u64::MAX)));
+            if self.begun.2.is_some() || self.held.len() > 0 {
+                let missing = end.saturating_sub(*gone).saturating_sub(self.held.len());
+                return Err(self.cut_short(u64::try_from(missing).unwrap_or(u64::MAX)));
+            }
+            // An mdat to the end of the file.
+            self.end_flow();
+        }
+        if self.is_table {
+            let table = self.table.as_ref().filter(|table| table.is_done());
+            self.samples = table.ok_or(Error::OtherBytes)?.samples();
         }
         if self.passing > 0 {
             return match self.begun.2 {
@@ -254,6 +288,9 @@ impl<K: Borrow<Keys>> Stream<K> {
                 }
             }
             let Some(next) = self.next() else { return Ok(()) };
+            if self.table.is_some() && self.begin_media(&next)? {
+                continue;
+            }
             let begins = matches!(&next.kind.0, b"moov" | b"moof");
             if begins && self.has_moof {
                 // The fragment before has all that it will ever have.
@@ -320,12 +357,33 @@ impl<K: Borrow<Keys>> Stream<K> {
     fn begin(&mut self) -> Result<(), Error> {
         let moov = self.held.bytes_mut().get_mut(..self.parsed).unwrap_or_default();
         let init = Init::parse(moov)?;
-        // Samples that it lists itself would lie outside every mdat, so they are an error here, unless they are empty.
-        init.plan(moov)?.decrypt(self.keys.borrow(), moov)?;
+        match &self.table {
+            Some(table) => table.clear(moov),
+            // Samples that it lists itself would lie outside every mdat, so they are an error here, unless they are
+            // empty.
+            None => init.plan(moov)?.decrypt(self.keys.borrow(), moov)?,
+        }
         init.clear(moov);
         self.init = Some(init);
         self.emit(self.parsed);
         Ok(())
+    }
+
+    /// Lets an `mdat` go out whose samples the `moov` lists. Answers whether the next box is one, and begun.
+    fn begin_media(&mut self, next: &Next) -> Result<bool, Error> {
+        match &next.kind.0 {
+            b"mdat" => {}
+            b"moof" => return Err(Error::TableAndFragments),
+            _ => return Ok(false),
+        }
+        self.hold_to_header(next)?;
+        let Some(flow) = self.table.take() else { return Ok(false) };
+        let gone = usize::try_from(self.at).map_err(|_| self.wrong_size(next))?;
+        let size = next.size.map_or(Ok(usize::MAX), usize::try_from);
+        let end = gone.saturating_add(size.map_err(|_| self.wrong_size(next))?);
+        self.begun = (next.kind, self.at, next.size);
+        self.flow = Some(Flowing { flow, gone, end });
+        Ok(true)
     }
 
     /// Lets an `mdat` whose header is there go out while it comes in, if the `moof` before it has all that it takes.
@@ -360,11 +418,21 @@ impl<K: Borrow<Keys>> Stream<K> {
         *gone = gone.saturating_add(done);
         let is_all = *gone == *end;
         if is_all {
-            self.samples = self.samples.saturating_add(flow.samples());
-            self.flow = None;
+            self.end_flow();
         }
         self.emit(done);
         is_all
+    }
+
+    /// An `mdat` went out. What a `moov` lists may go on in another.
+    fn end_flow(&mut self) {
+        match self.flow.take() {
+            Some(Flowing { flow, .. }) if self.is_table => self.table = Some(flow),
+            Some(Flowing { flow, .. }) => {
+                self.samples = self.samples.saturating_add(flow.samples());
+            }
+            None => {}
+        }
     }
 
     /// An `mdat` is whole. There may be another for the same `moof`.

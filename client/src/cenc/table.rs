@@ -93,6 +93,14 @@ pub(super) fn read<'a>(
     let chunks = chunks.ok_or_else(|| missing(b"stsc"))?;
     let offsets = chunk_offsets.ok_or_else(|| missing(b"stco"))?;
 
+    if let Width::Constant(size) = sizes.width {
+        // What is not listed is not bounded by the box, so it has to be by the media.
+        let total = u64::try_from(sizes.count).unwrap_or(u64::MAX).saturating_mul(size.into());
+        if total > media.bytes() {
+            return Err(Error::OutsideMedia { kind: FourCc(*b"stsz"), at: stbl.at });
+        }
+    }
+
     let containers = [stbl, *trak].into();
     let (ranges, runs, spans_later) = (Vec::new(), Vec::new(), Vec::new());
     let mut samples =

@@ -25,48 +25,66 @@ const PART_BYTES: u64 = 8 * 1024 * 1024;
 /// To check a film takes its boxes, and not the media between them.
 const CHECK_BYTES: usize = 4096;
 
+/// The longest `moov` that is read by itself.
+const MOOV_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 /// How a file is laid out, as far as it was looked at.
 pub(super) struct Layout {
     /// Whether it can be read in one go: before its first `mdat` there are a `moov` and a `moof`.
-    pub(super) is_in_order: bool,
+    is_in_order: bool,
     /// Where each `moof` begins, if one `moov` is for all of them.
     moofs: Vec<u64>,
+    /// The one `moov`, if it lists all samples: there are no fragments.
+    table: Option<Range<u64>>,
+    /// The bodies of the `mdat`s.
+    media: Vec<Range<u64>>,
+}
+
+/// How a file is read.
+pub(super) enum Way<'k> {
+    /// From its start on: what a sample needs comes before it, or is at hand already.
+    InOrder(Box<Stream<&'k Keys>>, Layout),
+    /// All at once.
+    Whole,
 }
 
 impl Layout {
     /// Looks at the headers alone; up to the first `mdat`, or at all of them.
-    pub(super) fn read(file: &File, wants_all: bool) -> io::Result<Self> {
+    fn read(file: &File, wants_all: bool) -> io::Result<Self> {
         let length = file.metadata()?.len();
-        let (mut at, mut has_moov, mut mdat_in_order) = (0_u64, false, None);
-        let (mut moofs, mut is_one_film) = (Vec::new(), true);
+        let (mut at, mut moovs, mut mdat_in_order) = (0_u64, Vec::new(), None);
+        let (mut moofs, mut is_one_film, mut media) = (Vec::new(), true, Vec::new());
         while at.saturating_add(8) <= length && (wants_all || mdat_in_order.is_none()) {
             let mut header = [0; 16];
             let read = Part { file, range: at..length, piece: 16 }.read(&mut header)?;
             let [a, b, c, d, kind @ .., _, _, _, _, _, _, _, _] = header;
-            let size = match u32::from_be_bytes([a, b, c, d]) {
-                0 => length - at,
+            let (size, header_bytes) = match u32::from_be_bytes([a, b, c, d]) {
+                0 => (length - at, 8),
                 1 if read == 16 => {
                     let [_, _, _, _, _, _, _, _, large @ ..] = header;
-                    u64::from_be_bytes(large)
+                    (u64::from_be_bytes(large), 16)
                 }
-                size => size.into(),
+                size => (size.into(), 8),
             };
+            let end = at.saturating_add(size).min(length);
             match &kind {
                 b"moov" => {
                     is_one_film &= moofs.is_empty();
-                    has_moov = true;
+                    moovs.push(at..end);
                 }
                 b"moof" => moofs.push(at),
                 b"mdat" => {
-                    mdat_in_order.get_or_insert(has_moov && !moofs.is_empty());
+                    mdat_in_order.get_or_insert(!moovs.is_empty() && !moofs.is_empty());
+                    media.push(at.saturating_add(header_bytes)..end);
                 }
                 _ => {}
             }
             // What a header lies about is for the decryption to say.
             at = at.saturating_add(size.max(8));
         }
+        let table = moovs.pop().filter(|_| moovs.is_empty() && moofs.is_empty());
         moofs.retain(|_| is_one_film);
-        Ok(Self { is_in_order: mdat_in_order.unwrap_or(true), moofs })
+        Ok(Self { is_in_order: mdat_in_order.unwrap_or(true), moofs, table, media })
     }
 
     /// What comes before the first `moof`, and parts that begin with one.
@@ -108,6 +126,25 @@ impl Read for Part<'_> {
     }
 }
 
+impl<'k> Way<'k> {
+    /// Finds the way that takes least.
+    pub(super) fn find(keys: &'k Keys, file: &File, jobs: NonZeroUsize) -> Result<Self, Failure> {
+        let layout = Layout::read(file, jobs.get() > 1)?;
+        if layout.is_in_order {
+            return Ok(Self::InOrder(Box::new(Stream::new(keys)), layout));
+        }
+        let layout = Layout::read(file, true)?;
+        let short = |moov: &Range<u64>| moov.end.saturating_sub(moov.start) <= MOOV_BYTES_MAX;
+        let Some(moov) = layout.table.clone().filter(short) else { return Ok(Self::Whole) };
+        let mut table = Vec::new();
+        Part { file, range: moov, piece: usize::MAX }.read_to_end(&mut table)?;
+        let position = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let media = layout.media.iter().map(|body| position(body.start)..position(body.end));
+        let stream = Stream::with_table(keys, &table, &media.collect::<Vec<_>>())?;
+        Ok(stream.map_or(Self::Whole, |stream| Self::InOrder(Box::new(stream), layout)))
+    }
+}
+
 /// From one file to another, or to itself.
 pub(super) struct Between<'a> {
     pub(super) keys: &'a Keys,
@@ -117,14 +154,19 @@ pub(super) struct Between<'a> {
 }
 
 impl Between<'_> {
-    /// Decrypts a file that can be read in one go.
-    pub(super) fn decrypt(&self, layout: &Layout, jobs: NonZeroUsize) -> Result<Done, Failure> {
+    /// Decrypts a file that can be read in one go, from its start on.
+    pub(super) fn decrypt(
+        &self,
+        stream: Stream<&Keys>,
+        layout: &Layout,
+        jobs: NonZeroUsize,
+    ) -> Result<Done, Failure> {
         let length = self.input.metadata()?.len();
         let (head, parts) = match jobs.get() {
             1 => (0..length, Vec::new()),
             _ => layout.parts(length),
         };
-        let (mut samples, init) = self.part(Stream::new(self.keys), head)?;
+        let (mut samples, init) = self.part(stream, head)?;
         if let (Some(init), false) = (init, parts.is_empty()) {
             samples += self.all(&init, &parts, jobs)?;
         }
@@ -183,7 +225,11 @@ impl Between<'_> {
 }
 
 /// Reads every box and looks for every key, and writes nothing.
-pub(super) fn check(keys: &Keys, file: &File) -> Result<(), Failure> {
+pub(super) fn check(keys: &Keys, file: &File, layout: &Layout) -> Result<(), Failure> {
+    if layout.table.is_some() {
+        // To begin with a table is to check it.
+        return Ok(());
+    }
     let mut from = Part { file, range: 0..file.metadata()?.len(), piece: CHECK_BYTES };
     let mut stream = Stream::new(keys);
     while stream.read_from(&mut from, &mut |_| {}).map_err(failure)? {

@@ -16,7 +16,7 @@ use reelkey_client::key::{ContentKey, KeyId};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-use crate::cli::decrypt::file::{Between, Layout, failure};
+use crate::cli::decrypt::file::{Between, Way, failure};
 use crate::cli::decrypt::license::LicenseArgs;
 use crate::cli::output::{Failure, Output};
 use crate::cli::secret_argument::SecretArgument;
@@ -98,51 +98,25 @@ fn in_place(keys: &Keys, args: &DecryptArgs) -> Result<Done, Failure> {
         return Err(Failure::new("standard input is nowhere").remedy("name a file"));
     }
     let film = OpenOptions::new().read(true).write(true).open(&args.input)?;
-    let layout = Layout::read(&film, args.jobs.get() > 1)?;
-    if !layout.is_in_order {
-        let (film_bytes, done) = whole(keys, &film)?;
-        film.write_all_at(&film_bytes, 0)?;
-        return Ok(done);
-    }
-    file::check(keys, &film)?;
     let bar = progress(film.metadata()?.len());
-    let done = Between { keys, input: &film, output: &film, bar: &bar }.decrypt(&layout, args.jobs);
+    let between = Between { keys, input: &film, output: &film, bar: &bar };
+    let done = match Way::find(keys, &film, args.jobs)? {
+        Way::InOrder(stream, layout) => {
+            file::check(keys, &film, &layout)?;
+            between.decrypt(*stream, &layout, args.jobs)
+        }
+        Way::Whole => {
+            let (clear, done) = whole(keys, &film)?;
+            film.write_all_at(&clear, 0).map(|()| done).map_err(Failure::from)
+        }
+    };
     bar.finish_and_clear();
     done.map_err(|failure| {
         failure.remedy("the file is clear in part now: take the encrypted one from where it came")
     })
 }
 
-/// Reads, decrypts and writes a fragment at a time.
-fn stream(
-    keys: &Keys,
-    init: Option<Vec<u8>>,
-    input: &mut dyn Read,
-    length: u64,
-    sink: &mut Sink,
-) -> Result<Done, Failure> {
-    let mut stream = match init {
-        None => Stream::new(keys),
-        Some(mut bytes) => {
-            let init = Init::parse(&bytes)?;
-            init.clear(&mut bytes);
-            // A media segment is of no use without its initialization segment, so both come out.
-            sink.take(&bytes);
-            Stream::with_init(keys, init)
-        }
-    };
-    let bar = progress(length);
-    while stream.read_from(input, &mut |bytes| sink.take(bytes)).map_err(failure)? {
-        sink.hold()?;
-        bar.set_position(sink.bytes);
-    }
-    let samples = stream.finish(&mut |bytes| sink.take(bytes))?;
-    sink.hold()?;
-    bar.finish_and_clear();
-    Ok(Done { samples, bytes: sink.bytes })
-}
-
-/// A file whose samples lie before what describes them, or in a table: it has to be in memory.
+/// A file that cannot be read in one go: it has to be in memory.
 fn whole(keys: &Keys, mut input: &File) -> Result<(Vec<u8>, Done), Failure> {
     let mut media = Vec::new();
     input.read_to_end(&mut media)?;
@@ -186,31 +160,69 @@ impl Sink {
         init: Option<Vec<u8>>,
         args: &DecryptArgs,
     ) -> Result<Done, Failure> {
-        if is_standard(&args.input) {
-            return stream(keys, init, &mut io::stdin().lock(), 0, self);
+        let stream = match init {
+            None if is_standard(&args.input) => Stream::new(keys),
+            None => return self.fill_from_file(keys, args),
+            Some(mut bytes) => {
+                let init = Init::parse(&bytes)?;
+                init.clear(&mut bytes);
+                // A media segment is of no use without its initialization segment, so both come out.
+                self.take(&bytes);
+                Stream::with_init(keys, init)
+            }
+        };
+        match is_standard(&args.input) {
+            true => self.pour(stream, &mut io::stdin().lock(), 0),
+            false => {
+                let mut input = File::open(&args.input)?;
+                let length = input.metadata()?.len();
+                self.pour(stream, &mut input, length)
+            }
         }
+    }
+
+    fn fill_from_file(&mut self, keys: &Keys, args: &DecryptArgs) -> Result<Done, Failure> {
         let mut input = File::open(&args.input)?;
         let meta = input.metadata()?;
-        if init.is_some() || !meta.is_file() {
-            return stream(keys, init, &mut input, meta.len(), self);
+        if !meta.is_file() {
+            return self.pour(Stream::new(keys), &mut input, 0);
         }
-        let layout = Layout::read(&input, args.jobs.get() > 1)?;
-        match &self.to {
-            _ if !layout.is_in_order => {
+        match (Way::find(keys, &input, args.jobs)?, &self.to) {
+            (Way::Whole, _) => {
                 let (film, done) = whole(keys, &input)?;
                 self.take(&film);
                 self.hold()?;
                 Ok(done)
             }
-            Target::Standard(_) => stream(keys, None, &mut input, meta.len(), self),
-            Target::File(output) => {
+            (Way::InOrder(stream, _), Target::Standard(_)) => {
+                self.pour(*stream, &mut input, meta.len())
+            }
+            (Way::InOrder(stream, layout), Target::File(output)) => {
                 let (output, bar) = (output.as_file(), progress(meta.len()));
                 let between = Between { keys, input: &input, output, bar: &bar };
-                let done = between.decrypt(&layout, args.jobs);
+                let done = between.decrypt(*stream, &layout, args.jobs);
                 bar.finish_and_clear();
                 done
             }
         }
+    }
+
+    /// Reads, decrypts and writes what comes, as it comes.
+    fn pour(
+        &mut self,
+        mut stream: Stream<&Keys>,
+        input: &mut dyn Read,
+        length: u64,
+    ) -> Result<Done, Failure> {
+        let bar = progress(length);
+        while stream.read_from(input, &mut |bytes| self.take(bytes)).map_err(failure)? {
+            self.hold()?;
+            bar.set_position(self.bytes);
+        }
+        let samples = stream.finish(&mut |bytes| self.take(bytes))?;
+        self.hold()?;
+        bar.finish_and_clear();
+        Ok(Done { samples, bytes: self.bytes })
     }
 
     fn take(&mut self, bytes: &[u8]) {
