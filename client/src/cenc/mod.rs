@@ -47,6 +47,7 @@
 pub mod aux_info;
 mod block;
 pub mod boxes;
+mod buffer;
 mod cipher;
 mod flow;
 pub mod fragment;

@@ -5,12 +5,12 @@
 //! lists the samples is a stream for who has that box at hand ([`Stream::with_table`]). Where samples come before the
 //! `moof` that describes them the whole file has to be there: that is [`decrypt_file`](crate::cenc::decrypt_file)'s.
 
-use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::ops::Range;
 
 use crate::cenc::aux_info;
 use crate::cenc::boxes::{self, Boxes, FourCc};
+use crate::cenc::buffer::Buffer;
 use crate::cenc::flow::Flow;
 use crate::cenc::fragment;
 use crate::cenc::{Error, Init, Keys};
@@ -452,60 +452,6 @@ impl<K: Borrow<Keys>> Stream<K> {
         self.samples = self.samples.saturating_add(plan.samples().count());
         self.emit(end);
         Ok(())
-    }
-}
-
-/// Bytes that come in behind and go out in front, as many at a time as can. Its memory is zeroed once and used again.
-#[derive(Debug, Default)]
-struct Buffer {
-    memory: Vec<u8>,
-    /// Up to here the bytes are final, and to be handed on.
-    done: usize,
-    filled: usize,
-}
-
-impl Buffer {
-    /// How many bytes there are that are not final.
-    fn len(&self) -> usize {
-        self.filled - self.done
-    }
-
-    /// The bytes that are not final.
-    fn bytes(&self) -> &[u8] {
-        self.memory.get(self.done..self.filled).unwrap_or_default()
-    }
-
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        self.memory.get_mut(self.done..self.filled).unwrap_or_default()
-    }
-
-    /// Room for so many bytes behind those that are there.
-    fn room(&mut self, length: usize) -> &mut [u8] {
-        let end = self.filled.saturating_add(length);
-        if self.memory.len() < end {
-            self.memory.resize(end, 0);
-        }
-        self.memory.get_mut(self.filled..end).unwrap_or_default()
-    }
-
-    /// So many bytes of the room hold something now.
-    fn fill(&mut self, length: usize) {
-        self.filled = self.filled.saturating_add(length).min(self.memory.len());
-    }
-
-    /// So many more are final.
-    fn finish(&mut self, length: usize) {
-        self.done = self.done.saturating_add(length).min(self.filled);
-    }
-
-    /// Hands on what is final; the rest moves to the front.
-    fn hand_on(&mut self, out: &mut dyn FnMut(&[u8])) {
-        if let Some(done @ [_, ..]) = self.memory.get(..self.done) {
-            out(done);
-            self.memory.copy_within(self.done..self.filled, 0);
-            self.filled -= self.done;
-            self.done = 0;
-        }
     }
 }
 
