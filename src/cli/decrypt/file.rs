@@ -16,7 +16,6 @@ use indicatif::ProgressBar;
 use reelkey_client::cenc::stream::ReadError;
 use reelkey_client::cenc::{Init, Keys, Stream};
 
-use crate::cli::decrypt::Done;
 use crate::cli::output::Failure;
 
 /// A part is as many fragments as have this many bytes, so that starting one costs little.
@@ -24,6 +23,12 @@ const PART_BYTES: u64 = 8 * 1024 * 1024;
 
 /// To check a film takes its boxes, and not the media between them.
 const CHECK_BYTES: usize = 4096;
+
+/// What came out.
+pub(super) struct Done {
+    pub(super) samples: usize,
+    pub(super) bytes: u64,
+}
 
 /// The longest `moov` that is read by itself.
 const MOOV_BYTES_MAX: u64 = 256 * 1024 * 1024;

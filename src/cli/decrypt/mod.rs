@@ -16,7 +16,7 @@ use reelkey_client::key::{ContentKey, KeyId};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-use crate::cli::decrypt::file::{Between, Way, failure};
+use crate::cli::decrypt::file::{Between, Done, Way, failure};
 use crate::cli::decrypt::license::LicenseArgs;
 use crate::cli::output::{Failure, Output};
 use crate::cli::secret_argument::SecretArgument;
@@ -42,12 +42,6 @@ pub(crate) struct DecryptArgs {
     /// Where to write the clear one; - is standard output.
     #[arg(required_unless_present = "in_place")]
     output: Option<PathBuf>,
-}
-
-/// What came out.
-struct Done {
-    samples: usize,
-    bytes: u64,
 }
 
 pub(crate) fn decrypt(args: &DecryptArgs) -> Result<Output, Failure> {
