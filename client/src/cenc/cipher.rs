@@ -11,12 +11,15 @@
 //! In all but cenc, what is left behind the last whole block of a protected range is clear.
 //! ```
 
+use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use core::fmt;
 
 use crate::cenc::aux_info::Subsample;
 use crate::cenc::block::{BLOCK_BYTES, Forward, Inverse};
-use crate::cenc::protection::{Pattern, Scheme};
-use crate::key::ContentKey;
+use crate::cenc::protection::{Pattern, Protection, Scheme};
+use crate::cenc::{Error, Keys};
+use crate::key::{ContentKey, KeyId};
 
 /// A key, scheduled for a scheme. Zeroed on drop.
 pub(super) enum SampleCipher {
@@ -29,6 +32,41 @@ pub(super) enum SampleCipher {
 impl fmt::Debug for SampleCipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SampleCipher(..)")
+    }
+}
+
+/// One cipher for each key and way of using it, so that no key is scheduled twice.
+#[derive(Debug, Default)]
+pub(super) struct Ciphers(BTreeMap<(KeyId, Use), SampleCipher>);
+
+/// The way of using a key: the scheme without its vectors, which may be as many as there are samples.
+type Use = (u8, u8, u8);
+
+fn used(scheme: Scheme) -> Use {
+    match scheme {
+        Scheme::Cenc(_) => (0, 0, 0),
+        Scheme::Cbc1(_) => (1, 0, 0),
+        Scheme::Cens(_, Pattern { crypt, skip }) => (2, crypt, skip),
+        Scheme::Cbcs(_, Pattern { crypt, skip }) => (3, crypt, skip),
+    }
+}
+
+impl Ciphers {
+    /// Sees to it that there is one.
+    ///
+    /// # Errors
+    /// [`Error::MissingKey`].
+    pub(super) fn prepare(&mut self, by: Protection, keys: &Keys) -> Result<(), Error> {
+        if let Entry::Vacant(place) = self.0.entry((by.kid, used(by.scheme))) {
+            let key = keys.find(by.kid).ok_or(Error::MissingKey(by.kid))?;
+            place.insert(SampleCipher::new(by.scheme, key));
+        }
+        Ok(())
+    }
+
+    /// The one that was prepared.
+    pub(super) fn find(&self, by: Option<Protection>) -> Option<&SampleCipher> {
+        by.and_then(|by| self.0.get(&(by.kid, used(by.scheme))))
     }
 }
 

@@ -5,16 +5,15 @@ use alloc::collections::binary_heap::PeekMut;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use crate::cenc::cipher::SampleCipher;
+use crate::cenc::cipher::Ciphers;
 use crate::cenc::plan::{Fragment, Plan};
-use crate::cenc::protection::Protection;
 use crate::cenc::{Error, Keys};
 
 /// A plan on its way. Positions count from where those of the plan do.
 #[derive(Debug)]
 pub(super) struct Flow {
     plan: Plan,
-    ciphers: Vec<(Protection, SampleCipher)>,
+    ciphers: Ciphers,
     /// How far each fragment of the plan has come.
     cursors: Vec<Cursor>,
     /// Where the next sample of each fragment begins, and which fragment that is: tracks take turns in a file.
@@ -101,9 +100,8 @@ impl Flow {
             }
             if let Some(info) = &fragment.protected {
                 let by = info.spans.get(cursor.span).and_then(|span| span.by);
-                let cipher = self.ciphers.iter().find(|(other, _)| Some(*other) == by);
-                if let (Some((_, cipher)), Some(sample)) = (cipher, info.samples.get(cursor.sample))
-                {
+                let sample = info.samples.get(cursor.sample);
+                if let (Some(cipher), Some(sample)) = (self.ciphers.find(by), sample) {
                     let here = range.start.saturating_sub(from)..range.end.saturating_sub(from);
                     let bytes = bytes.get_mut(here).unwrap_or_default();
                     let subsamples = info.subsamples.get(sample.subsamples.clone());

@@ -5,10 +5,9 @@ use core::ops::Range;
 
 use crate::cenc::aux_info::{self, AuxInfo};
 use crate::cenc::boxes::{BoxRef, Boxes};
-use crate::cenc::cipher::SampleCipher;
+use crate::cenc::cipher::Ciphers;
 use crate::cenc::fragment;
 use crate::cenc::init::{self, Clearing, Init};
-use crate::cenc::protection::Protection;
 use crate::cenc::samples::{Media, Samples};
 use crate::cenc::table;
 use crate::cenc::{Error, Keys};
@@ -142,9 +141,9 @@ impl Plan {
             let Some(info) = &fragment.protected else { continue };
             let mut samples = fragment.samples.iter().zip(&info.samples);
             for span in &info.spans {
-                let cipher = ciphers.iter().find(|(by, _)| Some(*by) == span.by);
+                let cipher = ciphers.find(span.by);
                 for (range, sample) in samples.by_ref().take(span.count) {
-                    let Some((_, cipher)) = cipher else { continue };
+                    let Some(cipher) = cipher else { continue };
                     // Both were checked when the plan was made.
                     let bytes = segment.get_mut(range.clone()).unwrap_or_default();
                     let subsamples = info.subsamples.get(sample.subsamples.clone());
@@ -158,15 +157,12 @@ impl Plan {
         Ok(())
     }
 
-    /// One for each protection, so that no key is scheduled twice.
-    pub(super) fn ciphers(&self, keys: &Keys) -> Result<Vec<(Protection, SampleCipher)>, Error> {
-        let mut ciphers: Vec<(Protection, SampleCipher)> = Vec::new();
+    /// All that it takes.
+    pub(super) fn ciphers(&self, keys: &Keys) -> Result<Ciphers, Error> {
+        let mut ciphers = Ciphers::default();
         let infos = self.fragments.iter().filter_map(|fragment| fragment.protected.as_ref());
         for by in infos.flat_map(|info| &info.spans).filter_map(|span| span.by) {
-            if ciphers.iter().all(|(other, _)| *other != by) {
-                let key = keys.find(by.kid).ok_or(Error::MissingKey(by.kid))?;
-                ciphers.push((by, SampleCipher::new(by.scheme, key)));
-            }
+            ciphers.prepare(by, keys)?;
         }
         Ok(ciphers)
     }

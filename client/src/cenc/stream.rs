@@ -38,6 +38,8 @@ pub struct Stream<K = Keys> {
     /// The box that is passing or flowing: its type, where it begins in the stream, its size if it has one.
     begun: (FourCc, u64, Option<u64>),
     has_moof: bool,
+    /// What came to nothing with the fragment that is held: it is not tried at every byte again.
+    tried: Tried,
     /// The `mdat` that is coming in, if its samples can be decrypted one after the other.
     flow: Option<Flowing>,
     /// Whether the `moov` was read before, and all samples are those that it lists.
@@ -55,6 +57,20 @@ struct Flowing {
     gone: usize,
     end: usize,
 }
+
+/// Attempts at a fragment that is not whole.
+#[derive(Debug, Default)]
+struct Tried {
+    /// Where the `mdat` begins that could not go out while it comes in.
+    flow: Option<usize>,
+    /// How often what was there was taken for whole, and how much that was.
+    whole: u32,
+    length: usize,
+}
+
+/// So many `mdat`s of one `moof` may each be the last; of more, those that double what there is. So the time stays
+/// linear.
+const MDATS_TRIED_MAX: u32 = 16;
 
 /// The box that begins next.
 struct Next {
@@ -79,6 +95,7 @@ impl<K: Borrow<Keys>> Stream<K> {
             passing: 0,
             begun: (FourCc([0; 4]), 0, None),
             has_moof: false,
+            tried: Tried::default(),
             flow: None,
             is_table: false,
             table: None,
@@ -351,6 +368,7 @@ impl<K: Borrow<Keys>> Stream<K> {
         self.passing = self.passing.saturating_sub(length);
         self.parsed = 0;
         self.has_moof = false;
+        self.tried = Tried::default();
     }
 
     /// A `moov` is whole.
@@ -397,9 +415,10 @@ impl<K: Borrow<Keys>> Stream<K> {
         let end = self.parsed.saturating_add(size);
         let body = self.parsed.saturating_add(header)..end;
         let boxes = self.held.bytes().get(..self.parsed).unwrap_or_default();
-        if body.is_empty() || body.start > self.held.len() {
+        if body.is_empty() || body.start > self.held.len() || self.tried.flow == Some(self.parsed) {
             return Ok(false);
         }
+        self.tried.flow = Some(self.parsed);
         let Ok(plan) = init.plan_ahead(boxes, self.at, Some(body)) else { return Ok(false) };
         let Some(flow) = Flow::begin(plan, self.keys.borrow())? else { return Ok(false) };
         flow.clear(self.held.bytes_mut());
@@ -437,6 +456,11 @@ impl<K: Borrow<Keys>> Stream<K> {
 
     /// An `mdat` is whole. There may be another for the same `moof`.
     fn flush_if_whole(&mut self) -> Result<(), Error> {
+        let tried = &mut self.tried;
+        if tried.whole >= MDATS_TRIED_MAX && self.parsed / 2 < tried.length {
+            return Ok(());
+        }
+        (tried.whole, tried.length) = (tried.whole + 1, self.parsed);
         match self.flush(self.parsed) {
             Err(Error::Fragment(fragment::Error::OutsideMedia { .. })) => Ok(()),
             flushed => flushed,
