@@ -11,7 +11,7 @@ use core::ops::Range;
 use crate::cenc::boxes::{self, BoxRef, Fields, FourCc};
 use crate::cenc::group;
 use crate::cenc::init::Clearing;
-use crate::cenc::protection::{self, Description, Iv};
+use crate::cenc::protection::{self, Description, Iv, IvSize};
 use crate::cenc::samples::{Samples, Span};
 
 /// PIFF's SampleEncryptionBox, a `uuid` box of `senc`'s form (PIFF 1.1, 5.3.2).
@@ -212,11 +212,14 @@ impl Reader<'_, '_> {
         if !leaves_out {
             self.hold_to_count(senc, count)?;
         }
-        for vector in vectors(&spans) {
-            if vector.is_none() && leaves_out {
-                self.info.samples.push(SampleInfo { iv: [0; 16], subsamples: 0..0 });
-            } else {
-                self.read_entry(&mut fields, vector, flags & 2 != 0)?;
+        for span in &spans {
+            let vector = span.by.map(|by| by.scheme.iv());
+            for _ in 0..span.count {
+                if vector.is_none() && leaves_out {
+                    self.info.samples.push(SampleInfo { iv: [0; 16], subsamples: 0..0 });
+                } else {
+                    self.read_entry(&mut fields, vector.as_ref(), flags & 2 != 0)?;
+                }
             }
         }
         match fields.remaining() {
@@ -253,7 +256,7 @@ impl Reader<'_, '_> {
             let mut fields = entry.fields();
             let has_subsamples =
                 entry.body.len() > vector.map_or(0, |vector| vector.sample_bytes());
-            let read = self.read_entry(&mut fields, vector, has_subsamples);
+            let read = self.read_entry(&mut fields, vector.as_ref(), has_subsamples);
             if read.is_err() || fields.remaining() > 0 {
                 return Err(Error::Size(saiz.at));
             }
@@ -299,19 +302,15 @@ impl Reader<'_, '_> {
     fn read_entry(
         &mut self,
         fields: &mut Fields<'_>,
-        vector: Option<Iv>,
+        vector: Option<&Iv>,
         has_subsamples: bool,
     ) -> Result<(), Error> {
-        let mut iv = [0; 16];
-        match vector {
-            None => {}
-            Some(Iv::Constant(constant)) => iv = constant,
-            Some(Iv::PerSample(size)) => {
-                for (to, from) in iv.iter_mut().zip(fields.bytes(size.bytes())?) {
-                    *to = *from;
-                }
-            }
-        }
+        let iv = match vector {
+            None => [0; 16],
+            Some(Iv::Constant(constant)) => *constant,
+            Some(Iv::PerSample(IvSize::Eight)) => (u128::from(fields.u64()?) << 64).to_be_bytes(),
+            Some(Iv::PerSample(IvSize::Sixteen)) => fields.array()?,
+        };
         let first = self.info.subsamples.len();
         let count = if has_subsamples { fields.u16()? } else { 0 };
         for _ in 0..count {
