@@ -1,4 +1,20 @@
-/* Decrypts Common Encryption (ISO/IEC 23001-7) media in MP4. Made from client/ffi/src/lib.rs. */
+/*
+ * Decrypts Common Encryption (ISO/IEC 23001-7) media in MP4. Made from client/ffi/src/lib.rs.
+ *
+ *     reelkey_decrypter *film = reelkey_decrypter_new();
+ *     reelkey_decrypter_add_key(film, kid, key);
+ *     while ((length = read(from, bytes, sizeof bytes)) > 0) {
+ *         if (reelkey_decrypter_feed(film, bytes, length) != REELKEY_STATUS_OK)
+ *             fail(reelkey_decrypter_error(film));
+ *         while ((length = reelkey_decrypter_read(film, clear, sizeof clear)) > 0)
+ *             write(to, clear, length);
+ *     }
+ *     ... reelkey_decrypter_finish(film), what is left to read ...
+ *     reelkey_decrypter_free(film);
+ *
+ * `cargo build --release --package reelkey-client-ffi` makes libreelkey_c.a and libreelkey_c.so; tests/play.c is a
+ * whole program.
+ */
 
 #ifndef REELKEY_H
 #define REELKEY_H
