@@ -320,15 +320,14 @@ impl<K: Borrow<Keys>> Stream<K> {
                 self.begun = (next.kind, self.at, next.size);
                 continue;
             }
-            let Some(end) = self.end_of(&next)? else {
-                match self.begin_flow(&next)? {
-                    true => continue,
-                    false if self.held.len() > self.held_max => {
-                        return Err(Error::TooLong { kind: next.kind, max: self.held_max });
-                    }
-                    false => return Ok(()),
-                }
-            };
+            let end = self.end_of(&next)?;
+            if end.is_none() && self.begin_flow(&next)? {
+                continue;
+            }
+            if end.unwrap_or(self.held.len()) > self.held_max {
+                return Err(Error::TooLong { kind: next.kind, max: self.held_max });
+            }
+            let Some(end) = end else { return Ok(()) };
             self.parsed = end;
             match &next.kind.0 {
                 b"moov" => self.begin()?,

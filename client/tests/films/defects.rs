@@ -162,6 +162,23 @@ fn every_defect_has_its_error_and_its_file() {
     assert_eq!(names, found, "a file of no defect");
 }
 
+/// What cannot be handed on before it is whole is held, up to a limit.
+#[test]
+fn a_stream_holds_no_more_than_it_may() {
+    let (keys, film) = (keys(), film().file());
+    let moof = Spoiled(film.clone()).body("moof") - 8;
+    let free = [&0x100_0008_u32.to_be_bytes()[..], b"free"].concat();
+    let endless = [&film[..moof], &film[moof..Spoiled(film.clone()).body("mdat") - 8], &free];
+    let small = [8_u32.to_be_bytes(), *b"free"].concat().repeat(10_000);
+    for tail in [vec![0; 50_000], small] {
+        let mut stream = Stream::new(&keys).holding_at_most(20_000);
+        let bytes = [endless.concat(), tail].concat();
+        let fed = bytes.chunks(3000).try_for_each(|piece| stream.push(piece, &mut |_| {}));
+        let error = fed.unwrap_err().to_string();
+        assert!(error.contains("more than 20000 bytes would be held"), "{error}");
+    }
+}
+
 fn stream(keys: &Keys, file: &[u8]) -> Result<usize, reelkey_client::cenc::Error> {
     let mut stream = Stream::new(keys);
     file.chunks(100).try_for_each(|piece| stream.push(piece, &mut |_| {}))?;

@@ -136,7 +136,9 @@ impl<'k> Way<'k> {
     pub(super) fn find(keys: &'k Keys, file: &File, jobs: NonZeroUsize) -> Result<Self, Failure> {
         let layout = Layout::read(file, jobs.get() > 1)?;
         if layout.is_in_order {
-            return Ok(Self::InOrder(Box::new(Stream::new(keys)), layout));
+            // Of a file no more can be held than is there.
+            let stream = Stream::new(keys).holding_at_most(usize::MAX);
+            return Ok(Self::InOrder(Box::new(stream), layout));
         }
         let layout = Layout::read(file, true)?;
         let short = |moov: &Range<u64>| moov.end.saturating_sub(moov.start) <= MOOV_BYTES_MAX;
@@ -184,7 +186,9 @@ impl Between<'_> {
         let job = || {
             let mut samples = 0;
             while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let stream = Stream::with_init(self.keys, init.clone()).starting_at(part.start);
+                let stream = Stream::with_init(self.keys, init.clone())
+                    .starting_at(part.start)
+                    .holding_at_most(usize::MAX);
                 match self.part(stream, part.clone()) {
                     Ok((count, _)) => samples += count,
                     Err(failure) => {
@@ -236,7 +240,7 @@ pub(super) fn check(keys: &Keys, file: &File, layout: &Layout) -> Result<(), Fai
         return Ok(());
     }
     let mut from = Part { file, range: 0..file.metadata()?.len(), piece: CHECK_BYTES };
-    let mut stream = Stream::new(keys);
+    let mut stream = Stream::new(keys).holding_at_most(usize::MAX);
     while stream.read_from(&mut from, &mut |_| {}).map_err(failure)? {
         from.range.start = from.range.start.saturating_add(stream.skip(from.rest()));
     }
