@@ -33,6 +33,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::cli::folder::Folder;
 use crate::cli::output::{Failure, Output};
@@ -99,12 +100,18 @@ enum Command {
 }
 
 /// Runs a command and answers the process's exit code.
-pub async fn run(cli: Cli) -> ExitCode {
+pub fn run(cli: Cli) -> ExitCode {
     let json = cli.global.json;
     hygiene::quiet_caught_panics();
     let result = match hygiene::guard_memory() {
-        Ok(()) => dispatch(cli).await,
         Err(error) => Err(Failure::from(error).during("switching core dumps off")),
+        Ok(()) => match &cli.command {
+            // It talks to nobody, so it does not wait for threads that would.
+            Command::Decrypt(args) => decrypt::decrypt(args),
+            _ => Runtime::new()
+                .map_err(Failure::from)
+                .and_then(|threads| threads.block_on(dispatch(cli))),
+        },
     };
     // Locked only now: while a command runs, its log goes to standard error.
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
