@@ -91,23 +91,24 @@ impl FromIterator<(KeyId, ContentKey)> for Keys {
     }
 }
 
-/// The file cannot be decrypted. Nothing of it was changed.
+/// The file cannot be decrypted. Nothing of it was changed; of a stream, nothing of the fragment.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A box lies about its size or ends too early.
+    /// A box lies about its size or ends too early (ISO/IEC 14496-12:2022, 4.2).
     #[error(transparent)]
     Box(#[from] boxes::Error),
-    /// The `moov` is missing or unreadable.
+    /// The `moov` is missing or unreadable (14496-12, 8.2 to 8.5), or says of protection what cannot be (8.12; ISO/IEC
+    /// 23001-7:2023, 8.2 and 9).
     #[error(transparent)]
     Init(#[from] init::Error),
-    /// A fragment is unreadable, or contradicts the rest.
+    /// A fragment is unreadable, or contradicts the rest (14496-12, 8.8; groups: 8.9).
     #[error(transparent)]
     Fragment(#[from] fragment::Error),
-    /// A sample table is unreadable, or contradicts the rest.
+    /// A sample table is unreadable, or contradicts the rest (14496-12, 8.5 to 8.7).
     #[error(transparent)]
     Table(#[from] table::Error),
-    /// The samples' auxiliary information is missing or unreadable.
+    /// The samples' auxiliary information is missing or unreadable (23001-7, 7; 14496-12, 8.7.8 and 8.7.9).
     #[error(transparent)]
     AuxInfo(#[from] aux_info::Error),
     /// Something in a part of a stream, which was read by itself: its offsets count from there.
@@ -131,7 +132,7 @@ pub enum Error {
     /// The `moov` lists samples and there are fragments too, which a stream cannot tell apart in time.
     #[error("there are samples in the moov and in fragments; read the file whole")]
     TableAndFragments,
-    /// No key is at hand for protected samples.
+    /// No key is at hand for protected samples: the KID is that of `tenc` or of their group (23001-7, 8.2 and 6).
     #[error("there is no key for KID {0}")]
     MissingKey(KeyId),
     /// The bytes are not those that were planned for.
