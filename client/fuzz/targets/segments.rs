@@ -32,7 +32,8 @@ fn stream(keys: &Keys, film: &[u8], piece: usize) -> (Vec<u8>, Result<usize, Err
 fn table(keys: &Keys, film: &[u8], piece: usize) -> Option<Vec<u8>> {
     let boxes: Vec<_> = Boxes::of(film).collect::<Result<_, _>>().ok()?;
     let of = |kind: &[u8; 4]| boxes.iter().filter(|this| this.kind.0 == *kind).collect::<Vec<_>>();
-    let ([moov], []) = (of(b"moov").as_slice(), of(b"moof").as_slice()) else { return None };
+    let (moovs, moofs) = (of(b"moov"), of(b"moof"));
+    let ([moov], []) = (moovs.as_slice(), moofs.as_slice()) else { return None };
     let media: Vec<_> = of(b"mdat").iter().map(|mdat| mdat.body_at..mdat.end()).collect();
     let mut stream = Stream::with_table(keys, &film[moov.at..moov.end()], &media).ok()??;
     let mut clear = Vec::new();
