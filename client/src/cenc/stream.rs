@@ -206,7 +206,7 @@ impl<K: Borrow<Keys>> Stream<K> {
         out: &mut dyn FnMut(&[u8]),
     ) -> Result<bool, ReadError> {
         let read = loop {
-            match reader.read(self.held.room(PIECE_BYTES_MAX)) {
+            match reader.read(self.held.room(self.wanted())) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 read => break read?,
             }
@@ -269,6 +269,15 @@ impl<K: Borrow<Keys>> Stream<K> {
         let (at, size) = (usize::try_from(at).unwrap_or(usize::MAX), size.unwrap_or(0));
         let rest = usize::try_from(size.saturating_sub(missing)).unwrap_or(usize::MAX);
         boxes::Error::Size { kind, at, size, rest }.into()
+    }
+
+    /// How many bytes to ask for: where that can be, up to the end of a sample, so that none is cut in two.
+    fn wanted(&self) -> usize {
+        let Some(Flowing { flow, gone, .. }) = &self.flow else { return PIECE_BYTES_MAX };
+        let there = gone.saturating_add(self.held.len());
+        let most = there.saturating_add(PIECE_BYTES_MAX);
+        let end = flow.last_end_until(most).filter(|end| *end > there);
+        end.map_or(PIECE_BYTES_MAX, |end| end - there)
     }
 
     /// The header of the box behind what is parsed, if all of it is there.
