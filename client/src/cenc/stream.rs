@@ -271,8 +271,10 @@ impl<K: Borrow<Keys>> Stream<K> {
         boxes::Error::Size { kind, at, size, rest }.into()
     }
 
-    /// How many bytes to ask for: where that can be, up to the end of a sample, so that none is cut in two.
-    fn wanted(&self) -> usize {
+    /// How many bytes are best pushed next, at most 256 KiB: where that can be, up to the end of a sample, so that none is
+    /// cut in two. Any other number is right as well.
+    #[must_use]
+    pub fn wanted(&self) -> usize {
         let Some(Flowing { flow, gone, .. }) = &self.flow else { return PIECE_BYTES_MAX };
         let there = gone.saturating_add(self.held.len());
         let most = there.saturating_add(PIECE_BYTES_MAX);
