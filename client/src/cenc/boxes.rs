@@ -96,6 +96,29 @@ impl<'a> BoxRef<'a> {
     }
 }
 
+/// The header of a box whose body may still be to come.
+pub(super) struct Next {
+    pub(super) kind: FourCc,
+    /// All of it, header included; `None`: to the end of the stream.
+    pub(super) size: Option<u64>,
+    /// How long the header is.
+    pub(super) header: u64,
+}
+
+impl Next {
+    /// Reads it, if all of it is there.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let (size, rest) = bytes.split_first_chunk::<4>()?;
+        let (kind, rest) = rest.split_first_chunk::<4>()?;
+        let (size, header) = match u32::from_be_bytes(*size) {
+            0 => (None, 8),
+            1 => (Some(u64::from_be_bytes(*rest.first_chunk()?)), 16),
+            size => (Some(size.into()), 8),
+        };
+        Some(Self { kind: FourCc(*kind), size, header })
+    }
+}
+
 /// The boxes of a slice, one after the other.
 #[derive(Clone, Debug)]
 pub struct Boxes<'a> {

@@ -9,7 +9,7 @@ use core::borrow::Borrow;
 use core::ops::Range;
 
 use crate::cenc::aux_info;
-use crate::cenc::boxes::{self, Boxes, FourCc};
+use crate::cenc::boxes::{self, Boxes, FourCc, Next};
 use crate::cenc::buffer::Buffer;
 use crate::cenc::flow::Flow;
 use crate::cenc::fragment;
@@ -71,15 +71,6 @@ struct Tried {
 /// So many `mdat`s of one `moof` may each be the last; of more, those that double what there is. So the time stays
 /// linear.
 const MDATS_TRIED_MAX: u32 = 16;
-
-/// The box that begins next.
-struct Next {
-    kind: FourCc,
-    /// All of it, header included; `None`: to the end of the stream.
-    size: Option<u64>,
-    /// How long the header is.
-    header: u64,
-}
 
 impl<K: Borrow<Keys>> Stream<K> {
     /// A stream that begins with its initialization segment. It takes the keys, or borrows them.
@@ -284,15 +275,7 @@ impl<K: Borrow<Keys>> Stream<K> {
 
     /// The header of the box behind what is parsed, if all of it is there.
     fn next(&self) -> Option<Next> {
-        let rest = self.held.bytes().get(self.parsed..)?;
-        let (size, rest) = rest.split_first_chunk::<4>()?;
-        let (kind, rest) = rest.split_first_chunk::<4>()?;
-        let (size, header) = match u32::from_be_bytes(*size) {
-            0 => (None, 8),
-            1 => (Some(u64::from_be_bytes(*rest.first_chunk()?)), 16),
-            size => (Some(size.into()), 8),
-        };
-        Some(Next { kind: FourCc(*kind), size, header })
+        Next::read(self.held.bytes().get(self.parsed..)?)
     }
 
     /// Goes on as far as what is held allows, and hands on what is final by then.
