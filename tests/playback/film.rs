@@ -167,6 +167,12 @@ fn the_command_line_decrypts_with_known_keys() {
         jobs.to_str().unwrap(),
     ]);
     assert!(fs::read(&jobs).unwrap() == fs::read(&output).unwrap(), "jobs give the same film");
+    let output_path = jobs.to_str().unwrap();
+    for wrong in ["0", "257", "all"] {
+        let mut many = installation.command(&["decrypt", "--key", &file, "--jobs", wrong]);
+        let refused = many.args([input, output_path]).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    }
     let here = installation.data.path().join("here.mp4");
     fs::copy(input, &here).unwrap();
     let done =

@@ -1,9 +1,10 @@
 //! What a stream holds.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 /// Bytes that come in behind and go out in front, as many at a time as can. Its memory is zeroed once and used again.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Buffer {
     memory: Vec<u8>,
     /// Up to here the bytes are final, and to be handed on.
@@ -53,5 +54,12 @@ impl Buffer {
             self.filled -= self.done;
             self.done = 0;
         }
+    }
+}
+
+/// Some of it is clear media, so only how much there is.
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} bytes)", self.filled)
     }
 }

@@ -200,7 +200,8 @@ impl Between<'_> {
             Ok(samples)
         };
         thread::scope(|scope| {
-            let jobs: Vec<_> = (0..jobs.get()).map(|_| scope.spawn(job)).collect();
+            let jobs = jobs.get().min(parts.len());
+            let jobs: Vec<_> = (0..jobs).map(|_| scope.spawn(job)).collect();
             let ended = jobs.into_iter().map(thread::ScopedJoinHandle::join);
             ended
                 .map(|ended| ended.unwrap_or_else(|_| Err(Failure::new("a job ended early"))))
@@ -215,19 +216,26 @@ impl Between<'_> {
         part: Range<u64>,
     ) -> Result<(usize, Option<Init>), Failure> {
         let mut to = part.start;
-        let mut written = Ok(());
-        let mut write = |bytes: &[u8]| {
+        let mut write = |bytes: &[u8], written: &mut io::Result<()>| {
             if written.is_ok() {
-                written = self.output.write_all_at(bytes, to);
+                *written = self.output.write_all_at(bytes, to);
                 let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                 to = to.saturating_add(length);
                 self.bar.inc(length);
             }
         };
+        let mut written = Ok(());
         let mut from = Part { file: self.input, range: part, piece: usize::MAX };
-        while stream.read_from(&mut from, &mut write).map_err(failure)? {}
+        // What cannot be written need not be read.
+        while written.is_ok()
+            && stream
+                .read_from(&mut from, &mut |bytes| write(bytes, &mut written))
+                .map_err(failure)?
+        {}
+        written.map_err(|error| Failure::from(error).during("writing"))?;
         let init = stream.init().cloned();
-        let samples = stream.finish(&mut write)?;
+        let mut written = Ok(());
+        let samples = stream.finish(&mut |bytes| write(bytes, &mut written))?;
         written.map_err(|error| Failure::from(error).during("writing"))?;
         Ok((samples, init))
     }
@@ -235,7 +243,7 @@ impl Between<'_> {
 
 /// Reads every box and looks for every key, and writes nothing.
 pub(super) fn check(keys: &Keys, file: &File, layout: &Layout) -> Result<(), Failure> {
-    if layout.table.is_some() {
+    if !layout.is_in_order {
         // To begin with a table is to check it.
         return Ok(());
     }

@@ -1,5 +1,7 @@
 //! The keys of a license that a device obtained: with the request that it answers and the key that it was sealed to.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -54,13 +56,13 @@ impl LicenseArgs {
     }
 }
 
-/// A small file of text, without the white space that an editor leaves behind it.
+/// A small file of text, without the white space that an editor leaves behind it. Of a longer one only as much as shows
+/// that it is too long, for whoever reads the text to say.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let during = |error: std::io::Error| Failure::from(error).during(path.display());
-    let length = std::fs::metadata(path).map_err(during)?.len();
-    if length > u64::try_from(BYTES_MAX).unwrap_or(u64::MAX) {
-        return Err(Failure::new("too long to be this").during(path.display()));
-    }
-    let bytes = std::fs::read(path).map_err(during)?;
+    let most = u64::try_from(BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut bytes))
+        .map_err(|error| Failure::from(error).during(path.display()))?;
     Ok(bytes.trim_ascii().to_vec())
 }

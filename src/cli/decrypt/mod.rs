@@ -34,8 +34,8 @@ pub(crate) struct DecryptArgs {
     /// Decrypt the file where it lies, once every box was read and every key is there.
     #[arg(long, conflicts_with_all = ["init", "output"])]
     in_place: bool,
-    /// How many parts of a file are decrypted at once.
-    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    /// How many parts of a file are decrypted at once, at most 256.
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = read_jobs)]
     jobs: NonZeroUsize,
     /// The encrypted file; - is standard input.
     input: PathBuf,
@@ -262,6 +262,12 @@ fn read_keys(arguments: &[SecretArgument]) -> Result<Keys, Failure> {
         }
     }
     Ok(keys)
+}
+
+/// Each job is a thread with a fragment in memory.
+fn read_jobs(text: &str) -> Result<NonZeroUsize, &'static str> {
+    let jobs = text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= 256);
+    jobs.ok_or("a number of jobs is one from 1 to 256")
 }
 
 fn read_pair(line: &str) -> Option<(KeyId, ContentKey)> {
