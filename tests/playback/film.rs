@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use reelkey::crypto::random::{self, SystemRng};
 use reelkey_client::cenc::{Init, Keys, decrypt_file};
@@ -193,6 +194,8 @@ fn the_command_line_decrypts_with_known_keys() {
 #[test]
 fn the_command_line_decrypts_with_a_license() {
     let (installation, keys) = provisioned();
+    let policy = "can_play = true\nlicense_duration = \"5s\"";
+    installation.write("policies/default.toml", policy.as_bytes());
     let [(track, input), _] = package(installation.data.path(), "cbcs", &keys);
     let token = installation.mint(&["--content", CONTENT]);
     let service = installation.serve();
@@ -231,6 +234,21 @@ fn the_command_line_decrypts_with_a_license() {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let said = installation.fail(&arguments);
     assert!(said.contains("not the private half"), "{said}");
+
+    let arguments = decrypt(&key);
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let (middle, end) = (answer.len() / 2, answer.len() - 1);
+    let forged = format!("{}AAAA{}", &answer[..middle], &answer[middle + 4..]);
+    for wrong in [&forged, &answer[..end], &"x".repeat(300_000), ""] {
+        file("license", wrong);
+        let said = installation.fail(&arguments);
+        assert!(said.contains("license") && !said.contains(&key[..]), "{said}");
+    }
+    // It holds for five seconds, by the clock.
+    file("license", &answer);
+    thread::sleep(Duration::from_secs(6));
+    let said = installation.fail(&arguments);
+    assert!(said.contains("and not now") && said.contains("ask the service"), "{said}");
     service.terminate();
 }
 
