@@ -53,7 +53,11 @@ impl Engine {
         if !self.takes_writes() {
             return Err(Error::Poisoned);
         }
-        self.read(work).inspect_err(|error| self.fail(error))
+        self.read(work).map_err(|error| {
+            self.fail(&error);
+            // What the disk said is in the log; what it asks for is the same whatever that was.
+            if matches!(error, Error::Io(_)) { Error::Poisoned } else { error }
+        })
     }
 
     /// From now on nothing is written: what is on disk is unknown until the store is opened again (the lesson

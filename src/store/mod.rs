@@ -156,11 +156,11 @@ pub enum Error {
         /// Its format.
         format: u32,
     },
-    /// A write failed before, so nothing more is acknowledged.
+    /// A write failed, this one or one before, so nothing more is acknowledged.
     #[error("a write to the store failed; restart the service once the disk is well")]
     Poisoned,
     /// The operating system refused.
-    #[error("the store cannot be read or written")]
+    #[error("the store cannot be read or written: {0}")]
     Io(#[from] io::Error),
     /// A value is longer than [`VALUE_BYTES_MAX`].
     #[error("a record is longer than {VALUE_BYTES_MAX} bytes")]
