@@ -5,7 +5,7 @@
 //! keys of licenses, the `aes` crate does the work; it leaves VAES alone on CPUs without AVX-512.
 
 use alloc::boxed::Box;
-use core::arch::x86_64::__m256i;
+use core::arch::x86_64::{__m128i, __m256i};
 
 use archmage::{SimdToken, X64V3CryptoToken, arcane, rite};
 use zeroize::Zeroizing;
@@ -16,6 +16,9 @@ const ROUND_KEYS: usize = 11;
 
 /// So many blocks hide how long each of them takes.
 pub(super) const LANES: usize = 16;
+
+/// A register holds two of them.
+const PAIRS: usize = LANES / 2;
 
 /// As many bytes as [`LANES`] blocks have.
 const GROUP_BYTES: usize = LANES * BLOCK_BYTES;
@@ -41,7 +44,7 @@ impl Forward {
     /// The key stream from the counter block `iv` on.
     pub(super) fn key_stream(&self, iv: &[u8; BLOCK_BYTES]) -> KeyStream<'_> {
         let iv = u128::from_be_bytes(*iv);
-        KeyStream { aes: self, iv, pool: [0; GROUP_BYTES], used: GROUP_BYTES }
+        KeyStream { aes: self, iv, pool: [0; PAIR_BYTES], used: PAIR_BYTES }
     }
 }
 
@@ -52,7 +55,7 @@ pub(super) struct KeyStream<'a> {
     iv: u128,
     /// Key stream that was made and not wanted yet: a range may end in the middle of a group. It is not zeroed, for it
     /// opens nothing but the media that it was made for, which lies clear beside it.
-    pool: [u8; GROUP_BYTES],
+    pool: [u8; PAIR_BYTES],
     used: usize,
 }
 
@@ -67,11 +70,11 @@ impl KeyStream<'_> {
         self.used += left;
         let rest = bytes.get_mut(left..).unwrap_or_default();
         if !rest.is_empty() {
-            let blocks = rest.len().div_ceil(GROUP_BYTES).saturating_mul(LANES);
             xor_key_stream(self.aes.cpu, &self.aes.keys, self.iv, rest, &mut self.pool);
-            self.iv = advance(self.iv, blocks);
-            self.used = match rest.len() % GROUP_BYTES {
-                0 => GROUP_BYTES,
+            let pairs = rest.len().div_ceil(PAIR_BYTES);
+            self.iv = advance(self.iv, pairs.saturating_mul(2));
+            self.used = match rest.len() % PAIR_BYTES {
+                0 => PAIR_BYTES,
                 used => used,
             };
         }
@@ -99,15 +102,14 @@ impl Inverse {
         decrypt(self.cpu, &self.keys, groups);
     }
 
-    /// AES-CBC (NIST SP 800-38A, 6.2) over the first of every `period` blocks. `chain` is the encrypted block before, and
+    /// AES-CBC (NIST SP 800-38A, 6.2) over the first of every `PERIOD` blocks. `chain` is the encrypted block before, and
     /// the last one afterwards.
-    pub(super) fn cbc(
+    pub(super) fn cbc<const PERIOD: usize>(
         &self,
-        period: usize,
         blocks: &mut [[u8; BLOCK_BYTES]],
         chain: &mut [u8; BLOCK_BYTES],
     ) {
-        cbc(self.cpu, &self.keys, period, blocks, chain);
+        cbc::<PERIOD>(self.cpu, &self.keys, blocks, chain);
     }
 }
 
@@ -149,66 +151,99 @@ fn invert(_: X64V3CryptoToken, keys: &mut RoundKeys) {
     }
 }
 
-/// Xors the key stream from the counter block `iv` on. Of the last group, if it is not whole, all key stream stays in
-/// `pool`.
+/// Xors the key stream from the counter block `iv` on. The last group is made as wide as what is left; if its last pair is
+/// not whole, `pool` is that pair's key stream afterwards.
 #[arcane(import_intrinsics)]
 fn xor_key_stream(
     cpu: X64V3CryptoToken,
     keys: &RoundKeys,
     iv: u128,
     bytes: &mut [u8],
-    pool: &mut [u8; GROUP_BYTES],
+    pool: &mut [u8; PAIR_BYTES],
 ) {
     // The CPU counts with the last byte first, in the lower half of a block.
     let [nonce, count] = halves(iv);
     let mut counters = _mm256_set_epi64x(nonce, count.wrapping_add(1), nonce, count);
     let (groups, rest) = bytes.as_chunks_mut::<GROUP_BYTES>();
     for group in groups {
-        let lanes = encrypt_counters(cpu, keys, &mut counters);
+        let lanes = encrypt_counters::<PAIRS>(cpu, keys, &mut counters);
         let (pairs, _) = group.as_chunks_mut::<PAIR_BYTES>();
         for (lane, pair) in lanes.iter().zip(pairs) {
             _mm256_storeu_si256(pair, _mm256_xor_si256(_mm256_loadu_si256(&*pair), *lane));
         }
     }
-    if rest.is_empty() {
-        return;
+    macro_rules! as_wide_as_needed {
+        ($($n:literal)*) => {
+            match rest.len().div_ceil(PAIR_BYTES) {
+                $($n => xor_last::<$n>(cpu, keys, counters, rest, pool),)*
+                _ => {}
+            }
+        };
     }
-    let lanes = encrypt_counters(cpu, keys, &mut counters);
-    let (made, _) = pool.as_chunks_mut::<PAIR_BYTES>();
-    for (lane, pair) in lanes.iter().zip(made) {
-        _mm256_storeu_si256(pair, *lane);
-    }
-    let made = pool.get(..rest.len()).unwrap_or_default();
-    let (Some(end), Some(end_key)) = (rest.last_chunk(), made.last_chunk()) else {
-        for (byte, key) in rest.iter_mut().zip(made) {
-            *byte ^= key;
-        }
-        return;
-    };
-    // The last 32 bytes overlap the pairs before them, so they are made of what was there before those.
-    let end = _mm256_xor_si256(_mm256_loadu_si256(end), _mm256_loadu_si256(end_key));
-    let (pairs, _) = rest.as_chunks_mut::<PAIR_BYTES>();
+    as_wide_as_needed!(1 2 3 4 5 6 7 8);
+}
+
+/// Xors a last group of `N` pairs, of which the last one may be cut short.
+#[rite(import_intrinsics)]
+fn xor_last<const N: usize>(
+    cpu: X64V3CryptoToken,
+    keys: &RoundKeys,
+    mut counters: __m256i,
+    rest: &mut [u8],
+    pool: &mut [u8; PAIR_BYTES],
+) {
+    let lanes = encrypt_counters::<N>(cpu, keys, &mut counters);
+    let (pairs, tail) = rest.as_chunks_mut::<PAIR_BYTES>();
     for (lane, pair) in lanes.iter().zip(pairs) {
         _mm256_storeu_si256(pair, _mm256_xor_si256(_mm256_loadu_si256(&*pair), *lane));
     }
-    if let Some(to) = rest.last_chunk_mut() {
-        _mm256_storeu_si256(to, end);
+    if let (Some(last), false) = (lanes.last(), tail.is_empty()) {
+        _mm256_storeu_si256(pool, *last);
+        xor_few(tail, pool);
     }
 }
 
-/// The key stream of the next [`LANES`] counters, which count in the lower half of each block.
+/// Xors fewer than 32 bytes: both ends, which overlap, since a load that spans two stores waits for both.
+fn xor_few(bytes: &mut [u8], key: &[u8; PAIR_BYTES]) {
+    let key = key.get(..bytes.len()).unwrap_or_default();
+    match bytes.len() {
+        16.. => xor_ends::<16>(bytes, key),
+        8.. => xor_ends::<8>(bytes, key),
+        4.. => xor_ends::<4>(bytes, key),
+        _ => bytes.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key),
+    }
+}
+
+/// Xors `N` to twice `N` bytes.
+fn xor_ends<const N: usize>(bytes: &mut [u8], key: &[u8]) {
+    let xored = |bytes: Option<&[u8; N]>, key: Option<&[u8; N]>| {
+        let (mut bytes, key) = (*bytes?, key?);
+        bytes.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+        Some(bytes)
+    };
+    let first = xored(bytes.first_chunk(), key.first_chunk());
+    let last = xored(bytes.last_chunk(), key.last_chunk());
+    for (to, end) in bytes.first_chunk_mut().into_iter().zip(first) {
+        *to = end;
+    }
+    for (to, end) in bytes.last_chunk_mut().into_iter().zip(last) {
+        *to = end;
+    }
+}
+
+/// The key stream of the next counters, two for each of `N` pairs; they count in the lower half of each block.
 #[rite(import_intrinsics)]
-fn encrypt_counters(
+fn encrypt_counters<const N: usize>(
     _: X64V3CryptoToken,
     keys: &RoundKeys,
     counters: &mut __m256i,
-) -> [__m256i; LANES / 2] {
+) -> [__m256i; N] {
     let [first, middle @ .., last] = &***keys;
     let (first, last) = (_mm256_loadu_si256(first), _mm256_loadu_si256(last));
     let reversed = _mm256_broadcastsi128_si256(_mm_set_epi8(
         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
     ));
-    let mut lanes = [_mm256_setzero_si256(); LANES / 2];
+    let mut lanes = [_mm256_setzero_si256(); N];
     for lane in &mut lanes {
         *lane = _mm256_xor_si256(_mm256_shuffle_epi8(*counters, reversed), first);
         *counters = _mm256_add_epi64(*counters, _mm256_set_epi64x(0, 2, 0, 2));
@@ -228,7 +263,7 @@ fn encrypt_counters(
 #[arcane(import_intrinsics)]
 fn decrypt(cpu: X64V3CryptoToken, keys: &RoundKeys, groups: &mut [[[u8; BLOCK_BYTES]; LANES]]) {
     for group in groups {
-        let mut lanes = [_mm256_setzero_si256(); LANES / 2];
+        let mut lanes = [_mm256_setzero_si256(); PAIRS];
         let (pairs, _) = group.as_flattened_mut().as_chunks_mut::<PAIR_BYTES>();
         for (lane, pair) in lanes.iter_mut().zip(&*pairs) {
             *lane = _mm256_loadu_si256(pair);
@@ -241,46 +276,78 @@ fn decrypt(cpu: X64V3CryptoToken, keys: &RoundKeys, groups: &mut [[[u8; BLOCK_BY
 }
 
 #[arcane(import_intrinsics)]
-fn cbc(
+fn cbc<const PERIOD: usize>(
     cpu: X64V3CryptoToken,
     keys: &RoundKeys,
-    period: usize,
     blocks: &mut [[u8; BLOCK_BYTES]],
     chain: &mut [u8; BLOCK_BYTES],
 ) {
     let mut before = _mm_loadu_si128(&*chain);
-    for group in blocks.chunks_mut(period.saturating_mul(LANES)) {
-        let mut encrypted = [_mm256_setzero_si256(); LANES / 2];
-        for (lane, pair) in encrypted.iter_mut().zip(group.chunks(2 * period)) {
-            if let Some(low) = pair.first() {
-                let high = pair.get(period).unwrap_or(low);
-                *lane = _mm256_set_m128i(_mm_loadu_si128(high), _mm_loadu_si128(low));
+    let (periods, rest) = blocks.as_chunks_mut::<PERIOD>();
+    let (pairs, odd) = periods.as_chunks_mut::<2>();
+    let (groups, pairs) = pairs.as_chunks_mut::<PAIRS>();
+    for group in groups {
+        before = cbc_pairs(cpu, keys, group, before);
+    }
+    macro_rules! as_wide_as_needed {
+        ($($n:literal)*) => {
+            match pairs.len() {
+                $($n => if let Some(pairs) = pairs.first_chunk_mut::<$n>() {
+                    before = cbc_pairs(cpu, keys, pairs, before);
+                })*
+                _ => {}
             }
-        }
-        let lanes = decrypt_lanes(cpu, keys, encrypted);
-        let pairs = group.chunks_mut(2 * period);
-        for ((lane, encrypted), pair) in lanes.iter().zip(&encrypted).zip(pairs) {
-            let low = _mm256_castsi256_si128(*encrypted);
-            let clear = _mm256_xor_si256(*lane, _mm256_set_m128i(low, before));
-            if let Some(to) = pair.first_mut() {
-                _mm_storeu_si128(to, _mm256_castsi256_si128(clear));
-                before = low;
-            }
-            if let Some(to) = pair.get_mut(period) {
-                _mm_storeu_si128(to, _mm256_extracti128_si256::<1>(clear));
-                before = _mm256_extracti128_si256::<1>(*encrypted);
-            }
-        }
+        };
+    }
+    as_wide_as_needed!(1 2 3 4 5 6 7);
+    let last = odd.as_flattened_mut().first_mut().into_iter().chain(rest.first_mut());
+    for block in last {
+        let encrypted = _mm_loadu_si128(&*block);
+        let [clear] = decrypt_lanes(cpu, keys, [_mm256_castsi128_si256(encrypted)]);
+        _mm_storeu_si128(block, _mm_xor_si128(_mm256_castsi256_si128(clear), before));
+        before = encrypted;
     }
     _mm_storeu_si128(chain, before);
 }
 
+/// Two periods, of each of which the first block is encrypted.
+type Pair<const PERIOD: usize> = [[[u8; BLOCK_BYTES]; PERIOD]; 2];
+
+/// AES-CBC over so many pairs at once. `before` is the encrypted block before; answers the last one.
 #[rite(import_intrinsics)]
-fn decrypt_lanes(
+fn cbc_pairs<const PERIOD: usize, const N: usize>(
+    cpu: X64V3CryptoToken,
+    keys: &RoundKeys,
+    pairs: &mut [Pair<PERIOD>; N],
+    before: __m128i,
+) -> __m128i {
+    let mut lanes = [_mm256_setzero_si256(); N];
+    for (lane, [low, high]) in lanes.iter_mut().zip(&*pairs) {
+        if let (Some(low), Some(high)) = (low.first(), high.first()) {
+            *lane = _mm256_set_m128i(_mm_loadu_si128(high), _mm_loadu_si128(low));
+        }
+    }
+    let lanes = decrypt_lanes(cpu, keys, lanes);
+    // The encrypted blocks are loaded a second time. Kept, they would take the registers of the lanes, and the compiler
+    // would do one lane after the other.
+    let pairs = core::hint::black_box(pairs);
+    let mut before = before;
+    for (lane, [low, high]) in lanes.iter().zip(pairs) {
+        let (Some(low), Some(high)) = (low.first_mut(), high.first_mut()) else { continue };
+        let clear = _mm256_xor_si256(*lane, _mm256_set_m128i(_mm_loadu_si128(&*low), before));
+        before = _mm_loadu_si128(&*high);
+        _mm_storeu_si128(low, _mm256_castsi256_si128(clear));
+        _mm_storeu_si128(high, _mm256_extracti128_si256::<1>(clear));
+    }
+    before
+}
+
+#[rite(import_intrinsics)]
+fn decrypt_lanes<const N: usize>(
     _: X64V3CryptoToken,
     keys: &RoundKeys,
-    mut lanes: [__m256i; LANES / 2],
-) -> [__m256i; LANES / 2] {
+    mut lanes: [__m256i; N],
+) -> [__m256i; N] {
     let [first, middle @ .., last] = &***keys;
     let (first, last) = (_mm256_loadu_si256(first), _mm256_loadu_si256(last));
     for lane in &mut lanes {
