@@ -336,6 +336,9 @@ impl Reader<'_, '_> {
     }
 
     fn hold_to_sizes(&self) -> Result<(), Error> {
+        if self.info.subsamples.is_empty() {
+            return Ok(());
+        }
         let samples = self.info.samples.iter().zip(&self.samples.ranges);
         for (sample, (info, range)) in samples.enumerate() {
             let subsamples = self.info.subsamples.get(info.subsamples.clone()).unwrap_or_default();

@@ -117,12 +117,13 @@ impl Flow {
         bytes.len()
     }
 
-    /// Where the last sample ends that ends by `most`, while one fragment is under way.
+    /// Where the last sample ends that ends by `most`, while one fragment is under way that does not end there.
     pub(super) fn last_end_until(&self, most: usize) -> Option<usize> {
         let Reverse((_, number)) = *self.next.peek().filter(|_| self.next.len() == 1)?;
         let from = self.cursors.get(number)?.sample;
         let rest = self.plan.fragments.get(number)?.samples.get(from..)?;
         let after = rest.partition_point(|range| range.end <= most);
+        rest.get(after)?;
         rest.get(after.checked_sub(1)?).map(|range| range.end)
     }
 

@@ -190,8 +190,11 @@ fn read_trun(
         fields.u32()?;
     }
     let has_size = flags & SAMPLE_SIZE != 0;
-    let before = flags & OTHERS_BEFORE_SIZE != 0;
+    let before = if flags & OTHERS_BEFORE_SIZE == 0 { 0 } else { 4 };
     let after = OTHERS_AFTER_SIZE.into_iter().filter(|flag| flags & flag != 0).count() * 4;
+    let samples_there = usize::try_from(count).unwrap_or(usize::MAX);
+    let listed = before + if has_size { 4 } else { 0 } + after;
+    let entries = fields.bytes(samples_there.saturating_mul(listed))?;
     if !has_size {
         // What is not listed is not bounded by the box, so it has to be by the media.
         let total = u64::from(count).saturating_mul(u64::from(default_size));
@@ -202,18 +205,19 @@ fn read_trun(
         *allowance = allowance.checked_sub(count).ok_or(Error::TooManySamples(trun.at))?;
     }
     samples.runs.push(samples.ranges.len());
-    // As many as are there, or were allowed.
-    let listed = if has_size { fields.remaining() / 4 } else { usize::MAX };
-    samples.ranges.reserve(usize::try_from(count).unwrap_or(usize::MAX).min(listed));
-    for _ in 0..count {
-        if before {
-            fields.u32()?;
-        }
-        let size = if has_size { fields.u32()? } else { default_size };
-        fields.bytes(after)?;
-        let range = media.range(at, size.into()).ok_or_else(outside)?;
+    samples.ranges.reserve(samples_there);
+    let mut push = |size: u32| {
+        samples.ranges.push(media.range(at, size.into()).ok_or_else(outside)?);
         at = at.saturating_add(size.into());
-        samples.ranges.push(range);
+        Ok::<_, Error>(())
+    };
+    if has_size {
+        for entry in entries.chunks_exact(listed) {
+            let size = entry.get(before..).and_then(|entry| entry.first_chunk());
+            push(size.map_or(0, |size| u32::from_be_bytes(*size)))?;
+        }
+    } else {
+        (0..count).try_for_each(|_| push(default_size))?;
     }
     Ok(at)
 }
