@@ -51,7 +51,17 @@ fn used(scheme: Scheme) -> Use {
     }
 }
 
+/// So many are worth keeping: a file may name a pattern for every key and sample.
+const KEPT_MAX: usize = 64;
+
 impl Ciphers {
+    /// Forgets them if they are many.
+    pub(super) fn keep_few(&mut self) {
+        if self.0.len() > KEPT_MAX {
+            self.0.clear();
+        }
+    }
+
     /// Sees to it that there is one.
     ///
     /// # Errors

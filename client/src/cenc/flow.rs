@@ -75,7 +75,8 @@ impl Flow {
             next.extend(cursor.settle(fragment).map(|start| Reverse((start, number))));
             cursors.push(cursor);
         }
-        let ciphers = plan.ciphers(keys)?;
+        let mut ciphers = Ciphers::default();
+        plan.prepare(&mut ciphers, keys)?;
         Ok(Some(Self { plan, ciphers, cursors, next: next.into() }))
     }
 

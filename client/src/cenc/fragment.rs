@@ -79,14 +79,14 @@ const DEFAULT_SAMPLE_DURATION: u32 = 0x8;
 const DEFAULT_SAMPLE_SIZE: u32 = 0x10;
 const DEFAULT_BASE_IS_MOOF: u32 = 0x2_0000;
 
-/// Reads the track fragments of a `moof`, which lies in bytes that begin at `origin` of the file.
-pub(super) fn read_moof<'a>(
+/// Reads the track fragments of a `moof`, which lies in bytes that begin at `origin` of the file, and hands each on.
+pub(super) fn read_moof<'a, E: From<Error> + From<boxes::Error>>(
     init: &Init,
     moof: &BoxRef<'a>,
     origin: u64,
     media: &Media,
-) -> Result<Vec<Samples<'a>>, Error> {
-    let mut fragments = Vec::new();
+    mut take: impl FnMut(Samples<'a>) -> Result<(), E>,
+) -> Result<(), E> {
     // 8.8.7: without an offset of its own, the first traf counts from the moof, a later one from the
     // end of the one before it.
     let moof_at = u64::try_from(moof.at).unwrap_or(u64::MAX);
@@ -98,10 +98,10 @@ pub(super) fn read_moof<'a>(
             let (fragment, end) =
                 read_traf(init, traf, origin, [moof_at, following], media, &mut allowance)?;
             following = end;
-            fragments.push(fragment);
+            take(fragment)?;
         }
     }
-    Ok(fragments)
+    Ok(())
 }
 
 /// `tfhd` (8.8.7) and the `trun`s; also answers where the data ends.
@@ -135,7 +135,8 @@ fn read_traf<'a>(
     let entry = track.entry(index).ok_or(Error::SampleEntry { at: traf.at, index })?;
 
     let mut samples = Samples {
-        containers: [traf].into(),
+        container: traf,
+        outer: None,
         track: number,
         base,
         ranges: Vec::new(),

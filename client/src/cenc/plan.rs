@@ -90,9 +90,7 @@ impl Init {
         }
         for moof in &moofs {
             plan.clear_pssh(moof)?;
-            for samples in fragment::read_moof(self, moof, origin, &media)? {
-                plan.add(samples, segment)?;
-            }
+            fragment::read_moof(self, moof, origin, &media, |samples| plan.add(samples, segment))?;
         }
         plan.refuse_overlaps()?;
         Ok(plan)
@@ -133,10 +131,20 @@ impl Plan {
     /// # Errors
     /// [`Error::MissingKey`] or [`Error::OtherBytes`], before the first byte is changed.
     pub fn decrypt(&self, keys: &Keys, segment: &mut [u8]) -> Result<(), Error> {
+        self.decrypt_with(&mut Ciphers::default(), keys, segment)
+    }
+
+    /// As [`decrypt`](Self::decrypt), with the ciphers of the segments before, which had the same keys.
+    pub(super) fn decrypt_with(
+        &self,
+        ciphers: &mut Ciphers,
+        keys: &Keys,
+        segment: &mut [u8],
+    ) -> Result<(), Error> {
         if segment.len() != self.length {
             return Err(Error::OtherBytes);
         }
-        let ciphers = self.ciphers(keys)?;
+        self.prepare(ciphers, keys)?;
         for fragment in &self.fragments {
             let Some(info) = &fragment.protected else { continue };
             let mut samples = fragment.samples.iter().zip(&info.samples);
@@ -157,22 +165,19 @@ impl Plan {
         Ok(())
     }
 
-    /// All that it takes.
-    pub(super) fn ciphers(&self, keys: &Keys) -> Result<Ciphers, Error> {
-        let mut ciphers = Ciphers::default();
+    /// Adds all that it takes.
+    pub(super) fn prepare(&self, ciphers: &mut Ciphers, keys: &Keys) -> Result<(), Error> {
         let infos = self.fragments.iter().filter_map(|fragment| fragment.protected.as_ref());
         for by in infos.flat_map(|info| &info.spans).filter_map(|span| span.by) {
             ciphers.prepare(by, keys)?;
         }
-        Ok(ciphers)
+        Ok(())
     }
 
     fn add(&mut self, mut samples: Samples<'_>, segment: &[u8]) -> Result<(), Error> {
         let mut protected = None;
         if samples.is_protected() {
-            let mut info = aux_info::read(&mut samples, segment)?;
-            self.clearings.append(&mut info.clearings);
-            protected = Some(info);
+            protected = Some(aux_info::read(&mut samples, segment, &mut self.clearings)?);
         }
         let Samples { track, ranges, .. } = samples;
         self.fragments.push(Fragment { track, samples: ranges, protected });

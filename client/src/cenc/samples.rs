@@ -11,8 +11,9 @@ use crate::cenc::protection::{self, Protection};
 /// The samples of one `traf`, or of a track that is not fragmented.
 #[derive(Debug)]
 pub(super) struct Samples<'a> {
-    /// The boxes in which their auxiliary information may stand.
-    pub(super) containers: Vec<BoxRef<'a>>,
+    /// The `traf` or `stbl`. Their auxiliary information stands in it, or in the box around it.
+    pub(super) container: BoxRef<'a>,
+    pub(super) outer: Option<BoxRef<'a>>,
     /// The track's number.
     pub(super) track: u32,
     /// From where offsets of auxiliary information count.

@@ -11,6 +11,7 @@ use core::ops::Range;
 use crate::cenc::aux_info;
 use crate::cenc::boxes::{self, Boxes, FourCc, Next};
 use crate::cenc::buffer::Buffer;
+use crate::cenc::cipher::Ciphers;
 use crate::cenc::flow::Flow;
 use crate::cenc::fragment;
 use crate::cenc::{Error, Init, Keys};
@@ -25,6 +26,8 @@ const PIECE_BYTES_MAX: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Stream<K = Keys> {
     keys: K,
+    /// Those of the fragments before: a fragment may be short, and have the same keys.
+    ciphers: Ciphers,
     init: Option<Init>,
     /// The fragment that is coming in, and what came behind it.
     held: Buffer,
@@ -78,6 +81,7 @@ impl<K: Borrow<Keys>> Stream<K> {
     pub fn new(keys: K) -> Self {
         Self {
             keys,
+            ciphers: Ciphers::default(),
             init: None,
             held: Buffer::default(),
             held_max: HELD_BYTES_MAX,
@@ -465,7 +469,8 @@ impl<K: Borrow<Keys>> Stream<K> {
         let init = self.init.as_ref().ok_or(crate::cenc::init::Error::NoMoov)?;
         let fragment = self.held.bytes_mut().get_mut(..end).unwrap_or_default();
         let plan = init.plan_at(fragment, self.at)?;
-        plan.decrypt(self.keys.borrow(), fragment)?;
+        self.ciphers.keep_few();
+        plan.decrypt_with(&mut self.ciphers, self.keys.borrow(), fragment)?;
         self.samples = self.samples.saturating_add(plan.samples().count());
         self.emit(end);
         Ok(())

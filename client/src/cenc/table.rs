@@ -101,10 +101,15 @@ pub(super) fn read<'a>(
         }
     }
 
-    let containers = [stbl, *trak].into();
-    let (ranges, runs, spans_later) = (Vec::new(), Vec::new(), Vec::new());
-    let mut samples =
-        Samples { containers, track: number, base: 0, ranges, runs, spans: spans_later };
+    let mut samples = Samples {
+        container: stbl,
+        outer: Some(*trak),
+        track: number,
+        base: 0,
+        ranges: Vec::new(),
+        runs: Vec::new(),
+        spans: Vec::new(),
+    };
     let entries = place(&mut samples, track, sizes, &chunks, &offsets, media, stbl.at)?;
     let none = Descriptions::default();
     let count = samples.ranges.len();

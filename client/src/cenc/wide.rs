@@ -172,34 +172,40 @@ fn xor_key_stream(
             _mm256_storeu_si256(pair, _mm256_xor_si256(_mm256_loadu_si256(&*pair), *lane));
         }
     }
+    if rest.is_empty() {
+        return;
+    }
+    let (pairs, tail) = rest.as_chunks_mut::<PAIR_BYTES>();
     macro_rules! as_wide_as_needed {
-        ($($n:literal)*) => {
-            match rest.len().div_ceil(PAIR_BYTES) {
-                $($n => xor_last::<$n>(cpu, keys, counters, rest, pool),)*
+        ($($whole:literal of $all:literal),*) => {
+            match pairs.len() {
+                $($whole => if let Some(pairs) = pairs.first_chunk_mut() {
+                    xor_last::<$whole, $all>(cpu, keys, counters, pairs, pool);
+                })*
                 _ => {}
             }
         };
     }
-    as_wide_as_needed!(1 2 3 4 5 6 7 8);
+    as_wide_as_needed!(0 of 1, 1 of 2, 2 of 3, 3 of 4, 4 of 5, 5 of 6, 6 of 7, 7 of 8);
+    xor_few(tail, pool);
 }
 
-/// Xors a last group of `N` pairs, of which the last one may be cut short.
+/// Xors all pairs of a group but the last one, whose key stream goes to `pool`. The numbers are known when this is
+/// compiled, so that no lane leaves its register.
 #[rite(import_intrinsics)]
-fn xor_last<const N: usize>(
+fn xor_last<const WHOLE: usize, const ALL: usize>(
     cpu: X64V3CryptoToken,
     keys: &RoundKeys,
     mut counters: __m256i,
-    rest: &mut [u8],
+    pairs: &mut [[u8; PAIR_BYTES]; WHOLE],
     pool: &mut [u8; PAIR_BYTES],
 ) {
-    let lanes = encrypt_counters::<N>(cpu, keys, &mut counters);
-    let (pairs, tail) = rest.as_chunks_mut::<PAIR_BYTES>();
+    let lanes = encrypt_counters::<ALL>(cpu, keys, &mut counters);
     for (lane, pair) in lanes.iter().zip(pairs) {
         _mm256_storeu_si256(pair, _mm256_xor_si256(_mm256_loadu_si256(&*pair), *lane));
     }
-    if let (Some(last), false) = (lanes.last(), tail.is_empty()) {
+    if let Some(last) = lanes.last() {
         _mm256_storeu_si256(pool, *last);
-        xor_few(tail, pool);
     }
 }
 
@@ -238,7 +244,7 @@ fn encrypt_counters<const N: usize>(
     keys: &RoundKeys,
     counters: &mut __m256i,
 ) -> [__m256i; N] {
-    let [first, middle @ .., last] = &***keys;
+    let [first, middle @ .., last] = &***in_memory(keys);
     let (first, last) = (_mm256_loadu_si256(first), _mm256_loadu_si256(last));
     let reversed = _mm256_broadcastsi128_si256(_mm_set_epi8(
         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
@@ -328,9 +334,7 @@ fn cbc_pairs<const PERIOD: usize, const N: usize>(
         }
     }
     let lanes = decrypt_lanes(cpu, keys, lanes);
-    // The encrypted blocks are loaded a second time. Kept, they would take the registers of the lanes, and the compiler
-    // would do one lane after the other.
-    let pairs = core::hint::black_box(pairs);
+    let pairs = in_memory(pairs);
     let mut before = before;
     for (lane, [low, high]) in lanes.iter().zip(pairs) {
         let (Some(low), Some(high)) = (low.first_mut(), high.first_mut()) else { continue };
@@ -348,7 +352,7 @@ fn decrypt_lanes<const N: usize>(
     keys: &RoundKeys,
     mut lanes: [__m256i; N],
 ) -> [__m256i; N] {
-    let [first, middle @ .., last] = &***keys;
+    let [first, middle @ .., last] = &***in_memory(keys);
     let (first, last) = (_mm256_loadu_si256(first), _mm256_loadu_si256(last));
     for lane in &mut lanes {
         *lane = _mm256_xor_si256(*lane, first);
@@ -363,6 +367,12 @@ fn decrypt_lanes<const N: usize>(
         *lane = _mm256_aesdeclast_epi128(*lane, last);
     }
     lanes
+}
+
+/// What is behind `it` is loaded anew. Kept in registers it would leave too few for the lanes, and the compiler would
+/// finish one lane after the other: half as quick.
+fn in_memory<T>(it: T) -> T {
+    core::hint::black_box(it)
 }
 
 /// The halves of a counter block, as the CPU's signed words.
