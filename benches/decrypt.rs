@@ -1,5 +1,5 @@
 //! How fast decryption is, as ratios within one run: in memory against `memcpy` and `openssl speed`, from file to file
-//! against `cp`, ffmpeg and Shaka Packager.
+//! against `cp`, `dd`, ffmpeg and Shaka Packager.
 //!
 //! `cargo bench --bench decrypt` packages eight seconds of 1080p pictures and a minute of sound with Shaka Packager
 //! (`tests/tools/install` puts it there), repeats their fragments to 400 MB and 60 MB in memory-backed storage, and
@@ -129,6 +129,14 @@ impl Race {
         process
     }
 
+    /// Reads and writes every byte, in pieces of the size that decryption reads, and does nothing else.
+    fn dd(&self, from: &Path) -> Command {
+        let mut process = Command::new("taskset");
+        process.args(["-c", "0", "dd", "bs=256K", "conv=notrunc"]);
+        process.arg(format!("if={}", from.display())).arg(format!("of={}", self.output.display()));
+        process
+    }
+
     fn ffmpeg(&self) -> Command {
         let mut ffmpeg = tool("ffmpeg");
         ffmpeg.args(["-v", "error", "-decryption_keys", &format!("{KID}={KEY}"), "-i"]);
@@ -157,11 +165,12 @@ impl Race {
         median((0..RUNS).map(pair).collect())
     }
 
-    fn in_place_times_cp(&self) -> f64 {
+    /// The same, of commands that work on the file that `cp` has just made.
+    fn in_place_times_cp(&self, command: impl Fn() -> Command) -> f64 {
         let pair = |_| {
             fs::remove_file(&self.output).ok();
             let copy = time(&mut self.on_one_core(&["cp"]));
-            time(&mut self.reelkey_in_place()) / copy
+            time(&mut command()) / copy
         };
         median((0..RUNS).map(pair).collect())
     }
@@ -243,7 +252,9 @@ fn main() {
                 println!("{scheme} {stream}, {} MB: {who} {ratio:.2} times cp", bytes / 1_000_000);
             };
             say("file to file", race.times_cp(|| race.reelkey()));
-            say("in place", race.in_place_times_cp());
+            say("dd, file to file", race.times_cp(|| race.dd(&race.input)));
+            say("in place", race.in_place_times_cp(|| race.reelkey_in_place()));
+            say("dd, in place", race.in_place_times_cp(|| race.dd(&race.output)));
             say("Shaka Packager", race.times_cp(|| race.packager(stream)));
             say("ffmpeg", race.times_cp(|| race.ffmpeg()));
         }

@@ -30,7 +30,7 @@
 //! | bytes as they come, from a socket or a pipe | [`cenc::Stream`] |
 //! | a long file whose `moov` lists its samples | [`cenc::Stream::with_table`] |
 //! | files of any size, on a command line | `reelkey decrypt` |
-//! | a program in C | `client/ffi`, `reelkey.h` |
+//! | a program in C, or a web page | `client/ffi`, `reelkey.h` |
 //! | no keys yet | [`exchange::ask`], then [`exchange::pending`] |
 //!
 //! All of them are one reader and one cipher, so they agree; whatever is wrong with a file is found before the first

@@ -13,7 +13,8 @@
  *     reelkey_decrypter_free(film);
  *
  * `cargo build --release --package reelkey-client-ffi` makes libreelkey_c.a and libreelkey_c.so; tests/play.c is a
- * whole program.
+ * whole program. With `--no-default-features --target wasm32-unknown-unknown` it makes reelkey_c.wasm, with the same
+ * functions for a web page; tests/play.mjs plays with those.
  */
 
 #ifndef REELKEY_H

@@ -1,4 +1,4 @@
-//! The client crate's decryption for programs in C: create, add keys, feed, read, finish, free.
+//! The client crate's decryption for programs in C, and for web pages: create, add keys, feed, read, finish, free.
 //!
 //! `include/reelkey.h` is made from this file. A decrypter belongs to one thread at a time. Every function takes a
 //! null pointer for what it is, an error, and none of them keeps an address that it was given. Only the memory's

@@ -8,6 +8,8 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "a test is configured by its environment")]
 
+mod built;
+
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -125,23 +127,8 @@ fn films() -> Vec<Film> {
     films
 }
 
-/// Builds the program with the static library, as a user of it would.
-fn program(folder: &Path) -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
-    let messages = cargo
-        .args(["build", "--locked", "--package", "reelkey-client-ffi", "--message-format=json"])
-        .current_dir(ROOT)
-        .output()
-        .unwrap();
-    assert!(messages.status.success(), "{}", String::from_utf8_lossy(&messages.stderr));
-    let library = messages
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
-        .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
-        .filter_map(|name| name.as_str().map(PathBuf::from))
-        .find(|path| path.ends_with("libreelkey_c.a"))
-        .expect("cargo names the library that it built");
+/// Builds the program with a library, as a user of it would.
+fn program(folder: &Path, library: &Path) -> PathBuf {
     let program = folder.join("play");
     let mut cc = Command::new("cc");
     cc.args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-g", "-I"]);
@@ -154,6 +141,15 @@ fn program(folder: &Path) -> PathBuf {
 
 #[test]
 fn a_c_program_plays_what_the_client_plays() {
+    play_all(&built::library(&[], "libreelkey_c.a"));
+}
+
+#[test]
+fn a_c_program_plays_the_same_with_the_shared_library() {
+    play_all(&built::library(&[], "libreelkey_c.so"));
+}
+
+fn play_all(library: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let (films, list) = (films(), folder.path().join("list"));
     let mut lines = String::new();
@@ -172,7 +168,7 @@ fn a_c_program_plays_what_the_client_plays() {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full", "--show-leak-kinds=all"]);
     valgrind.args(["--errors-for-leak-kinds=definite,indirect,possible"]);
-    let played = valgrind.arg(program(folder.path())).stdin(File::open(&list).unwrap());
+    let played = valgrind.arg(program(folder.path(), library)).stdin(File::open(&list).unwrap());
     let played = played.output().unwrap();
     let said = String::from_utf8_lossy(&played.stderr);
     assert!(played.status.success() && said.is_empty(), "{:?}: {said}", played.status);
