@@ -117,6 +117,7 @@ struct Claims {
     _entitlement_id: Option<String>,
     license_not_after: Option<u64>,
     region: Option<String>,
+    #[serde(default, deserialize_with = "json::object_or_null")]
     cnf: Option<Confirmation>,
     #[serde(default, rename = "session_id")]
     _session_id: Option<String>,

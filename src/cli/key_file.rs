@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use reelkey_client::strict;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -123,7 +124,7 @@ impl Lines {
             return Err(wrong("longer than 400 bytes"));
         }
         // What the parser says could repeat a key.
-        serde_json::from_slice(&line).map(Some).map_err(|_| {
+        strict::json::read(&line).map(Some).map_err(|_| {
             wrong("not {\"content_id\":…,\"kid\":…,\"key\":…}, with \"track_type\" if it is known")
         })
     }

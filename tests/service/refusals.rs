@@ -283,6 +283,34 @@ async fn the_key_to_seal_to_is_a_fresh_point_of_the_curve() {
     assert_eq!(world.ask(as_it_is, |claims| claims["enc_jwk"] = browser).await.status, 200);
 }
 
+/// RFC 7519, 7.2.
+#[tokio::test]
+async fn the_values_of_members_in_a_row_are_no_request() {
+    let world = World::new().await;
+    let token = world.token(as_it_is);
+    let claims = world.claims(&token);
+    let members = [
+        "aud",
+        "iat",
+        "jti",
+        "request_type",
+        "session_type",
+        "kids",
+        "pssh",
+        "content_id",
+        "enc_jwk",
+        "ath",
+    ];
+    let values: Vec<_> = members
+        .map(|name| match name {
+            "kids" | "pssh" => json!([]),
+            _ => claims[name].clone(),
+        })
+        .into();
+    let body = sign(&world.header(), &values.into(), &world.device);
+    world.post(Some(&token), body).await.refuses(400, "bad-request");
+}
+
 #[tokio::test]
 async fn a_malformed_request_is_refused_by_its_broken_rule() {
     let world = World::new().await;
@@ -302,6 +330,7 @@ async fn a_malformed_request_is_refused_by_its_broken_rule() {
         ("iat", json!(-1)),
         ("device", json!({ "name": "x".repeat(65) })),
         ("device", json!({ "name": "a\nb" })),
+        ("device", json!(["Living room", "X1", "linux", "player"])),
         ("end_session", json!("code")),
         ("content_id", json!(["movies/bunny"])),
     ] {

@@ -125,6 +125,34 @@ async fn j6_j7_a_member_may_stand_once() {
 }
 
 #[tokio::test]
+async fn claims_are_an_object_and_no_array() {
+    let world = World::new().await;
+    let values = json!([
+        ISS,
+        "alice",
+        "reelkey-test",
+        NOW + 3600,
+        NOW,
+        null,
+        null,
+        "*",
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        []
+    ]);
+    refuse(&world, &sign(&header(), &values, &world.issuer), "token-invalid").await;
+    let token = world.token(|claims| {
+        claims["cnf"] = json!([world.device.public_key().thumbprint().to_string()]);
+    });
+    refuse(&world, &token, "token-invalid").await;
+}
+
+#[tokio::test]
 async fn j8_to_j12_every_claim_is_held_to_its_rule() {
     let world = World::new().await;
     for missing in ["iss", "sub", "aud", "iat", "exp", "content_id"] {

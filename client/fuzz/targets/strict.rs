@@ -14,6 +14,7 @@ use serde_json::Value;
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(value) = json::read::<Value>(bytes) {
         assert_eq!(value, serde_json::from_slice::<Value>(bytes).unwrap());
+        assert!(value.is_object());
         if let Ok(key) = PublicKey::from_jwk(&value) {
             let again = PublicKey::from_jwk(&key.to_jwk()).unwrap();
             assert_eq!(again.thumbprint(), key.thumbprint());

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::request::SessionType;
+use crate::strict::json;
 
 /// The `typ` of a license (RFC 8725 section 3.11).
 pub const TYP: &str = "license+jwt";
@@ -33,6 +34,7 @@ pub struct Claims {
     /// Until when it holds, exclusive.
     pub exp: u64,
     /// The device that it is for.
+    #[serde(deserialize_with = "json::object")]
     pub cnf: Confirmation,
     /// The `jti` of the request that it answers.
     pub nonce: String,
@@ -48,8 +50,10 @@ pub struct Claims {
     /// The policy that granted it.
     pub policy_id: String,
     /// What the policy allows.
+    #[serde(deserialize_with = "json::object")]
     pub policy: Policy,
     /// The keys' properties.
+    #[serde(deserialize_with = "json::objects")]
     pub tracks: Vec<Track>,
     /// The keys themselves: a compact JWE for the request's `enc_jwk`.
     pub keys: String,

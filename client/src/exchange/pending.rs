@@ -145,6 +145,7 @@ impl License {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeySet {
+    #[serde(deserialize_with = "json::objects")]
     keys: Vec<OctetKey>,
 }
 

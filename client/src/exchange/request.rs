@@ -78,7 +78,11 @@ pub struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license_id: Option<String>,
     /// What the device says of itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "json::object_or_null"
+    )]
     pub device: Option<DeviceDescription>,
     /// The code of a session to end. No service takes it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]

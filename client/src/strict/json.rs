@@ -1,4 +1,8 @@
-//! JSON in which every reader sees the same thing: no repeated member, a small depth.
+//! JSON in which every reader sees the same thing: objects, no repeated member, a small depth.
+//!
+//! What travels here is an object (RFC 7519 section 7.2, RFC 7517 section 4). serde would take an array for one, its
+//! elements for the members in the order of the type: [`read`] refuses that of the whole, and [`object`] and its
+//! kin, named at the members, of what is in it.
 //!
 //! RFC 8259 section 4 leaves repeated names to the reader, and a reader that takes the last `region`
 //! of a token disagrees with one that takes the first. Numbers are left to the type that is read:
@@ -6,9 +10,13 @@
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
+use core::marker::PhantomData;
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
 };
 
 /// How many objects and arrays may stand inside each other.
@@ -29,15 +37,17 @@ pub enum Error {
         /// From 1.
         column: usize,
     },
-    /// JSON, but a member is missing or has another type.
-    #[error("a member is missing, has another type or is out of range at column {column}")]
+    /// JSON, but no object, or a member is missing or has another type.
+    #[error(
+        "not an object, or a member is missing, has another type or is out of range at column {column}"
+    )]
     Shape {
         /// From 1.
         column: usize,
     },
 }
 
-/// Reads exactly one JSON value as `T`; members that `T` does not know are ignored.
+/// Reads exactly one JSON object as `T`; members that `T` does not know are ignored.
 ///
 /// # Errors
 /// [`Error`], see there.
@@ -47,7 +57,54 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         .deserialize(&mut form)
         .and_then(|()| form.end())
         .map_err(|error| Error::Form { line: error.line(), column: error.column() })?;
-    serde_json::from_slice(bytes).map_err(|error| Error::Shape { column: error.column() })
+    object(&mut serde_json::Deserializer::from_slice(bytes))
+        .map_err(|error| Error::Shape { column: error.column() })
+}
+
+/// For a member: an object, and no array.
+///
+/// # Errors
+/// The deserializer's.
+pub fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    from.deserialize_map(Members(PhantomData))
+}
+
+/// For a member that may be missing: an object or `null`.
+///
+/// # Errors
+/// The deserializer's.
+pub fn object_or_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Object<T>>::deserialize(from)?.map(|Object(it)| it))
+}
+
+/// For a member: an array of objects.
+///
+/// # Errors
+/// The deserializer's.
+pub fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(Vec::<Object<T>>::deserialize(from)?.into_iter().map(|Object(it)| it).collect())
+}
+
+#[derive(Deserialize)]
+#[serde(transparent, bound = "T: Deserialize<'de>")]
+struct Object<T>(#[serde(deserialize_with = "object")] T);
+
+struct Members<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
 }
 
 /// Visits a value for its form alone.
@@ -71,7 +128,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> serde::de::Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,7 +195,7 @@ mod tests {
         for twice in [
             r#"{"region":"US","region":"DE"}"#,
             r#"{"region":"US","\u0072egion":"DE"}"#,
-            r#"[{"a":{"b":1,"b":1}}]"#,
+            r#"{"a":[{"b":{"c":1,"c":1}}]}"#,
         ] {
             assert!(matches!(form(twice), Err(Error::Form { .. })), "{twice}");
         }
@@ -146,7 +203,8 @@ mod tests {
 
     #[test]
     fn nesting_ends_at_the_limit() {
-        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let nested =
+            |depth: usize| format!("{{\"a\":{}1{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
         assert!(form(&nested(8)).is_ok());
         assert!(form(&nested(9)).is_err());
         assert!(form(&nested(200)).is_err());
@@ -157,6 +215,41 @@ mod tests {
     fn one_value_and_nothing_behind_it() {
         for wrong in ["", "{} {}", "{}x", "{\"a\":01}", "{'a':1}", "\u{feff}{}", "{\"a\":1,}"] {
             assert!(form(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        #[derive(Deserialize)]
+        struct Inner {
+            _jkt: String,
+        }
+        #[derive(Deserialize)]
+        struct Outer {
+            #[serde(deserialize_with = "object")]
+            _one: Inner,
+            #[serde(default, deserialize_with = "object_or_null")]
+            _maybe: Option<Inner>,
+            #[serde(default, deserialize_with = "objects")]
+            _many: Vec<Inner>,
+        }
+        let is_read = |text: &str| read::<Outer>(text.as_bytes()).is_ok();
+        for right in [
+            r#"{"_one":{"_jkt":"x"}}"#,
+            r#"{"_one":{"_jkt":"x"},"_maybe":null,"_many":[{"_jkt":"x"}]}"#,
+            r#"{"_one":{"_jkt":"x"},"_maybe":{"_jkt":"x"},"_many":[]}"#,
+        ] {
+            assert!(is_read(right), "{right}");
+        }
+        for wrong in [
+            r#"[{"_jkt":"x"}]"#,
+            r#"{"_one":["x"]}"#,
+            r#"{"_one":null}"#,
+            r#"{"_one":{"_jkt":"x"},"_maybe":["x"]}"#,
+            r#"{"_one":{"_jkt":"x"},"_many":[["x"]]}"#,
+            r#"{"_one":{"_jkt":"x"},"_many":{"_jkt":"x"}}"#,
+        ] {
+            assert!(!is_read(wrong), "{wrong}");
         }
     }
 
