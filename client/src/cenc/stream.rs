@@ -158,7 +158,7 @@ impl<K: Borrow<Keys>> Stream<K> {
         let passed = held.saturating_add(usize::try_from(skipped).unwrap_or(usize::MAX));
         self.emit(held);
         self.at = self.at.saturating_add(skipped);
-        self.held.hand_on(&mut |_| {});
+        self.held.hand_on(self.at, &mut |_| {});
         self.passing = self.passing.saturating_sub(skipped);
         if let Some(Flowing { gone, end, .. }) = &mut self.flow {
             *gone = gone.saturating_add(passed);
@@ -182,7 +182,7 @@ impl<K: Borrow<Keys>> Stream<K> {
     pub fn push(&mut self, mut bytes: &[u8], out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
         while !bytes.is_empty() {
             let (now, rest) = bytes.split_at(PIECE_BYTES_MAX.min(bytes.len()));
-            self.held.room(now.len()).copy_from_slice(now);
+            self.held.room(now.len(), self.at).copy_from_slice(now);
             self.held.fill(now.len());
             bytes = rest;
             self.work(out)?;
@@ -200,8 +200,9 @@ impl<K: Borrow<Keys>> Stream<K> {
         reader: &mut dyn std::io::Read,
         out: &mut dyn FnMut(&[u8]),
     ) -> Result<bool, ReadError> {
+        let wanted = self.wanted();
         let read = loop {
-            match reader.read(self.held.room(self.wanted())) {
+            match reader.read(self.held.room(wanted, self.at)) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 read => break read?,
             }
@@ -236,7 +237,7 @@ impl<K: Borrow<Keys>> Stream<K> {
             };
         }
         let ended = self.end();
-        self.held.hand_on(out);
+        self.held.hand_on(self.at, out);
         ended.map_err(|error| error.within(self.at))?;
         Ok(self.samples)
     }
@@ -285,7 +286,7 @@ impl<K: Borrow<Keys>> Stream<K> {
     /// Goes on as far as what is held allows, and hands on what is final by then.
     fn work(&mut self, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
         let worked = self.advance();
-        self.held.hand_on(out);
+        self.held.hand_on(self.at, out);
         worked.map_err(|error| error.within(self.at))
     }
 
