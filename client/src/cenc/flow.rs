@@ -135,6 +135,6 @@ impl Flow {
 
     /// How many samples it is about.
     pub(super) fn samples(&self) -> usize {
-        self.plan.fragments.iter().map(|fragment| fragment.samples.len()).sum()
+        self.plan.count()
     }
 }

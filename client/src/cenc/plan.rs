@@ -126,6 +126,11 @@ impl Plan {
         })
     }
 
+    /// How many samples it is about.
+    pub(super) fn count(&self) -> usize {
+        self.fragments.iter().map(|fragment| fragment.samples.len()).sum()
+    }
+
     /// Decrypts `segment`, the bytes that were planned for, in place.
     ///
     /// # Errors
@@ -147,11 +152,14 @@ impl Plan {
         self.prepare(ciphers, keys)?;
         for fragment in &self.fragments {
             let Some(info) = &fragment.protected else { continue };
-            let mut samples = fragment.samples.iter().zip(&info.samples);
+            let (mut ranges, mut samples) = (fragment.samples.as_slice(), info.samples.as_slice());
             for span in &info.spans {
-                let cipher = ciphers.find(span.by);
-                for (range, sample) in samples.by_ref().take(span.count) {
-                    let Some(cipher) = cipher else { continue };
+                let count = span.count.min(ranges.len()).min(samples.len());
+                let (these, other_ranges) = ranges.split_at(count);
+                let (infos, other_samples) = samples.split_at(count);
+                (ranges, samples) = (other_ranges, other_samples);
+                let Some(cipher) = ciphers.find(span.by) else { continue };
+                for (range, sample) in these.iter().zip(infos) {
                     // Both were checked when the plan was made.
                     let bytes = segment.get_mut(range.clone()).unwrap_or_default();
                     let subsamples = info.subsamples.get(sample.subsamples.clone());
@@ -200,7 +208,10 @@ impl Plan {
         let is_overlap = |one: &Range<usize>, next: &Range<usize>| {
             !one.is_empty() && !next.is_empty() && next.start < one.end
         };
-        if all().zip(all().skip(1)).all(|(one, next)| one.end <= next.start) {
+        let mut end = 0;
+        let mut is_next =
+            |range: &Range<usize>| range.start >= core::mem::replace(&mut end, range.end);
+        if self.fragments.iter().all(|fragment| fragment.samples.iter().all(&mut is_next)) {
             return Ok(());
         }
         let mut sorted: Vec<_> = all().filter(|range| !range.is_empty()).collect();

@@ -472,7 +472,7 @@ impl<K: Borrow<Keys>> Stream<K> {
         let plan = init.plan_at(fragment, self.at)?;
         self.ciphers.keep_few();
         plan.decrypt_with(&mut self.ciphers, self.keys.borrow(), fragment)?;
-        self.samples = self.samples.saturating_add(plan.samples().count());
+        self.samples = self.samples.saturating_add(plan.count());
         self.emit(end);
         Ok(())
     }
