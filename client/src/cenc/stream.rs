@@ -207,7 +207,8 @@ impl<K: Borrow<Keys>> Stream<K> {
                 read => break read?,
             }
         };
-        self.held.fill(read);
+        // A reader may claim more than there was room for.
+        self.held.fill(read.min(wanted));
         self.work(out)?;
         Ok(read > 0)
     }
