@@ -179,6 +179,29 @@ fn a_stream_holds_no_more_than_it_may() {
     }
 }
 
+/// It says that it read more than it was asked for.
+struct Boaster;
+
+impl std::io::Read for Boaster {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        Ok(buffer.len() + 1000)
+    }
+}
+
+#[test]
+fn a_reader_is_not_believed_more_than_it_was_asked_for() {
+    let keys = keys();
+    for at in 0..64 {
+        // The bytes are zeros: an mdat of 2^40 bytes goes by, and moves in the buffer as it does.
+        let mut stream = Stream::new(&keys).starting_at(at);
+        let head = [1_u32.to_be_bytes(), *b"mdat", [0, 0, 1, 0], [0; 4]].concat();
+        stream.push(&head, &mut |_| {}).unwrap();
+        for _ in 0..3 {
+            assert!(stream.read_from(&mut Boaster, &mut |_| {}).unwrap());
+        }
+    }
+}
+
 fn stream(keys: &Keys, file: &[u8]) -> Result<usize, reelkey_client::cenc::Error> {
     let mut stream = Stream::new(keys);
     file.chunks(100).try_for_each(|piece| stream.push(piece, &mut |_| {}))?;
