@@ -179,11 +179,12 @@ fn a_stream_holds_no_more_than_it_may() {
     }
 }
 
-/// It says that it read more than it was asked for.
-struct Boaster;
+/// It says that it read more than it was asked for, and counts what it was asked for.
+struct Boaster(usize);
 
 impl std::io::Read for Boaster {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0 += buffer.len();
         Ok(buffer.len() + 1000)
     }
 }
@@ -191,14 +192,14 @@ impl std::io::Read for Boaster {
 #[test]
 fn a_reader_is_not_believed_more_than_it_was_asked_for() {
     let keys = keys();
-    for at in 0..64 {
-        // The bytes are zeros: an mdat of 2^40 bytes goes by, and moves in the buffer as it does.
-        let mut stream = Stream::new(&keys).starting_at(at);
-        let head = [1_u32.to_be_bytes(), *b"mdat", [0, 0, 1, 0], [0; 4]].concat();
-        stream.push(&head, &mut |_| {}).unwrap();
-        for _ in 0..3 {
-            assert!(stream.read_from(&mut Boaster, &mut |_| {}).unwrap());
-        }
+    // The bytes are zeros: an mdat of 2^40 bytes goes by.
+    let head = [1_u32.to_be_bytes(), *b"mdat", [0, 0, 1, 0], [0; 4]].concat();
+    let (mut reader, mut handed_on) = (Boaster(0), 0);
+    let mut stream = Stream::new(&keys);
+    stream.push(&head, &mut |bytes| handed_on += bytes.len()).unwrap();
+    for _ in 0..3 {
+        assert!(stream.read_from(&mut reader, &mut |bytes| handed_on += bytes.len()).unwrap());
+        assert_eq!(handed_on, head.len() + reader.0);
     }
 }
 
