@@ -94,10 +94,10 @@
 //!
 //! # What it is held to
 //!
-//! Memory: a stream holds one fragment at most, files in order take a quarter of a megabyte. Nothing is allocated on the
-//! word of a size in a file. Time: linear in the input. Secrets: keys are zeroed when they are dropped, and print
-//! nothing. Errors: typed, one variant per broken rule; no input makes it panic, which fuzzing and a corpus of defects
-//! try all the time.
+//! Memory: a stream holds one fragment at most, and where its samples are in order no more than part of one. Nothing is
+//! allocated on the word of a size in a file. Time: linear in the input. Secrets: keys are zeroed when they are dropped,
+//! and print nothing. Errors: typed, one variant per broken rule; no input makes it panic, which fuzzing and a corpus of
+//! defects try all the time.
 #![no_std]
 
 extern crate alloc;

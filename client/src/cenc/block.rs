@@ -40,35 +40,43 @@ impl Forward {
     }
 
     /// AES in counter mode from the counter block `iv` on, of which the last 64 bits count and wrap
-    /// (ISO/IEC 23001-7:2023, 9.3).
-    pub(super) fn key_stream(&self, iv: &[u8; BLOCK_BYTES]) -> KeyStream<'_> {
+    /// (ISO/IEC 23001-7:2023, 9.3), after so many bytes of its key stream.
+    pub(super) fn xor_key_stream(&self, iv: &[u8; BLOCK_BYTES], used: usize, bytes: &mut [u8]) {
+        let end = used.next_multiple_of(BLOCK_BYTES) - used;
+        let Some((end, rest)) = bytes.split_at_mut_checked(end.min(bytes.len())) else { return };
+        if !end.is_empty() {
+            self.xor_end_of_block(iv, used, end);
+        }
+        self.xor_blocks(counter(iv, used.div_ceil(BLOCK_BYTES)), rest);
+    }
+
+    /// What is left of a block that was begun.
+    #[inline(never)]
+    fn xor_end_of_block(&self, iv: &[u8; BLOCK_BYTES], used: usize, end: &mut [u8]) {
+        let mut keys = [0; BLOCK_BYTES];
+        self.xor_blocks(counter(iv, used / BLOCK_BYTES), &mut keys);
+        let keys = keys.iter().skip(used % BLOCK_BYTES);
+        end.iter_mut().zip(keys).for_each(|(byte, key)| *byte ^= key);
+    }
+
+    /// The same from the start of a block.
+    fn xor_blocks(&self, counter: u128, bytes: &mut [u8]) {
         match self {
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            Self::Wide(aes) => KeyStream::Wide(aes.key_stream(iv)),
+            Self::Wide(aes) => aes.xor_key_stream(counter, bytes),
             Self::Portable(aes) => {
-                let core = ctr::CtrCore::inner_iv_init(&**aes, iv.into());
-                KeyStream::Portable(Ctr64BE::from_core(core))
+                let core = ctr::CtrCore::inner_iv_init(&**aes, &counter.to_be_bytes().into());
+                Ctr64BE::from_core(core).apply_keystream(bytes);
             }
         }
     }
 }
 
-/// A key stream on its way: it goes on in the middle of a block where it was left there.
-pub(super) enum KeyStream<'a> {
-    #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    Wide(wide::KeyStream<'a>),
-    Portable(Ctr64BE<&'a Aes128>),
-}
-
-impl KeyStream<'_> {
-    /// Encrypts or decrypts the next bytes.
-    pub(super) fn apply(&mut self, bytes: &mut [u8]) {
-        match self {
-            #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            Self::Wide(stream) => stream.apply(bytes),
-            Self::Portable(stream) => stream.apply_keystream(bytes),
-        }
-    }
+/// The counter block so many blocks on: its upper half never changes.
+fn counter(iv: &[u8; BLOCK_BYTES], blocks: usize) -> u128 {
+    let (iv, count) = (u128::from_be_bytes(*iv), u128::from(u64::MAX));
+    let on = iv.wrapping_add(u128::try_from(blocks).unwrap_or(0));
+    (iv & !count) | (on & count)
 }
 
 /// A scheduled key that decrypts blocks. Zeroed on drop.
@@ -94,19 +102,24 @@ impl Inverse {
     /// AES-CBC over the encrypted blocks of a protected range; `chain` is the block before, and the last one afterwards.
     pub(super) fn cbc(&self, pattern: Pattern, chain: &mut [u8; BLOCK_BYTES], range: &mut [u8]) {
         let (blocks, _clear_tail) = range.as_chunks_mut::<BLOCK_BYTES>();
-        let (crypt, skip) = match (usize::from(pattern.crypt), usize::from(pattern.skip)) {
-            (_, 0) => (1, 0),
-            (crypt, skip) => (crypt, skip),
-        };
-        #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        if let Self::Wide(aes) = self {
+        match (self, pattern.crypt, pattern.skip) {
             // What audio and video have.
-            match (crypt, skip) {
-                (1, 0) => return aes.cbc::<1>(blocks, chain),
-                (1, 9) => return aes.cbc::<10>(blocks, chain),
-                _ => {}
-            }
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            (Self::Wide(aes), _, 0) => aes.cbc::<1>(blocks, chain),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            (Self::Wide(aes), 1, 9) => aes.cbc::<10>(blocks, chain),
+            (_, _, 0) => self.cbc_by_lanes([1, 0], chain, blocks),
+            (_, crypt, skip) => self.cbc_by_lanes([crypt.into(), skip.into()], chain, blocks),
         }
+    }
+
+    #[inline(never)]
+    fn cbc_by_lanes(
+        &self,
+        [crypt, skip]: [usize; 2],
+        chain: &mut [u8; BLOCK_BYTES],
+        blocks: &mut [[u8; BLOCK_BYTES]],
+    ) {
         let mut lanes = Lanes::default();
         for run in (0..blocks.len()).step_by(crypt + skip) {
             for at in run..blocks.len().min(run + crypt) {
@@ -196,16 +209,15 @@ mod tests {
     fn both_ways_make_the_same_key_stream() {
         let (wide, portable) = (Forward::new(&KEY), Forward::portable(&KEY));
         for iv in [[0; 16], [0xff; 16], *b"12345678\xff\xff\xff\xff\xff\xff\xff\xfe"] {
-            // Every number of pairs and every rest of one, and a second range that goes on in the middle.
+            // Every number of pairs and every rest of one, and ranges that go on in the middle of a block.
             for (first, second) in (0..=600).zip((0..=70).cycle()).chain([(4099, 4099)]) {
-                let (mut one, mut other) = (wide.key_stream(&iv), portable.key_stream(&iv));
-                for length in [first, second, first] {
-                    let mut bytes: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
-                    let mut same = bytes.clone();
-                    one.apply(&mut bytes);
-                    other.apply(&mut same);
-                    assert_eq!(bytes, same, "{first} and {second} bytes");
+                let mut bytes: Vec<u8> = (0..=u8::MAX).cycle().take(2 * first + second).collect();
+                let mut same = bytes.clone();
+                portable.xor_key_stream(&iv, 0, &mut same);
+                for range in [0..first, first..first + second, first + second..bytes.len()] {
+                    wide.xor_key_stream(&iv, range.start, &mut bytes[range]);
                 }
+                assert_eq!(bytes, same, "{first} and {second} bytes");
             }
         }
     }
@@ -247,7 +259,7 @@ mod tests {
         let encrypted = 0x69c4_e0d8_6a7b_0430_d8cd_b780_70b4_c55a_u128.to_be_bytes();
         for aes in [Forward::new(&key), Forward::portable(&key)] {
             let mut block = [0; 16];
-            aes.key_stream(&clear).apply(&mut block);
+            aes.xor_key_stream(&clear, 0, &mut block);
             assert_eq!(block, encrypted);
         }
         for aes in [Inverse::new(&key), Inverse::portable(&key)] {

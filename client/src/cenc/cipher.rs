@@ -91,72 +91,129 @@ impl SampleCipher {
         }
     }
 
-    /// Decrypts one sample. Without subsamples all of it is protected; with them, they are as long as
-    /// it.
-    pub(super) fn decrypt(&self, sample: &mut [u8], iv: &[u8; 16], subsamples: &[Subsample]) {
+    /// Decrypts the next bytes of a sample of so many bytes, as far as they are there. Answers how many of them are
+    /// final: all up to the sample's end, and before it all but part of a block or pattern.
+    ///
+    /// Without subsamples all of the sample is protected; with them, they are as long as it.
+    pub(super) fn decrypt(
+        &self,
+        progress: &mut Progress,
+        bytes: &mut [u8],
+        length: usize,
+        subsamples: &[Subsample],
+    ) -> usize {
+        let Progress { place, state } = progress;
+        if subsamples.is_empty() {
+            let now = self.decrypt_range(state, bytes, length.saturating_sub(place.bytes));
+            place.bytes += now;
+            return now;
+        }
+        let mut done = 0;
+        while let Some(subsample) = subsamples.get(place.subsample) {
+            let clear = usize::from(subsample.clear);
+            let protected = usize::try_from(subsample.protected).unwrap_or(usize::MAX);
+            let passing = clear.saturating_sub(place.bytes).min(bytes.len() - done);
+            (place.bytes, done) = (place.bytes + passing, done + passing);
+            let missing = clear.saturating_add(protected).saturating_sub(place.bytes);
+            let rest = bytes.get_mut(done..).unwrap_or_default();
+            let now = self.decrypt_range(state, rest, missing);
+            done += now;
+            if now < missing {
+                place.bytes += now;
+                break;
+            }
+            *place = Place { subsample: place.subsample + 1, bytes: 0 };
+        }
+        done
+    }
+
+    /// Decrypts a protected range of which so many bytes are `missing`: up to its end, or a multiple of
+    /// [`unit_bytes`](Self::unit_bytes). Answers how many bytes of it are final now.
+    #[inline(never)]
+    fn decrypt_range(&self, state: &mut State, bytes: &mut [u8], missing: usize) -> usize {
+        let is_end = missing <= bytes.len();
+        let now = if is_end { missing } else { bytes.len() - bytes.len() % self.unit_bytes() };
+        let Some(range) = bytes.get_mut(..now) else { return 0 };
+        let State { iv, used, chain } = state;
         match self {
             Self::Cenc(aes) => {
                 // Goes on in the middle of a block where a subsample ended there.
-                let mut stream = aes.key_stream(iv);
-                for_each_protected(sample, subsamples, |range| stream.apply(range));
+                aes.xor_key_stream(iv, *used, range);
+                *used = used.saturating_add(range.len());
             }
-            Self::Cens(aes, pattern) => {
-                let mut stream = aes.key_stream(iv);
-                for_each_protected(sample, subsamples, |range| {
-                    for_each_run(*pattern, range, |run| {
-                        stream.apply(run.as_flattened_mut());
-                    });
-                });
-            }
-            Self::Cbc1(aes) => {
-                let (whole, mut chain) = (Pattern { crypt: 1, skip: 0 }, *iv);
-                for_each_protected(sample, subsamples, |range| aes.cbc(whole, &mut chain, range));
-            }
+            Self::Cens(aes, pattern) => for_each_run(*pattern, range, |run| {
+                aes.xor_key_stream(iv, *used, run);
+                *used = used.saturating_add(run.len());
+            }),
+            Self::Cbc1(aes) => aes.cbc(Pattern { crypt: 1, skip: 0 }, chain, range),
             Self::Cbcs(aes, pattern) => {
-                for_each_protected(sample, subsamples, |range| {
-                    aes.cbc(*pattern, &mut { *iv }, range);
-                });
+                aes.cbc(*pattern, chain, range);
+                if is_end {
+                    *chain = *iv;
+                }
+            }
+        }
+        now
+    }
+
+    /// A protected range may be cut after any multiple of as many bytes.
+    fn unit_bytes(&self) -> usize {
+        match self {
+            Self::Cenc(_) => 1,
+            Self::Cbc1(_) => BLOCK_BYTES,
+            Self::Cens(_, pattern) | Self::Cbcs(_, pattern) => {
+                match (pattern.crypt, pattern.skip) {
+                    (_, 0) => BLOCK_BYTES,
+                    (crypt, skip) => (usize::from(crypt) + usize::from(skip)) * BLOCK_BYTES,
+                }
             }
         }
     }
 }
 
-fn for_each_protected(
-    sample: &mut [u8],
-    subsamples: &[Subsample],
-    mut decrypt: impl FnMut(&mut [u8]),
-) {
-    if subsamples.is_empty() {
-        return decrypt(sample);
-    }
-    let mut rest = sample;
-    for subsample in subsamples {
-        let clear = usize::from(subsample.clear);
-        let protected = usize::try_from(subsample.protected).unwrap_or(usize::MAX);
-        // The plan has held the subsamples to the sample's length.
-        let Some((_, after)) = rest.split_at_mut_checked(clear) else { return };
-        let Some((range, after)) = after.split_at_mut_checked(protected) else { return };
-        decrypt(range);
-        rest = after;
+/// How far a sample has come.
+#[derive(Debug)]
+pub(super) struct Progress {
+    place: Place,
+    state: State,
+}
+
+/// In which subsample, and how many bytes of that are done.
+#[derive(Debug, Default)]
+struct Place {
+    subsample: usize,
+    bytes: usize,
+}
+
+/// What the cipher goes on with.
+#[derive(Debug)]
+struct State {
+    iv: [u8; BLOCK_BYTES],
+    /// So many bytes of the key stream are used: of CTR.
+    used: usize,
+    /// The encrypted block before: of CBC.
+    chain: [u8; BLOCK_BYTES],
+}
+
+impl Progress {
+    /// At the start of a sample with this vector.
+    pub(super) fn new(iv: [u8; BLOCK_BYTES]) -> Self {
+        Self { place: Place::default(), state: State { iv, used: 0, chain: iv } }
     }
 }
 
 /// The encrypted blocks of a protected range, run by run. A last run of fewer blocks than the pattern has is
 /// encrypted as far as it goes.
-fn for_each_run<'a>(
-    pattern: Pattern,
-    range: &'a mut [u8],
-    mut run: impl FnMut(&'a mut [[u8; BLOCK_BYTES]]),
-) {
+fn for_each_run<'a>(pattern: Pattern, range: &'a mut [u8], mut run: impl FnMut(&'a mut [u8])) {
     let (blocks, _clear_tail) = range.as_chunks_mut::<BLOCK_BYTES>();
     let crypt = usize::from(pattern.crypt);
     if pattern.skip == 0 {
-        return run(blocks);
+        return run(blocks.as_flattened_mut());
     }
     for period in blocks.chunks_mut(crypt + usize::from(pattern.skip)) {
         let encrypted = period.len().min(crypt);
         if let Some(encrypted) = period.get_mut(..encrypted) {
-            run(encrypted);
+            run(encrypted.as_flattened_mut());
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Carrying a plan out while the media is still coming in: sample by sample, in the order of the file.
+//! Carrying a plan out while the media is still coming in, in the order of the file.
 
 use alloc::collections::BinaryHeap;
 use alloc::collections::binary_heap::PeekMut;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use crate::cenc::cipher::Ciphers;
+use crate::cenc::cipher::{Ciphers, Progress};
 use crate::cenc::plan::{Fragment, Plan};
 use crate::cenc::{Error, Keys};
 
@@ -13,11 +13,12 @@ use crate::cenc::{Error, Keys};
 #[derive(Debug)]
 pub(super) struct Flow {
     plan: Plan,
-    ciphers: Ciphers,
     /// How far each fragment of the plan has come.
     cursors: Vec<Cursor>,
     /// Where the next sample of each fragment begins, and which fragment that is: tracks take turns in a file.
     next: BinaryHeap<Reverse<(usize, usize)>>,
+    /// How far the first of them has come, if part of it was there before.
+    progress: Option<Progress>,
 }
 
 /// The next sample of a fragment: which, in which span, and how many of that span came before it.
@@ -53,11 +54,15 @@ impl Cursor {
 }
 
 impl Flow {
-    /// Begins `plan`, unless a fragment's samples are not in the order of the file.
+    /// Begins `plan`, unless a fragment's samples are not in the order of the file. `ciphers` are then those that it takes.
     ///
     /// # Errors
     /// [`Error::MissingKey`].
-    pub(super) fn begin(plan: Plan, keys: &Keys) -> Result<Option<Self>, Error> {
+    pub(super) fn begin(
+        plan: Plan,
+        ciphers: &mut Ciphers,
+        keys: &Keys,
+    ) -> Result<Option<Self>, Error> {
         let mut cursors = Vec::new();
         let mut next = Vec::new();
         for (number, fragment) in plan.fragments.iter().enumerate() {
@@ -75,9 +80,9 @@ impl Flow {
             next.extend(cursor.settle(fragment).map(|start| Reverse((start, number))));
             cursors.push(cursor);
         }
-        let mut ciphers = Ciphers::default();
-        plan.prepare(&mut ciphers, keys)?;
-        Ok(Some(Self { plan, ciphers, cursors, next: next.into() }))
+        ciphers.keep_few();
+        plan.prepare(ciphers, keys)?;
+        Ok(Some(Self { plan, cursors, next: next.into(), progress: None }))
     }
 
     /// Makes the boxes those of a clear file. `boxes` is what was planned, from its start on, as far as it is there.
@@ -87,28 +92,40 @@ impl Flow {
         }
     }
 
-    /// Decrypts every sample that is whole in `bytes`, which begin at `from` and hold all that was not final before.
-    /// Answers how many of them are final now.
-    pub(super) fn advance(&mut self, bytes: &mut [u8], from: usize) -> usize {
+    /// Decrypts `bytes`, which begin at `from` and hold all that was not final before. Answers how many of them are final
+    /// now.
+    pub(super) fn advance(&mut self, ciphers: &Ciphers, bytes: &mut [u8], from: usize) -> usize {
         let end = from.saturating_add(bytes.len());
         while let Some(mut next) = self.next.peek_mut() {
             let Reverse((start, number)) = *next;
             let fragment = self.plan.fragments.get(number).zip(self.cursors.get_mut(number));
             let Some((fragment, cursor)) = fragment else { break };
             let range = fragment.samples.get(cursor.sample).cloned().unwrap_or_default();
-            if range.end > end {
-                return start.clamp(from, end) - from;
+            // What came of it before is final.
+            let (here, there) = (start.max(from), range.end.min(end));
+            if here >= end {
+                break;
             }
+            let mut done = there.saturating_sub(here);
             if let Some(info) = &fragment.protected {
                 let by = info.spans.get(cursor.span).and_then(|span| span.by);
                 let sample = info.samples.get(cursor.sample);
-                if let (Some(cipher), Some(sample)) = (self.ciphers.find(by), sample) {
-                    let here = range.start.saturating_sub(from)..range.end.saturating_sub(from);
-                    let bytes = bytes.get_mut(here).unwrap_or_default();
+                if let (Some(cipher), Some(sample)) = (ciphers.find(by), sample) {
+                    let bytes = bytes.get_mut(here - from..there.saturating_sub(from));
                     let subsamples = info.subsamples.get(sample.subsamples.clone());
-                    cipher.decrypt(bytes, &sample.iv, subsamples.unwrap_or_default());
+                    let progress = self.progress.get_or_insert_with(|| Progress::new(sample.iv));
+                    done = cipher.decrypt(
+                        progress,
+                        bytes.unwrap_or_default(),
+                        range.len(),
+                        subsamples.unwrap_or_default(),
+                    );
                 }
             }
+            if here + done < range.end {
+                return here + done - from;
+            }
+            self.progress = None;
             cursor.advance(fragment);
             match cursor.settle(fragment) {
                 Some(start) => *next = Reverse((start, number)),
@@ -116,16 +133,6 @@ impl Flow {
             }
         }
         bytes.len()
-    }
-
-    /// Where the last sample ends that ends by `most`, while one fragment is under way that does not end there.
-    pub(super) fn last_end_until(&self, most: usize) -> Option<usize> {
-        let Reverse((_, number)) = *self.next.peek().filter(|_| self.next.len() == 1)?;
-        let from = self.cursors.get(number)?.sample;
-        let rest = self.plan.fragments.get(number)?.samples.get(from..)?;
-        let after = rest.partition_point(|range| range.end <= most);
-        rest.get(after)?;
-        rest.get(after.checked_sub(1)?).map(|range| range.end)
     }
 
     /// Whether no sample is left.

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use crate::cenc::aux_info::{self, AuxInfo};
 use crate::cenc::boxes::{BoxRef, Boxes};
-use crate::cenc::cipher::Ciphers;
+use crate::cenc::cipher::{Ciphers, Progress};
 use crate::cenc::fragment;
 use crate::cenc::init::{self, Clearing, Init};
 use crate::cenc::samples::{Media, Samples};
@@ -163,7 +163,8 @@ impl Plan {
                     // Both were checked when the plan was made.
                     let bytes = segment.get_mut(range.clone()).unwrap_or_default();
                     let subsamples = info.subsamples.get(sample.subsamples.clone());
-                    cipher.decrypt(bytes, &sample.iv, subsamples.unwrap_or_default());
+                    let (length, mut start) = (bytes.len(), Progress::new(sample.iv));
+                    cipher.decrypt(&mut start, bytes, length, subsamples.unwrap_or_default());
                 }
             }
         }

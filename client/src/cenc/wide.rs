@@ -41,43 +41,10 @@ impl Forward {
         Some(Self { cpu, keys })
     }
 
-    /// The key stream from the counter block `iv` on.
-    pub(super) fn key_stream(&self, iv: &[u8; BLOCK_BYTES]) -> KeyStream<'_> {
-        let iv = u128::from_be_bytes(*iv);
-        KeyStream { aes: self, iv, pool: [0; PAIR_BYTES], used: PAIR_BYTES }
-    }
-}
-
-/// AES in counter mode, of whose counter block the last 64 bits count (ISO/IEC 23001-7:2023, 9.3).
-pub(super) struct KeyStream<'a> {
-    aes: &'a Forward,
-    /// The next counter block.
-    iv: u128,
-    /// Key stream that was made and not wanted yet: a range may end in the middle of a group. It is not zeroed, for it
-    /// opens nothing but the media that it was made for, which lies clear beside it.
-    pool: [u8; PAIR_BYTES],
-    used: usize,
-}
-
-impl KeyStream<'_> {
-    /// Encrypts or decrypts the next bytes.
-    pub(super) fn apply(&mut self, bytes: &mut [u8]) {
-        let pool = self.pool.get(self.used..).unwrap_or_default();
-        let left = pool.len().min(bytes.len());
-        for (byte, key) in bytes.iter_mut().zip(pool) {
-            *byte ^= key;
-        }
-        self.used += left;
-        let rest = bytes.get_mut(left..).unwrap_or_default();
-        if !rest.is_empty() {
-            xor_key_stream(self.aes.cpu, &self.aes.keys, self.iv, rest, &mut self.pool);
-            let pairs = rest.len().div_ceil(PAIR_BYTES);
-            self.iv = advance(self.iv, pairs.saturating_mul(2));
-            self.used = match rest.len() % PAIR_BYTES {
-                0 => PAIR_BYTES,
-                used => used,
-            };
-        }
+    /// Xors the key stream of AES in counter mode from a counter block on, of which the last 64 bits count
+    /// (ISO/IEC 23001-7:2023, 9.3).
+    pub(super) fn xor_key_stream(&self, counter: u128, bytes: &mut [u8]) {
+        xor_key_stream(self.cpu, &self.keys, counter, bytes);
     }
 }
 
@@ -151,18 +118,11 @@ fn invert(_: X64V3CryptoToken, keys: &mut RoundKeys) {
     }
 }
 
-/// Xors the key stream from the counter block `iv` on. The last group is made as wide as what is left; if its last pair is
-/// not whole, `pool` is that pair's key stream afterwards.
+/// The last group is made as wide as what is left.
 #[arcane(import_intrinsics)]
-fn xor_key_stream(
-    cpu: X64V3CryptoToken,
-    keys: &RoundKeys,
-    iv: u128,
-    bytes: &mut [u8],
-    pool: &mut [u8; PAIR_BYTES],
-) {
+fn xor_key_stream(cpu: X64V3CryptoToken, keys: &RoundKeys, counter: u128, bytes: &mut [u8]) {
     // The CPU counts with the last byte first, in the lower half of a block.
-    let [nonce, count] = halves(iv);
+    let [nonce, count] = halves(counter);
     let mut counters = _mm256_set_epi64x(nonce, count.wrapping_add(1), nonce, count);
     let (groups, rest) = bytes.as_chunks_mut::<GROUP_BYTES>();
     for group in groups {
@@ -180,32 +140,33 @@ fn xor_key_stream(
         ($($whole:literal of $all:literal),*) => {
             match pairs.len() {
                 $($whole => if let Some(pairs) = pairs.first_chunk_mut() {
-                    xor_last::<$whole, $all>(cpu, keys, counters, pairs, pool);
+                    xor_last::<$whole, $all>(cpu, keys, counters, pairs, tail);
                 })*
                 _ => {}
             }
         };
     }
     as_wide_as_needed!(0 of 1, 1 of 2, 2 of 3, 3 of 4, 4 of 5, 5 of 6, 6 of 7, 7 of 8);
-    xor_few(tail, pool);
 }
 
-/// Xors all pairs of a group but the last one, whose key stream goes to `pool`. The numbers are known when this is
-/// compiled, so that no lane leaves its register.
+/// Xors all pairs of a group and a last one that is not whole. The numbers are known when this is compiled, so that no
+/// lane leaves its register.
 #[rite(import_intrinsics)]
 fn xor_last<const WHOLE: usize, const ALL: usize>(
     cpu: X64V3CryptoToken,
     keys: &RoundKeys,
     mut counters: __m256i,
     pairs: &mut [[u8; PAIR_BYTES]; WHOLE],
-    pool: &mut [u8; PAIR_BYTES],
+    tail: &mut [u8],
 ) {
     let lanes = encrypt_counters::<ALL>(cpu, keys, &mut counters);
     for (lane, pair) in lanes.iter().zip(pairs) {
         _mm256_storeu_si256(pair, _mm256_xor_si256(_mm256_loadu_si256(&*pair), *lane));
     }
     if let Some(last) = lanes.last() {
-        _mm256_storeu_si256(pool, *last);
+        let mut key = [0; PAIR_BYTES];
+        _mm256_storeu_si256(&mut key, *last);
+        xor_few(tail, &key);
     }
 }
 
@@ -379,11 +340,4 @@ fn in_memory<T>(it: T) -> T {
 fn halves(block: u128) -> [i64; 2] {
     let [a, b, c, d, e, f, g, h, rest @ ..] = block.to_be_bytes();
     [i64::from_be_bytes([a, b, c, d, e, f, g, h]), i64::from_be_bytes(rest)]
-}
-
-/// The counter block so many blocks on: the upper half never changes.
-fn advance(block: u128, blocks: usize) -> u128 {
-    let count = u128::from(u64::MAX);
-    let on = u128::try_from(blocks).unwrap_or(0);
-    (block & !count) | (block.wrapping_add(on) & count)
 }

@@ -154,3 +154,41 @@ proptest! {
         prop_assert_eq!(file.len(), before.len());
     }
 }
+
+/// However long a sample is, no more of it is held than a period of its pattern.
+#[test]
+fn a_sample_goes_out_while_it_comes_in() {
+    for (scheme, pattern, held_max) in [
+        (b"cenc", (0, 0), 0),
+        (b"cbc1", (0, 0), 15),
+        (b"cens", (1, 9), 159),
+        (b"cbcs", (1, 9), 159),
+        (b"cbcs", (10, 10), 319),
+    ] {
+        for layout in [vec![], vec![(5, 50_000), (0, 50_001)]] {
+            let length = if layout.is_empty() { 100_006 } else { 0 };
+            let sample = Sample { layout, length, iv: *b"vector of a film", group: Group::None };
+            let film = Film {
+                scheme,
+                iv_size: 16,
+                pattern,
+                samples: vec![sample],
+                info: Info::Senc,
+                is_fragmented: true,
+                compact: None,
+            };
+            let file = film.file();
+            let media = file.len() - film.clear().len();
+            let (keys, mut clear) = (keys(), Vec::new());
+            let (mut stream, mut pushed) = (Stream::new(&keys), media);
+            stream.push(&file[..media], &mut |bytes| clear.extend_from_slice(bytes)).unwrap();
+            for piece in file[media..].chunks(100) {
+                stream.push(piece, &mut |bytes| clear.extend_from_slice(bytes)).unwrap();
+                pushed += piece.len();
+                assert!(pushed - clear.len() <= held_max, "{scheme:?}, {pattern:?}");
+            }
+            stream.finish(&mut |_| {}).unwrap();
+            assert!(clear.ends_with(&film.clear()));
+        }
+    }
+}

@@ -61,7 +61,7 @@ impl Layout {
         let (mut moofs, mut is_one_film, mut media) = (Vec::new(), true, Vec::new());
         while at.saturating_add(8) <= length && (wants_all || mdat_in_order.is_none()) {
             let mut header = [0; 16];
-            let read = Part { file, range: at..length, piece: 16 }.read(&mut header)?;
+            let read = Part { file, range: at..length }.read(&mut header)?;
             let [a, b, c, d, kind @ .., _, _, _, _, _, _, _, _] = header;
             let (size, header_bytes) = match u32::from_be_bytes([a, b, c, d]) {
                 0 => (length - at, 8),
@@ -110,8 +110,6 @@ impl Layout {
 struct Part<'a> {
     file: &'a File,
     range: Range<u64>,
-    /// The most to be read at once.
-    piece: usize,
 }
 
 impl Part<'_> {
@@ -123,7 +121,7 @@ impl Part<'_> {
 impl Read for Part<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = usize::try_from(self.rest()).unwrap_or(usize::MAX);
-        let length = length.min(buffer.len()).min(self.piece);
+        let length = length.min(buffer.len());
         let read =
             self.file.read_at(buffer.get_mut(..length).unwrap_or_default(), self.range.start)?;
         self.range.start = self.range.start.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
@@ -144,7 +142,7 @@ impl<'k> Way<'k> {
         let short = |moov: &Range<u64>| moov.end.saturating_sub(moov.start) <= MOOV_BYTES_MAX;
         let Some(moov) = layout.table.clone().filter(short) else { return Ok(Self::Whole) };
         let mut table = Vec::new();
-        Part { file, range: moov, piece: usize::MAX }.read_to_end(&mut table)?;
+        Part { file, range: moov }.read_to_end(&mut table)?;
         let position = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         let media = layout.media.iter().map(|body| position(body.start)..position(body.end));
         let stream = Stream::with_table(keys, &table, &media.collect::<Vec<_>>())?;
@@ -225,7 +223,7 @@ impl Between<'_> {
             }
         };
         let mut written = Ok(());
-        let mut from = Part { file: self.input, range: part, piece: usize::MAX };
+        let mut from = Part { file: self.input, range: part };
         // What cannot be written need not be read.
         while written.is_ok()
             && stream
@@ -247,9 +245,15 @@ pub(super) fn check(keys: &Keys, file: &File, layout: &Layout) -> Result<(), Fai
         // To begin with a table is to check it.
         return Ok(());
     }
-    let mut from = Part { file, range: 0..file.metadata()?.len(), piece: CHECK_BYTES };
+    let mut from = Part { file, range: 0..file.metadata()?.len() };
     let mut stream = Stream::new(keys).holding_at_most(usize::MAX);
-    while stream.read_from(&mut from, &mut |_| {}).map_err(failure)? {
+    let mut piece = [0; CHECK_BYTES];
+    loop {
+        let read = from.read(&mut piece)?;
+        if read == 0 {
+            break;
+        }
+        stream.push(piece.get(..read).unwrap_or_default(), &mut |_| {})?;
         from.range.start = from.range.start.saturating_add(stream.skip(from.rest()));
     }
     stream.finish(&mut |_| {})?;
