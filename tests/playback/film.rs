@@ -174,12 +174,24 @@ fn the_command_line_decrypts_with_known_keys() {
         let refused = many.args([input, output_path]).output().unwrap();
         assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     }
-    let here = installation.data.path().join("here.mp4");
-    fs::copy(input, &here).unwrap();
-    let done =
-        installation.succeed(&["decrypt", "--key", &file, "--in-place", here.to_str().unwrap()]);
-    assert_eq!(done["samples"], 75);
-    assert!(fs::read(&here).unwrap() == fs::read(&output).unwrap(), "in place is the same film");
+    // On a disk, and in memory.
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    for folder in [installation.data.path(), memory.path()] {
+        let here = folder.join("here.mp4");
+        let arguments = ["decrypt", "--key", &file, "--in-place", here.to_str().unwrap()];
+        fs::copy(input, &here).unwrap();
+        let locked = fs::File::open(&here).unwrap();
+        locked.lock().unwrap();
+        let said = installation.fail(&arguments);
+        assert!(said.contains("another process works on this file"), "{said}");
+        drop(locked);
+        let done = installation.succeed(&arguments);
+        assert_eq!(done["samples"], 75);
+        assert!(
+            fs::read(&here).unwrap() == fs::read(&output).unwrap(),
+            "in place is the same film"
+        );
+    }
 
     let other = format!("{}:{}", keys[1].kid, keys[1].key);
     let untouched = installation.data.path().join("none.mp4");

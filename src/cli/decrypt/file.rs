@@ -4,11 +4,13 @@
 //! A clear film has every byte at the place where the encrypted one has it, so a part needs to know nothing of the
 //! others.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -16,6 +18,7 @@ use indicatif::ProgressBar;
 use reelkey_client::cenc::stream::ReadError;
 use reelkey_client::cenc::{Init, Keys, Stream};
 
+use crate::cli::decrypt::window::Window;
 use crate::cli::output::Failure;
 
 /// A part is as many fragments as have this many bytes, so that starting one costs little.
@@ -61,7 +64,7 @@ impl Layout {
         let (mut moofs, mut is_one_film, mut media) = (Vec::new(), true, Vec::new());
         while at.saturating_add(8) <= length && (wants_all || mdat_in_order.is_none()) {
             let mut header = [0; 16];
-            let read = Part { file, range: at..length }.read(&mut header)?;
+            let read = Part { file, window: None, range: at..length }.read(&mut header)?;
             let [a, b, c, d, kind @ .., _, _, _, _, _, _, _, _] = header;
             let (size, header_bytes) = match u32::from_be_bytes([a, b, c, d]) {
                 0 => (length - at, 8),
@@ -109,6 +112,8 @@ impl Layout {
 /// Some bytes of a file, to be read in order. It leaves the file's own position alone.
 struct Part<'a> {
     file: &'a File,
+    /// The file's, if it is read through one.
+    window: Option<&'a RefCell<Window>>,
     range: Range<u64>,
 }
 
@@ -122,8 +127,11 @@ impl Read for Part<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = usize::try_from(self.rest()).unwrap_or(usize::MAX);
         let length = length.min(buffer.len());
-        let read =
-            self.file.read_at(buffer.get_mut(..length).unwrap_or_default(), self.range.start)?;
+        let (buffer, at) = (buffer.get_mut(..length).unwrap_or_default(), self.range.start);
+        let read = match self.window {
+            Some(window) => window.borrow_mut().read_at(buffer, at)?,
+            None => self.file.read_at(buffer, at)?,
+        };
         self.range.start = self.range.start.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
         Ok(read)
     }
@@ -142,7 +150,7 @@ impl<'k> Way<'k> {
         let short = |moov: &Range<u64>| moov.end.saturating_sub(moov.start) <= MOOV_BYTES_MAX;
         let Some(moov) = layout.table.clone().filter(short) else { return Ok(Self::Whole) };
         let mut table = Vec::new();
-        Part { file, range: moov }.read_to_end(&mut table)?;
+        Part { file, window: None, range: moov }.read_to_end(&mut table)?;
         let position = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         let media = layout.media.iter().map(|body| position(body.start)..position(body.end));
         let stream = Stream::with_table(keys, &table, &media.collect::<Vec<_>>())?;
@@ -153,8 +161,9 @@ impl<'k> Way<'k> {
 /// From one file to another, or to itself.
 pub(super) struct Between<'a> {
     pub(super) keys: &'a Keys,
-    pub(super) input: &'a File,
-    pub(super) output: &'a File,
+    pub(super) input: &'a Arc<File>,
+    /// `None`: where it lies.
+    pub(super) output: Option<&'a File>,
     pub(super) bar: &'a ProgressBar,
 }
 
@@ -214,16 +223,24 @@ impl Between<'_> {
         part: Range<u64>,
     ) -> Result<(usize, Option<Init>), Failure> {
         let mut to = part.start;
+        let window = match self.output {
+            Some(_) => None,
+            None => Window::onto(self.input).map(RefCell::new),
+        };
+        let write_at = |bytes: &[u8], at| match &window {
+            Some(window) => window.borrow().write_all_at(bytes, at),
+            None => self.output.unwrap_or(self.input).write_all_at(bytes, at),
+        };
         let mut write = |bytes: &[u8], written: &mut io::Result<()>| {
             if written.is_ok() {
-                *written = self.output.write_all_at(bytes, to);
+                *written = write_at(bytes, to);
                 let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                 to = to.saturating_add(length);
                 self.bar.inc(length);
             }
         };
         let mut written = Ok(());
-        let mut from = Part { file: self.input, range: part };
+        let mut from = Part { file: self.input, window: window.as_ref(), range: part };
         // What cannot be written need not be read.
         while written.is_ok()
             && stream
@@ -245,7 +262,7 @@ pub(super) fn check(keys: &Keys, file: &File, layout: &Layout) -> Result<(), Fai
         // To begin with a table is to check it.
         return Ok(());
     }
-    let mut from = Part { file, range: 0..file.metadata()?.len() };
+    let mut from = Part { file, window: None, range: 0..file.metadata()?.len() };
     let mut stream = Stream::new(keys).holding_at_most(usize::MAX);
     let mut piece = [0; CHECK_BYTES];
     loop {

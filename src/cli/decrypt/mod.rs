@@ -2,12 +2,14 @@
 
 mod file;
 mod license;
+mod window;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -91,9 +93,15 @@ fn in_place(keys: &Keys, args: &DecryptArgs) -> Result<Done, Failure> {
     if is_standard(&args.input) {
         return Err(Failure::new("standard input is nowhere").remedy("name a file"));
     }
-    let film = OpenOptions::new().read(true).write(true).open(&args.input)?;
+    let film = Arc::new(OpenOptions::new().read(true).write(true).open(&args.input)?);
+    if let Err(TryLockError::WouldBlock) = film.try_lock() {
+        // What is decrypted twice is garbage.
+        return Err(
+            Failure::new("another process works on this file").remedy("wait until it ended")
+        );
+    }
     let bar = progress(film.metadata()?.len());
-    let between = Between { keys, input: &film, output: &film, bar: &bar };
+    let between = Between { keys, input: &film, output: None, bar: &bar };
     let done = match Way::find(keys, &film, args.jobs)? {
         Way::InOrder(stream, layout) => {
             file::check(keys, &film, &layout)?;
@@ -176,10 +184,10 @@ impl Sink {
     }
 
     fn fill_from_file(&mut self, keys: &Keys, args: &DecryptArgs) -> Result<Done, Failure> {
-        let mut input = File::open(&args.input)?;
+        let input = Arc::new(File::open(&args.input)?);
         let meta = input.metadata()?;
         if !meta.is_file() {
-            return self.pour(Stream::new(keys), &mut input, 0);
+            return self.pour(Stream::new(keys), &mut &*input, 0);
         }
         match (Way::find(keys, &input, args.jobs)?, &self.to) {
             (Way::Whole, _) => {
@@ -189,11 +197,11 @@ impl Sink {
                 Ok(done)
             }
             (Way::InOrder(stream, _), Target::Standard(_)) => {
-                self.pour(*stream, &mut input, meta.len())
+                self.pour(*stream, &mut &*input, meta.len())
             }
             (Way::InOrder(stream, layout), Target::File(output)) => {
                 let (output, bar) = (output.as_file(), progress(meta.len()));
-                let between = Between { keys, input: &input, output, bar: &bar };
+                let between = Between { keys, input: &input, output: Some(output), bar: &bar };
                 let done = between.decrypt(*stream, &layout, args.jobs);
                 bar.finish_and_clear();
                 done
