@@ -1,11 +1,12 @@
 //! Carrying a plan out while the media is still coming in, in the order of the file.
 
 use alloc::collections::BinaryHeap;
-use alloc::collections::binary_heap::PeekMut;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
+use core::ops::Range;
 
-use crate::cenc::cipher::{Ciphers, Progress};
+use crate::cenc::aux_info::{SampleInfo, Subsample};
+use crate::cenc::cipher::{Ciphers, Progress, SampleCipher};
 use crate::cenc::plan::{Fragment, Plan};
 use crate::cenc::{Error, Keys};
 
@@ -30,14 +31,30 @@ struct Cursor {
 }
 
 impl Cursor {
-    /// Goes on to the next sample.
-    fn advance(&mut self, fragment: &Fragment) {
-        self.sample += 1;
-        self.in_span += 1;
+    /// Goes on by so many samples, at most to the next span.
+    fn advance(&mut self, fragment: &Fragment, count: usize) {
+        self.sample += count;
+        self.in_span += count;
         let spans = fragment.protected.as_ref().map_or(&[][..], |info| &info.spans);
         while spans.get(self.span).is_some_and(|span| self.in_span >= span.count) {
             self.span += 1;
             self.in_span = 0;
+        }
+    }
+
+    /// The samples that are left of the span, and its cipher.
+    fn rest_of_span<'a>(
+        &self,
+        fragment: &'a Fragment,
+        ciphers: &'a Ciphers,
+    ) -> (&'a [Range<usize>], Option<&'a SampleCipher>) {
+        let rest = fragment.samples.get(self.sample..).unwrap_or_default();
+        match fragment.protected.as_ref().and_then(|info| info.spans.get(self.span)) {
+            None => (rest, None),
+            Some(span) => {
+                let left = span.count.saturating_sub(self.in_span).min(rest.len());
+                (rest.get(..left).unwrap_or_default(), ciphers.find(span.by))
+            }
         }
     }
 
@@ -48,7 +65,7 @@ impl Cursor {
             if !range.is_empty() {
                 return Some(range.start);
             }
-            self.advance(fragment);
+            self.advance(fragment, 1);
         }
     }
 }
@@ -96,40 +113,36 @@ impl Flow {
     /// now.
     pub(super) fn advance(&mut self, ciphers: &Ciphers, bytes: &mut [u8], from: usize) -> usize {
         let end = from.saturating_add(bytes.len());
-        while let Some(mut next) = self.next.peek_mut() {
-            let Reverse((start, number)) = *next;
+        while let Some(Reverse((_, number))) = self.next.pop() {
+            let limit = self.next.peek().map_or(usize::MAX, |Reverse((start, _))| *start);
             let fragment = self.plan.fragments.get(number).zip(self.cursors.get_mut(number));
             let Some((fragment, cursor)) = fragment else { break };
-            let range = fragment.samples.get(cursor.sample).cloned().unwrap_or_default();
-            // What came of it before is final.
-            let (here, there) = (start.max(from), range.end.min(end));
-            if here >= end {
-                break;
-            }
-            let mut done = there.saturating_sub(here);
-            if let Some(info) = &fragment.protected {
-                let by = info.spans.get(cursor.span).and_then(|span| span.by);
-                let sample = info.samples.get(cursor.sample);
-                if let (Some(cipher), Some(sample)) = (ciphers.find(by), sample) {
-                    let bytes = bytes.get_mut(here - from..there.saturating_sub(from));
-                    let subsamples = info.subsamples.get(sample.subsamples.clone());
-                    let progress = self.progress.get_or_insert_with(|| Progress::new(sample.iv));
-                    done = cipher.decrypt(
-                        progress,
-                        bytes.unwrap_or_default(),
-                        range.len(),
-                        subsamples.unwrap_or_default(),
-                    );
+            let (rest, cipher) = cursor.rest_of_span(fragment, ciphers);
+            let Some(range) = rest.first() else { break };
+            let is_next = |range: &&Range<usize>| range.start < limit && range.end <= end;
+            let whole = match self.progress {
+                None => rest.iter().take_while(is_next).count(),
+                Some(_) => 0,
+            };
+            let mut cut = None;
+            if whole > 0 {
+                if let Some(cipher) = cipher {
+                    fragment.decrypt(cipher, cursor.sample, whole, bytes, from);
+                }
+                cursor.advance(fragment, whole);
+            } else {
+                let by = cipher.zip(fragment.sample(cursor.sample));
+                let done = decrypt_part(&mut self.progress, range, by, bytes, from);
+                if done < range.end {
+                    cut = Some(done.min(end) - from);
+                } else {
+                    self.progress = None;
+                    cursor.advance(fragment, 1);
                 }
             }
-            if here + done < range.end {
-                return here + done - from;
-            }
-            self.progress = None;
-            cursor.advance(fragment);
-            match cursor.settle(fragment) {
-                Some(start) => *next = Reverse((start, number)),
-                None => drop(PeekMut::pop(next)),
+            self.next.extend(cursor.settle(fragment).map(|start| Reverse((start, number))));
+            if let Some(done) = cut {
+                return done;
             }
         }
         bytes.len()
@@ -144,4 +157,26 @@ impl Flow {
     pub(super) fn samples(&self) -> usize {
         self.plan.count()
     }
+}
+
+/// Decrypts what is there of the sample in `range`, and was not final before. Answers up to where it is final.
+fn decrypt_part(
+    progress: &mut Option<Progress>,
+    range: &Range<usize>,
+    by: Option<(&SampleCipher, (&SampleInfo, &[Subsample]))>,
+    bytes: &mut [u8],
+    from: usize,
+) -> usize {
+    let here = range.start.max(from);
+    let there = bytes.get_mut(here - from..).unwrap_or_default();
+    let ours = there.len().min(range.end.saturating_sub(here));
+    let done = match by {
+        None => ours,
+        Some((cipher, (sample, subsamples))) => {
+            let progress = progress.get_or_insert_with(|| Progress::new(sample.iv));
+            let there = there.get_mut(..ours).unwrap_or_default();
+            cipher.decrypt(progress, there, range.len(), subsamples)
+        }
+    };
+    here + done
 }

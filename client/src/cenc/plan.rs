@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::cenc::aux_info::{self, AuxInfo};
+use crate::cenc::aux_info::{self, AuxInfo, SampleInfo, Subsample};
 use crate::cenc::boxes::{BoxRef, Boxes};
-use crate::cenc::cipher::{Ciphers, Progress};
+use crate::cenc::cipher::{Ciphers, Progress, SampleCipher};
 use crate::cenc::fragment;
 use crate::cenc::init::{self, Clearing, Init};
 use crate::cenc::samples::{Media, Samples};
@@ -27,6 +27,35 @@ pub(super) struct Fragment {
     pub(super) samples: Vec<Range<usize>>,
     /// How they are protected; `None`: not at all.
     pub(super) protected: Option<AuxInfo>,
+}
+
+impl Fragment {
+    /// What a protected sample needs.
+    pub(super) fn sample(&self, number: usize) -> Option<(&SampleInfo, &[Subsample])> {
+        let info = self.protected.as_ref()?;
+        let sample = info.samples.get(number)?;
+        Some((sample, info.subsamples.get(sample.subsamples.clone())?))
+    }
+
+    /// Decrypts so many samples in a row, from the `first` on, in bytes that begin at `from` and have all of them.
+    pub(super) fn decrypt(
+        &self,
+        cipher: &SampleCipher,
+        first: usize,
+        count: usize,
+        bytes: &mut [u8],
+        from: usize,
+    ) {
+        let Some(info) = &self.protected else { return };
+        let samples = self.samples.iter().zip(&info.samples);
+        for (range, sample) in samples.skip(first).take(count) {
+            let here = range.start.saturating_sub(from)..range.end.saturating_sub(from);
+            let bytes = bytes.get_mut(here).unwrap_or_default();
+            let subsamples = info.subsamples.get(sample.subsamples.clone()).unwrap_or_default();
+            let length = bytes.len();
+            cipher.decrypt(&mut Progress::new(sample.iv), bytes, length, subsamples);
+        }
+    }
 }
 
 impl Init {
@@ -151,21 +180,13 @@ impl Plan {
         }
         self.prepare(ciphers, keys)?;
         for fragment in &self.fragments {
-            let Some(info) = &fragment.protected else { continue };
-            let (mut ranges, mut samples) = (fragment.samples.as_slice(), info.samples.as_slice());
-            for span in &info.spans {
-                let count = span.count.min(ranges.len()).min(samples.len());
-                let (these, other_ranges) = ranges.split_at(count);
-                let (infos, other_samples) = samples.split_at(count);
-                (ranges, samples) = (other_ranges, other_samples);
-                let Some(cipher) = ciphers.find(span.by) else { continue };
-                for (range, sample) in these.iter().zip(infos) {
-                    // Both were checked when the plan was made.
-                    let bytes = segment.get_mut(range.clone()).unwrap_or_default();
-                    let subsamples = info.subsamples.get(sample.subsamples.clone());
-                    let (length, mut start) = (bytes.len(), Progress::new(sample.iv));
-                    cipher.decrypt(&mut start, bytes, length, subsamples.unwrap_or_default());
+            let spans = fragment.protected.as_ref().map_or(&[][..], |info| &info.spans);
+            let mut first = 0;
+            for span in spans {
+                if let Some(cipher) = ciphers.find(span.by) {
+                    fragment.decrypt(cipher, first, span.count, segment, 0);
                 }
+                first += span.count;
             }
         }
         for clearing in &self.clearings {
