@@ -51,6 +51,7 @@ impl Forward {
     }
 
     /// What is left of a block that was begun.
+    // Rare, as what comes by lanes: inlined, both would slow down what is not.
     #[inline(never)]
     fn xor_end_of_block(&self, iv: &[u8; BLOCK_BYTES], used: usize, end: &mut [u8]) {
         let mut keys = [0; BLOCK_BYTES];

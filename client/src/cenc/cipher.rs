@@ -129,6 +129,7 @@ impl SampleCipher {
 
     /// Decrypts a protected range of which so many bytes are `missing`: up to its end, or a multiple of
     /// [`unit_bytes`](Self::unit_bytes). Answers how many bytes of it are final now.
+    // Apart from the loop over subsamples, which would have no registers left.
     #[inline(never)]
     fn decrypt_range(&self, state: &mut State, bytes: &mut [u8], missing: usize) -> usize {
         let is_end = missing <= bytes.len();
