@@ -42,7 +42,7 @@ impl Forward {
     /// AES in counter mode from the counter block `iv` on, of which the last 64 bits count and wrap
     /// (ISO/IEC 23001-7:2023, 9.3), after so many bytes of its key stream.
     pub(super) fn xor_key_stream(&self, iv: &[u8; BLOCK_BYTES], used: usize, bytes: &mut [u8]) {
-        let end = used.next_multiple_of(BLOCK_BYTES) - used;
+        let end = (BLOCK_BYTES - used % BLOCK_BYTES) % BLOCK_BYTES;
         let Some((end, rest)) = bytes.split_at_mut_checked(end.min(bytes.len())) else { return };
         if !end.is_empty() {
             self.xor_end_of_block(iv, used, end);

@@ -16,7 +16,7 @@ use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 const WINDOW_BYTES: u64 = 1024 * 1024;
 
 /// `TMPFS_MAGIC` of statfs(2).
-const TMPFS: i64 = 0x0102_1994;
+const TMPFS: u64 = 0x0102_1994;
 
 /// A window onto a file.
 pub(super) struct Window {
@@ -28,7 +28,9 @@ pub(super) struct Window {
 impl Window {
     /// `None` unless the file lies in memory.
     pub(super) fn onto(file: &Arc<File>) -> Option<Self> {
-        let is_memory = rustix::fs::fstatfs(file).is_ok_and(|system| system.f_type == TMPFS);
+        // Its type has another width and sign on other machines.
+        let kind = rustix::fs::fstatfs(file).ok()?.f_type;
+        let is_memory = u64::try_from(kind) == Ok(TMPFS);
         is_memory.then(|| Self { file: Arc::clone(file), seen: None })
     }
 
