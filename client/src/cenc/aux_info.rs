@@ -92,6 +92,16 @@ pub(super) struct SampleInfo {
     pub(super) subsamples: Range<usize>,
 }
 
+impl SampleInfo {
+    /// All of it is protected, by a vector of 8 or 16 bytes.
+    fn of_vector(vector: &[u8]) -> Self {
+        let short =
+            |vector: &[u8; 8]| (u128::from(u64::from_be_bytes(*vector)) << 64).to_be_bytes();
+        let iv = vector.first_chunk().copied().or_else(|| vector.first_chunk().map(short));
+        Self { iv: iv.unwrap_or_default(), subsamples: 0..0 }
+    }
+}
+
 /// Clear bytes, then protected ones (7.2).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subsample {
@@ -188,6 +198,11 @@ fn vectors(spans: &[Span]) -> impl Iterator<Item = Option<Iv>> {
 }
 
 impl AuxInfo {
+    /// So many samples with the same vector and no subsamples.
+    fn add_alike(&mut self, iv: [u8; 16], count: usize) {
+        self.samples.extend(core::iter::repeat_n(SampleInfo { iv, subsamples: 0..0 }, count));
+    }
+
     /// One sample's entry (7.2.2). One that is not protected has no vector.
     #[expect(
         clippy::inline_always,
@@ -249,11 +264,18 @@ impl Reader<'_, '_> {
         }
         for span in spans {
             let vector = span.by.map(|by| by.scheme.iv());
-            for _ in 0..span.count {
-                if vector.is_none() && leaves_out {
-                    self.info.samples.push(SampleInfo { iv: [0; 16], subsamples: 0..0 });
-                } else {
-                    self.info.read_entry(&mut fields, vector.as_ref(), flags & 2 != 0)?;
+            match vector {
+                None if leaves_out => self.info.add_alike([0; 16], span.count),
+                Some(Iv::Constant(iv)) if flags & 2 == 0 => self.info.add_alike(iv, span.count),
+                Some(Iv::PerSample(size)) if flags & 2 == 0 => {
+                    let vectors = fields.bytes(span.count.saturating_mul(size.bytes()))?;
+                    let vectors = vectors.chunks_exact(size.bytes());
+                    self.info.samples.extend(vectors.map(SampleInfo::of_vector));
+                }
+                _ => {
+                    for _ in 0..span.count {
+                        self.info.read_entry(&mut fields, vector.as_ref(), flags & 2 != 0)?;
+                    }
                 }
             }
         }
@@ -321,13 +343,12 @@ impl Reader<'_, '_> {
 
     /// No auxiliary information: right where the vector is constant and all bytes are protected.
     fn need_nothing(&mut self) -> Result<(), Error> {
-        for vector in vectors(&self.samples.spans) {
-            let iv = match vector {
-                None => [0; 16],
-                Some(Iv::Constant(iv)) => iv,
+        for span in &self.samples.spans {
+            match span.by.map(|by| by.scheme.iv()) {
+                None => self.info.add_alike([0; 16], span.count),
+                Some(Iv::Constant(iv)) => self.info.add_alike(iv, span.count),
                 Some(Iv::PerSample(_)) => return Err(Error::Missing(self.at())),
-            };
-            self.info.samples.push(SampleInfo { iv, subsamples: 0..0 });
+            }
         }
         Ok(())
     }

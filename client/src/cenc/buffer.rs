@@ -40,7 +40,8 @@ impl Buffer {
         // A line more, so that there is one to choose a place in.
         let end = self.filled.saturating_add(length).saturating_add(LINE_BYTES.into());
         if self.memory.len() < end {
-            self.memory.resize(end, 0);
+            // What is left over of one piece is short as a rule, and should find room beside the next.
+            self.memory.resize(end.saturating_add(length / 8), 0);
         }
         if self.start == self.filled {
             self.start = self.front(at);

@@ -1,6 +1,7 @@
 //! Fragments: where the samples of a `moof` are (ISO/IEC 14496-12:2022, 8.8).
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::cenc::boxes::{self, BoxRef, FourCc};
 use crate::cenc::group::{self, Descriptions};
@@ -206,19 +207,38 @@ fn read_trun(
         *allowance = allowance.checked_sub(count).ok_or(Error::TooManySamples(trun.at))?;
     }
     samples.runs.push(samples.ranges.len());
-    samples.ranges.reserve(samples_there);
-    let mut push = |size: u32| {
-        samples.ranges.push(media.range(at, size.into()).ok_or_else(outside)?);
-        at = at.saturating_add(size.into());
-        Ok::<_, Error>(())
-    };
-    if has_size {
-        for entry in entries.chunks_exact(listed) {
+    let laid_out = if has_size {
+        let sizes = entries.chunks_exact(listed).map(|entry| {
             let size = entry.get(before..).and_then(|entry| entry.first_chunk());
-            push(size.map_or(0, |size| u32::from_be_bytes(*size)))?;
-        }
+            size.map_or(0, |size| u32::from_be_bytes(*size))
+        });
+        lay_out(&mut samples.ranges, media, at, sizes)
     } else {
-        (0..count).try_for_each(|_| push(default_size))?;
+        lay_out(&mut samples.ranges, media, at, core::iter::repeat_n(default_size, samples_there))
+    };
+    laid_out.ok_or_else(outside)
+}
+
+/// Adds samples of these sizes, one behind the other. Answers where they end, if each lies in an `mdat`.
+fn lay_out(
+    ranges: &mut Vec<Range<usize>>,
+    media: &Media,
+    mut at: u64,
+    sizes: impl Iterator<Item = u32> + Clone,
+) -> Option<u64> {
+    let total = sizes.clone().map(u64::from).sum();
+    if let Some(Range { start: mut next, .. }) = media.range(at, total) {
+        // Most often all lie in the same.
+        ranges.extend(sizes.map(|size| {
+            let start = next;
+            next = next.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
+            start..next
+        }));
+        return at.checked_add(total);
     }
-    Ok(at)
+    for size in sizes {
+        ranges.push(media.range(at, size.into())?);
+        at = at.saturating_add(size.into());
+    }
+    Some(at)
 }
