@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
@@ -18,6 +18,9 @@ const WINDOW_BYTES: u64 = 1024 * 1024;
 /// `TMPFS_MAGIC` of statfs(2).
 const TMPFS: u64 = 0x0102_1994;
 
+/// What `st_blocks` of stat(2) counts.
+const BLOCK_BYTES: u64 = 512;
+
 /// A window onto a file.
 pub(super) struct Window {
     file: Arc<File>,
@@ -26,11 +29,14 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// `None` unless the file lies in memory.
+    /// `None` unless all of the file lies in memory.
     pub(super) fn onto(file: &Arc<File>) -> Option<Self> {
         // Its type has another width and sign on other machines.
         let kind = rustix::fs::fstatfs(file).ok()?.f_type;
-        let is_memory = u64::try_from(kind) == Ok(TMPFS);
+        // To look into a hole takes memory, of which there may be none.
+        let meta = file.metadata().ok()?;
+        let has_holes = meta.blocks().saturating_mul(BLOCK_BYTES) < meta.len();
+        let is_memory = u64::try_from(kind) == Ok(TMPFS) && !has_holes;
         is_memory.then(|| Self { file: Arc::clone(file), seen: None })
     }
 
@@ -131,6 +137,14 @@ mod tests {
         assert_eq!(window.read_at(&mut piece, (2 << 20) + 5).unwrap(), 0);
         assert_eq!(window.read_at(&mut piece, (1 << 20) - 3).unwrap(), 3);
         assert_eq!(piece, [7; 10]);
+    }
+
+    #[test]
+    fn a_file_with_holes_has_none() {
+        let file = file_in_memory(&[7; 100_000]);
+        assert!(Window::onto(&file).is_some());
+        file.set_len(200_000).unwrap();
+        assert!(Window::onto(&file).is_none());
     }
 
     #[test]
