@@ -4,9 +4,9 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::authority::operation::{ContentView, Operation, Outcome};
-use crate::cli::folder::Folder;
+use crate::cli::folder::paths::Folder;
 use crate::cli::key::key_table;
-use crate::cli::output::{Failure, Output, table};
+use crate::cli::terminal::output::{Failure, Output, table};
 use crate::cli::{clock, operator};
 use crate::domain::content::ContentId;
 

@@ -9,10 +9,11 @@ use serde_json::json;
 
 use crate::authority::operation::{Operation, Outcome};
 use crate::authority::root_key_file;
-use crate::cli::config::Config;
-use crate::cli::folder::Folder;
-use crate::cli::output::{Failure, Output, table};
-use crate::cli::{clock, installation, operator};
+use crate::cli::folder::config::Config;
+use crate::cli::folder::installation;
+use crate::cli::folder::paths::Folder;
+use crate::cli::terminal::output::{Failure, Output, table};
+use crate::cli::{clock, operator};
 
 /// The day on which this was written: no clock is earlier.
 const EARLIEST_NOW: u64 = 1_795_219_200;

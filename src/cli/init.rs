@@ -10,9 +10,10 @@ use serde_json::json;
 
 use crate::authority::install;
 use crate::authority::root_key_file;
-use crate::cli::folder::Folder;
-use crate::cli::output::{Failure, Output};
-use crate::cli::{clock, config, installation};
+use crate::cli::clock;
+use crate::cli::folder::paths::Folder;
+use crate::cli::folder::{config, installation};
+use crate::cli::terminal::output::{Failure, Output};
 use crate::crypto::root_key::RootKey;
 use crate::store::embedded::{NewStore, SledStore};
 

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::authority::secret_file;
-use crate::cli::config::{self, AlgorithmName, Config, IssuerEntry};
-use crate::cli::folder::Folder;
+use crate::cli::folder::config::{self, AlgorithmName, Config, IssuerEntry};
+use crate::cli::folder::paths::Folder;
 use crate::cli::operator;
-use crate::cli::output::{Failure, Output, table};
+use crate::cli::terminal::output::{Failure, Output, table};
 use crate::crypto::development_key::DevelopmentKey;
 use crate::crypto::digest::sha256;
 use crate::crypto::issuer_keys::{Algorithm, IssuerKeys, JWKS_BYTES_MAX};

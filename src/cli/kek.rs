@@ -6,9 +6,9 @@ use serde_json::json;
 
 use crate::authority::operation::{KekView, Operation, Outcome};
 use crate::cli::clock;
-use crate::cli::folder::Folder;
+use crate::cli::folder::paths::Folder;
 use crate::cli::operator::{self, Operator};
-use crate::cli::output::{Failure, Output, table};
+use crate::cli::terminal::output::{Failure, Output, table};
 
 /// How many secrets are moved between two looks at the progress.
 const STEP: usize = 10_000;

@@ -7,9 +7,9 @@ use reelkey_client::key::{ContentKey, KeyId};
 use serde_json::json;
 
 use crate::authority::operation::{KeyView, Operation, Outcome};
-use crate::cli::folder::Folder;
-use crate::cli::output::{Failure, Output, table};
+use crate::cli::folder::paths::Folder;
 use crate::cli::secret_argument::SecretArgument;
+use crate::cli::terminal::output::{Failure, Output, table};
 use crate::cli::{clock, key_file, operator};
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;

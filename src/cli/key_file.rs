@@ -11,9 +11,9 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::authority::operation::{Operation, Outcome, PlainKey};
-use crate::cli::folder::Folder;
+use crate::cli::folder::paths::Folder;
 use crate::cli::operator::Operator;
-use crate::cli::output::{Failure, Output};
+use crate::cli::terminal::output::{Failure, Output};
 use crate::domain::content::ContentId;
 
 /// How many keys one operation carries. At most 400 bytes each, they fit its longest body.

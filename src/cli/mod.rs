@@ -1,11 +1,14 @@
 //! The command line: one file per command group, and the only reader of configuration, clocks and the
 //! environment.
 //!
+//! Top to bottom: `command` reads what was typed, a file for each noun does it, `operator` gets it executed by the
+//! running service or on the store, `folder` knows the files and `terminal` the person.
+//!
 //! A command opens the stopped store under its lock, does one thing and says what it did, as text for
 //! people or, with `--json`, as one document. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
 mod clock;
-mod config;
+mod command;
 mod content;
 mod decrypt;
 mod demo;
@@ -13,145 +16,17 @@ mod doctor;
 mod folder;
 mod hygiene;
 mod init;
-mod installation;
 mod issuer;
 mod kek;
 mod key;
 mod key_file;
-mod log;
 mod operator;
-mod output;
 mod policy;
 mod root;
 mod secret_argument;
 mod serve;
 mod signer;
+mod terminal;
 mod token;
 
-use std::io;
-use std::path::PathBuf;
-use std::process::ExitCode;
-
-use clap::{Args, Parser, Subcommand};
-use tokio::runtime::Runtime;
-
-use crate::cli::folder::Folder;
-use crate::cli::output::{Failure, Output};
-
-/// A self-hosted DRM license and key service.
-#[derive(Debug, Parser)]
-#[command(name = "reelkey", version, max_term_width = 100, arg_required_else_help = true)]
-pub struct Cli {
-    #[command(flatten)]
-    global: Global,
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Args)]
-struct Global {
-    /// The data folder.
-    #[arg(long, global = true, value_name = "DIR", default_value = "reelkey-data")]
-    data: PathBuf,
-    /// The configuration, if it is not the data folder's reelkey.toml.
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Answer with one JSON document on standard output.
-    #[arg(long, global = true)]
-    json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Make a data folder: configuration, policies, root key, empty store.
-    Init,
-    /// Answer license requests.
-    Serve(serve::ServeArgs),
-    /// Show a whole playback: service, keys, token, license, decrypted film, refusals.
-    Demo,
-    /// Look an installation over, and say what to mend.
-    Doctor,
-    /// Titles.
-    #[command(subcommand)]
-    Content(content::ContentCommand),
-    /// Content keys.
-    #[command(subcommand)]
-    Key(key::KeyCommand),
-    /// Key-encryption keys.
-    #[command(subcommand)]
-    Kek(kek::KekCommand),
-    /// The key that opens the store.
-    #[command(subcommand)]
-    Root(root::RootCommand),
-    /// Keys that sign licenses.
-    #[command(subcommand)]
-    Signer(signer::SignerCommand),
-    /// Who may issue authorization tokens.
-    #[command(subcommand)]
-    Issuer(issuer::IssuerCommand),
-    /// Authorization tokens, for development.
-    #[command(subcommand)]
-    Token(token::TokenCommand),
-    /// Policies.
-    #[command(subcommand)]
-    Policy(policy::PolicyCommand),
-    /// Decrypt a Common Encryption file with known keys.
-    Decrypt(decrypt::DecryptArgs),
-}
-
-/// Runs a command and answers the process's exit code.
-pub fn run(cli: Cli) -> ExitCode {
-    let json = cli.global.json;
-    hygiene::quiet_caught_panics();
-    let result = match hygiene::guard_memory() {
-        Err(error) => Err(Failure::from(error).during("switching core dumps off")),
-        Ok(()) => match &cli.command {
-            // It talks to nobody, so it does not wait for threads that would.
-            Command::Decrypt(args) => decrypt::decrypt(args),
-            _ => Runtime::new()
-                .map_err(Failure::from)
-                .and_then(|threads| threads.block_on(dispatch(cli))),
-        },
-    };
-    // Locked only now: while a command runs, its log goes to standard error.
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-    let (written, code) = match result {
-        Ok(output) => (output.write(json, &mut out), ExitCode::SUCCESS),
-        Err(failure) => (failure.write(json, &mut out, &mut err), ExitCode::FAILURE),
-    };
-    match written {
-        // Whoever closed the pipe has read enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        _ => code,
-    }
-}
-
-async fn dispatch(cli: Cli) -> Result<Output, Failure> {
-    let folder = Folder::new(&cli.global.data, cli.global.config.as_deref());
-    match cli.command {
-        Command::Init => init::init(&folder).await,
-        Command::Serve(args) => serve::serve(&folder, args, cli.global.json).await,
-        Command::Demo => demo::demo(cli.global.json).await,
-        Command::Doctor => doctor::doctor(&folder).await,
-        Command::Content(command) => content::run(&folder, command).await,
-        Command::Key(command) => key::run(&folder, command).await,
-        Command::Kek(command) => kek::run(&folder, command).await,
-        Command::Root(command) => root::run(&folder, command).await,
-        Command::Signer(command) => signer::run(&folder, command).await,
-        Command::Issuer(command) => issuer::run(&folder, command).await,
-        Command::Token(command) => token::run(&folder, command),
-        Command::Policy(command) => policy::run(&folder, command),
-        Command::Decrypt(args) => decrypt::decrypt(&args),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_tree_is_consistent() {
-        Cli::command().debug_assert();
-    }
-}
+pub use command::{Cli, run};

@@ -11,9 +11,10 @@ use zeroize::Zeroizing;
 use crate::authority::admin;
 use crate::authority::operation::{Operation, Outcome};
 use crate::authority::vault::Vault;
-use crate::cli::folder::Folder;
-use crate::cli::output::Failure;
-use crate::cli::{clock, installation};
+use crate::cli::clock;
+use crate::cli::folder::installation;
+use crate::cli::folder::paths::Folder;
+use crate::cli::terminal::output::Failure;
 use crate::http::client::Call;
 
 /// More than any answer: a hundred thousand keys are listed in 30 MB.

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::cli::folder::Folder;
-use crate::cli::installation;
-use crate::cli::output::{Failure, Output, table};
+use crate::cli::folder::installation;
+use crate::cli::folder::paths::Folder;
+use crate::cli::terminal::output::{Failure, Output, table};
 use crate::domain::policy::Policy;
 use crate::domain::track::TrackType;
 

@@ -7,9 +7,9 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::authority::operation::{Operation, Outcome};
-use crate::cli::folder::Folder;
+use crate::cli::folder::paths::Folder;
 use crate::cli::operator;
-use crate::cli::output::{Failure, Output};
+use crate::cli::terminal::output::{Failure, Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RootCommand {

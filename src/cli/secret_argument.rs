@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
-use crate::cli::output::Failure;
+use crate::cli::terminal::output::Failure;
 
 /// Far more than any file of keys.
 const BYTES_MAX: u64 = 1024 * 1024;

@@ -10,12 +10,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::authority::{Authority, Setup};
-use crate::cli::config::{Config, TlsFiles};
-use crate::cli::folder::Folder;
-use crate::cli::log::{self, LogFormat};
-use crate::cli::output::{Failure, Output};
-use crate::cli::{clock, installation, operator};
-use crate::http::{self, AdminApp, App, Limits, ReadIssuers, Tls};
+use crate::cli::folder::config::{Config, TlsFiles};
+use crate::cli::folder::installation;
+use crate::cli::folder::paths::Folder;
+use crate::cli::terminal::log::{self, LogFormat};
+use crate::cli::terminal::output::{Failure, Output};
+use crate::cli::{clock, operator};
+use crate::http::admin::{AdminApp, ReadIssuers, admin_router};
+use crate::http::app::App;
+use crate::http::listener::server::{self, Limits, Tls};
+use crate::http::router::router;
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -59,11 +63,11 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
         let mut stopped = stopped.clone();
         async move { stopped.changed().await.unwrap_or_default() }
     };
-    let (limits, router) = (Limits::default(), http::router(app, config.origins()));
+    let (limits, router) = (Limits::default(), router(app, config.origins()));
     let acceptor = tls.as_ref().map(|(_, tls)| tls.clone());
-    let players = http::serve(listener, acceptor, limits, router, stopping());
-    let router = http::admin_router(admin);
-    let operators = http::serve_owner(admin_listener, owner, limits, router, stopping());
+    let players = server::serve(listener, acceptor, limits, router, stopping());
+    let router = admin_router(admin);
+    let operators = server::serve_owner(admin_listener, owner, limits, router, stopping());
     let watching = signals.obey(folder, tls, &stop);
     let serving = async { tokio::try_join!(players, operators) };
     tokio::pin!(serving);

@@ -4,8 +4,8 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::authority::operation::{Operation, Outcome, SignerView};
-use crate::cli::folder::Folder;
-use crate::cli::output::{Failure, Output, table};
+use crate::cli::folder::paths::Folder;
+use crate::cli::terminal::output::{Failure, Output, table};
 use crate::cli::{clock, operator};
 
 #[derive(Debug, Subcommand)]

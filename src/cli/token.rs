@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use crate::authority::token as authorization;
 use crate::cli::clock;
-use crate::cli::config::Config;
-use crate::cli::folder::Folder;
+use crate::cli::folder::config::Config;
+use crate::cli::folder::paths::Folder;
 use crate::cli::issuer::read_development_key;
-use crate::cli::output::{Failure, Output};
 use crate::cli::secret_argument::SecretArgument;
+use crate::cli::terminal::output::{Failure, Output};
 use crate::domain::content::ContentPattern;
 use crate::domain::duration::Duration;
 use crate::domain::region::Region;

@@ -5,9 +5,9 @@ use axum::middleware;
 use axum::routing::{get, post};
 
 use crate::http::app::App;
-use crate::http::cors::{self, AllowedOrigin};
-use crate::http::exchange::{self, Frame};
-use crate::http::{health, license, pages};
+use crate::http::frame::cors::{self, AllowedOrigin};
+use crate::http::frame::exchange::{self, Frame};
+use crate::http::player::{health, license, pages};
 
 /// The routes that players use, also from pages of these origins.
 pub fn router(app: App, origins: Vec<AllowedOrigin>) -> Router {

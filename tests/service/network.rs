@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request};
-use reelkey::http::{Limits, serve};
+use reelkey::http::listener::server::{Limits, serve};
 
 use crate::world::World;
 

@@ -19,7 +19,7 @@ use reelkey_client::cenc::stream::ReadError;
 use reelkey_client::cenc::{Init, Keys, Stream};
 
 use crate::cli::decrypt::window::Window;
-use crate::cli::output::Failure;
+use crate::cli::terminal::output::Failure;
 
 /// A part is as many fragments as have this many bytes, so that starting one costs little.
 const PART_BYTES: u64 = 8 * 1024 * 1024;

@@ -11,8 +11,8 @@ use reelkey_client::exchange::pending::Pending;
 use reelkey_client::key::{ContentKey, KeyId};
 
 use crate::cli::clock;
-use crate::cli::output::Failure;
 use crate::cli::secret_argument::SecretArgument;
+use crate::cli::terminal::output::Failure;
 
 #[derive(Debug, Args)]
 pub(super) struct LicenseArgs {

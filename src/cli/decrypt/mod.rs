@@ -20,8 +20,8 @@ use tempfile::NamedTempFile;
 
 use crate::cli::decrypt::file::{Between, Done, Way, failure};
 use crate::cli::decrypt::license::LicenseArgs;
-use crate::cli::output::{Failure, Output};
 use crate::cli::secret_argument::SecretArgument;
+use crate::cli::terminal::output::{Failure, Output};
 
 #[derive(Debug, Args)]
 pub(crate) struct DecryptArgs {

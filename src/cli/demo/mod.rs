@@ -13,17 +13,16 @@ use serde_json::Value;
 use crate::cli::clock;
 use crate::cli::demo::player::{Attempt, Player};
 use crate::cli::demo::report::Report;
-use crate::cli::output::{Failure, Output};
+use crate::cli::demo::setup::RunCommand;
+use crate::cli::terminal::output::{Failure, Output};
 
-/// The title of the demo.
-const CONTENT: &str = "movies/test-pattern";
-
-pub(crate) async fn demo(json: bool) -> Result<Output, Failure> {
+/// Shows a playback. `run` runs a command line, as a person would.
+pub(crate) async fn demo(json: bool, run: RunCommand) -> Result<Output, Failure> {
     let mut report = Report::new(json);
     report.title("Reelkey demo: one playback, from an empty folder to a decrypted film")?;
 
     report.step("A service is set up. These are ordinary commands:")?;
-    let service = setup::start(&mut report).await?;
+    let service = setup::start(run, &mut report).await?;
 
     report.step("A player asks for a license")?;
     let player = Player::new()?;

@@ -14,10 +14,9 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::cli::clock;
-use crate::cli::demo::CONTENT;
 use crate::cli::demo::report::Decrypted;
-use crate::cli::demo::setup::Service;
-use crate::cli::output::Failure;
+use crate::cli::demo::setup::{CONTENT, Service};
+use crate::cli::terminal::output::Failure;
 use crate::crypto::digest::sha256;
 use crate::crypto::random::SystemRng;
 use crate::http::client::{Answer, Call};

@@ -2,24 +2,34 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use clap::Parser;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::authority::secret_file;
 use crate::authority::{Authority, Setup};
-use crate::cli::config::Config;
-use crate::cli::demo::CONTENT;
+use crate::cli::clock;
 use crate::cli::demo::report::Report;
-use crate::cli::folder::Folder;
-use crate::cli::output::{Failure, Output};
-use crate::cli::{Cli, clock, dispatch, installation};
-use crate::http::{self, App, Limits};
+use crate::cli::folder::config::Config;
+use crate::cli::folder::installation;
+use crate::cli::folder::paths::Folder;
+use crate::cli::terminal::output::{Failure, Output};
+use crate::http::app::App;
+use crate::http::listener::server::{self, Limits};
+use crate::http::router::router;
+
+/// The content of the demo.
+pub(super) const CONTENT: &str = "movies/test-pattern";
+
+/// Runs a command line, given word by word, as it would be run from a shell.
+pub(crate) type RunCommand =
+    fn(Vec<OsString>) -> Pin<Box<dyn Future<Output = Result<Output, Failure>>>>;
 
 /// Public keys of the clip: track type, key ID, key.
 const KEYS: &str = include_str!("keys.txt");
@@ -38,28 +48,30 @@ evidence = \"token\"
 pub(super) struct Service {
     pub(super) address: SocketAddr,
     pub(super) id: String,
+    run: RunCommand,
     data: TempDir,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<std::io::Result<()>>,
 }
 
-pub(super) async fn start(report: &mut Report) -> Result<Service, Failure> {
+pub(super) async fn start(run: RunCommand, report: &mut Report) -> Result<Service, Failure> {
     let data = TempDir::with_prefix("reelkey-demo-")?;
     let policy = data.path().join("policies/us-and-canada.toml");
-    command(&data, &["init"], report).await?;
+    command(run, &data, &["init"], report).await?;
     fs::write(&policy, POLICY)?;
     let issuer = ["issuer", "add", "https://auth.example", "--dev", "--content", "movies/*"];
-    command(&data, &issuer, report).await?;
-    command(&data, &["content", "add", CONTENT, "--policy", "us-and-canada"], report).await?;
+    command(run, &data, &issuer, report).await?;
+    let add = ["content", "add", CONTENT, "--policy", "us-and-canada"];
+    command(run, &data, &add, report).await?;
     for (track, kid, key) in keys() {
         let file = data.path().join(format!("{track}.key"));
         secret_file::write(&file, key.as_bytes())?;
         let key = format!("@{}", file.display());
         let import = ["key", "import", CONTENT, "--track", track, "--kid", kid, "--key", &key];
-        command(&data, &import, report).await?;
+        command(run, &data, &import, report).await?;
         fs::remove_file(file)?;
     }
-    let service = serve(data).await?;
+    let service = serve(run, data).await?;
     report.command("serve")?;
     report.note(&format!("answering on http://{}", service.address))?;
     Ok(service)
@@ -72,7 +84,7 @@ fn keys() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     })
 }
 
-async fn serve(data: TempDir) -> Result<Service, Failure> {
+async fn serve(run: RunCommand, data: TempDir) -> Result<Service, Failure> {
     let folder = Folder::new(data.path(), None);
     let config = Config::read(&folder)?;
     let setup = Setup {
@@ -87,17 +99,17 @@ async fn serve(data: TempDir) -> Result<Service, Failure> {
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn(async move {
-        let (limits, router) = (Limits::default(), http::router(app, Vec::new()));
+        let (limits, router) = (Limits::default(), router(app, Vec::new()));
         let stopped = async { stopped.await.unwrap_or_default() };
-        http::serve(listener, None, limits, router, stopped).await
+        server::serve(listener, None, limits, router, stopped).await
     });
-    Ok(Service { address, id: config.service_id.0, data, stop, serving })
+    Ok(Service { address, id: config.service_id.0, run, data, stop, serving })
 }
 
 impl Service {
     /// Runs a command on the data folder, as a person would.
     pub(super) async fn run(&self, words: &[&str]) -> Result<Output, Failure> {
-        run(self.data.path().into(), words).await
+        (self.run)(typed(self.data.path().into(), words)).await
     }
 
     /// Ends the service and removes its folder.
@@ -108,10 +120,15 @@ impl Service {
     }
 }
 
-async fn command(data: &TempDir, words: &[&str], report: &mut Report) -> Result<(), Failure> {
+async fn command(
+    run: RunCommand,
+    data: &TempDir,
+    words: &[&str],
+    report: &mut Report,
+) -> Result<(), Failure> {
     let shown: Vec<_> = words.iter().map(|word| shown(word)).collect();
     report.command(&shown.join(" "))?;
-    run(data.path().into(), words).await.map(|_| ())
+    run(typed(data.path().into(), words)).await.map(|_| ())
 }
 
 /// A word as it would be typed, without the temporary folder.
@@ -123,8 +140,9 @@ fn shown(word: &str) -> String {
     }
 }
 
-async fn run(data: PathBuf, words: &[&str]) -> Result<Output, Failure> {
+/// The whole command line.
+fn typed(data: PathBuf, words: &[&str]) -> Vec<OsString> {
     let mut all: Vec<OsString> = vec!["reelkey".into(), "--data".into(), data.into()];
     all.extend(words.iter().map(Into::into));
-    Box::pin(dispatch(Cli::try_parse_from(all)?)).await
+    all
 }

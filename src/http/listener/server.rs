@@ -14,7 +14,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::sync::Semaphore;
 
 use crate::crypto::tls::ServerConfig;
-use crate::http::connection::{Bounded, OwnerOnly};
+use crate::http::listener::connection::{Bounded, OwnerOnly};
 
 /// What one connection may cost.
 #[derive(Clone, Copy, Debug)]

@@ -100,7 +100,7 @@ impl From<Refused> for Problem {
     }
 }
 
-/// Leaves the problem for [`crate::http::exchange`], which knows the request's id and time.
+/// Leaves the problem for [`crate::http::frame::exchange`], which knows the request's id and time.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();

@@ -6,7 +6,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::{Html, IntoResponse, Response};
 
 use crate::domain::refusal::Refusal;
-use crate::http::problem::{Problem, detail, title};
+use crate::http::frame::problem::{Problem, detail, title};
 
 pub(crate) async fn problem_get(Path(reason): Path<String>) -> Result<Response, Problem> {
     let refusal = Refusal::ALL.into_iter().find(|refusal| refusal.reason() == reason);

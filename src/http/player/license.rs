@@ -13,9 +13,9 @@ use reelkey_client::exchange::request;
 use crate::authority::issue::Answer;
 use crate::domain::refusal::Refusal;
 use crate::http::app::App;
-use crate::http::bearer;
-use crate::http::exchange::Exchange;
-use crate::http::problem::Problem;
+use crate::http::frame::bearer;
+use crate::http::frame::exchange::Exchange;
+use crate::http::frame::problem::Problem;
 
 /// How long a body of at most 16 KiB may take to arrive.
 const BODY_SECS_MAX: Duration = Duration::from_secs(10);

@@ -10,13 +10,13 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, RawString, Table, value};
 
 use crate::authority::issuer::{Issuer, Issuers, LONGEST_LIFE_DEFAULT};
 use crate::authority::secret_file;
-use crate::cli::folder::Folder;
-use crate::cli::output::Failure;
+use crate::cli::folder::paths::Folder;
+use crate::cli::terminal::output::Failure;
 use crate::crypto::issuer_keys::{Algorithm, IssuerKeys};
 use crate::crypto::tls::Identity;
 use crate::domain::content::ContentPattern;
 use crate::domain::duration::Duration;
-use crate::http::{AllowedOrigin, InvalidOrigin};
+use crate::http::frame::cors::{AllowedOrigin, InvalidOrigin};
 
 /// What `init` writes.
 pub(crate) const FRESH: &str = include_str!("reelkey.toml");

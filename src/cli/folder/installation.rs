@@ -4,8 +4,8 @@ use std::fs;
 use std::sync::Arc;
 
 use crate::authority::vault::Vault;
-use crate::cli::folder::Folder;
-use crate::cli::output::Failure;
+use crate::cli::folder::paths::Folder;
+use crate::cli::terminal::output::Failure;
 use crate::domain::policy::Policy;
 use crate::domain::policy_file;
 use crate::store::embedded::SledStore;

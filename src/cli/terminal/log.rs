@@ -5,7 +5,7 @@ use std::io;
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::output::Failure;
+use crate::cli::terminal::output::Failure;
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, ValueEnum)]

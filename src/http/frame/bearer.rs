@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 
 use crate::domain::refusal::Refusal;
-use crate::http::problem::Problem;
+use crate::http::frame::problem::Problem;
 
 /// The token of the one `Authorization: Bearer` header. The scheme is compared without case (RFC 9110
 /// section 11.1).

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::domain::refusal::Refusal;
 use crate::http::app::App;
-use crate::http::exchange::Exchange;
-use crate::http::problem::Problem;
+use crate::http::frame::exchange::Exchange;
+use crate::http::frame::problem::Problem;
 
 /// `GET /healthz`: the process answers.
 pub(crate) async fn healthz_get() -> Json<serde_json::Value> {

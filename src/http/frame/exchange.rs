@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::crypto::random;
 use crate::domain::refusal::Refusal;
 use crate::http::app::App;
-use crate::http::problem::Problem;
+use crate::http::frame::problem::Problem;
 
 /// Names the request in logs and answers, so that a viewer's screenshot leads to a log line.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -1,0 +1,7 @@
+//! The data folder: where its files lie, what `reelkey.toml` says, and how an installation is opened.
+//!
+//! Deliberately absent: what commands do with it.
+
+pub(crate) mod config;
+pub(crate) mod installation;
+pub(crate) mod paths;

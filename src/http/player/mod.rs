@@ -1,0 +1,8 @@
+//! The routes that players use. A handler reads what came, calls one use case and writes what it returns.
+//!
+//! Deliberately absent: rules. The browser module, ClearKey, HLS keys, devices and license status enter here, one file
+//! each.
+
+pub(crate) mod health;
+pub(crate) mod license;
+pub(crate) mod pages;
