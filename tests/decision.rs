@@ -240,7 +240,7 @@ fn granted(
 ) -> Option<Terms> {
     let authorized = authorize(request, title, token).ok()?;
     match decide(request, &authorized, policy, token, now()) {
-        Decision::Grant(terms) => Some(terms),
+        Decision::Grant(terms, _) => Some(terms),
         Decision::Refuse(_) => None,
     }
 }

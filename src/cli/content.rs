@@ -3,7 +3,10 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::authority::operation::{ContentView, Operation, Outcome};
+use crate::authority::operation::content::{
+    AddContent, ContentAdded, ContentRemoved, ContentShown, ContentView, ListContents,
+    RemoveContent, ShowContent,
+};
 use crate::cli::folder::paths::Folder;
 use crate::cli::key::key_table;
 use crate::cli::terminal::output::{Failure, Output, table};
@@ -35,38 +38,36 @@ pub(crate) enum ContentCommand {
 }
 
 pub(crate) async fn run(folder: &Folder, command: ContentCommand) -> Result<Output, Failure> {
-    let operation = match command {
-        ContentCommand::Add { content, policy } => {
-            Operation::ContentAdd { content_id: content, policies: policy }
+    match command {
+        ContentCommand::Add { content: content_id, policy: policies } => {
+            let added = operator::execute(folder, AddContent { content_id, policies }).await?;
+            Ok(show_added(folder, &added))
         }
-        ContentCommand::List => Operation::ContentList,
-        ContentCommand::Remove { content } => return remove(folder, content).await,
-        ContentCommand::Show { content } => Operation::ContentShow { content_id: content },
-    };
-    match operator::execute(folder, operation).await? {
-        Outcome::ContentAdded { content, created } => Ok(added(folder, &content, created)),
-        Outcome::Contents { contents } => Ok(list(&contents)),
-        Outcome::Content { content, keys } => {
-            let ContentView { content_id, policies, .. } = &content;
-            let head = format!("{content_id} under {}", policies.join(", "));
-            let text = match keys.len() {
-                0 => format!(
-                    "{head}\nno keys yet.\nnext: reelkey key generate {content_id} --track HD"
-                ),
-                _ => format!("{head}\n\n{}", key_table(&keys)),
-            };
-            let json = json!({ "content_id": content_id, "policies": policies,
-                "created_at": content.created_at, "keys": keys });
-            Ok(Output::new(json, text))
+        ContentCommand::List => Ok(list(&operator::execute(folder, ListContents {}).await?)),
+        ContentCommand::Remove { content } => remove(folder, content).await,
+        ContentCommand::Show { content: content_id } => {
+            Ok(show(&operator::execute(folder, ShowContent { content_id }).await?))
         }
-        other => Err(Failure::unexpected(&other)),
     }
 }
 
-fn added(folder: &Folder, content: &ContentView, created: bool) -> Output {
+fn show(shown: &ContentShown) -> Output {
+    let ContentShown { content, keys } = shown;
     let ContentView { content_id, policies, .. } = content;
+    let head = format!("{content_id} under {}", policies.join(", "));
+    let text = match keys.len() {
+        0 => format!("{head}\nno keys yet.\nnext: reelkey key generate {content_id} --track HD"),
+        _ => format!("{head}\n\n{}", key_table(keys)),
+    };
+    let json = json!({ "content_id": content_id, "policies": policies,
+        "created_at": content.created_at, "keys": keys });
+    Output::new(json, text)
+}
+
+fn show_added(folder: &Folder, added: &ContentAdded) -> Output {
+    let ContentAdded { content: ContentView { content_id, policies, .. }, created } = added;
     let json = json!({ "content_id": content_id, "policies": policies, "created": created });
-    let text = if created {
+    let text = if *created {
         format!(
             "{content_id} added under {}.\n\
              next: reelkey key generate {content_id} --data {} --track HD",
@@ -98,17 +99,13 @@ fn list(contents: &[ContentView]) -> Output {
 }
 
 async fn remove(folder: &Folder, content: ContentId) -> Result<Output, Failure> {
-    let operation = Operation::ContentRemove { content_id: content.clone() };
-    match operator::execute(folder, operation).await? {
-        Outcome::ContentRemoved { changed, keys } => {
-            let json = json!({ "content_id": content, "changed": changed, "keys": keys });
-            let text = match (changed, keys) {
-                (false, _) => format!("there is no content {content}; nothing was changed."),
-                (true, 0) => format!("{content} removed."),
-                (true, _) => format!("{content} removed, and its {keys} retired keys."),
-            };
-            Ok(Output::new(json, text))
-        }
-        other => Err(Failure::unexpected(&other)),
-    }
+    let operation = RemoveContent { content_id: content.clone() };
+    let ContentRemoved { changed, keys } = operator::execute(folder, operation).await?;
+    let json = json!({ "content_id": content, "changed": changed, "keys": keys });
+    let text = match (changed, keys) {
+        (false, _) => format!("there is no content {content}; nothing was changed."),
+        (true, 0) => format!("{content} removed."),
+        (true, _) => format!("{content} removed, and its {keys} retired keys."),
+    };
+    Ok(Output::new(json, text))
 }

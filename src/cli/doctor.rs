@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::authority::operation::{Operation, Outcome};
-use crate::authority::root_key_file;
+use crate::authority::operation::store::{CheckStore, StoreChecked};
+use crate::authority::vault::root_key_file;
 use crate::cli::folder::config::Config;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
@@ -27,9 +27,9 @@ const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 /// What a look found.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    Well,
-    Mind,
-    Mend,
+    Ok,
+    Warning,
+    Error,
 }
 
 struct Finding {
@@ -43,11 +43,11 @@ impl Finding {
         Self { verdict, part, text: text.into() }
     }
 
-    /// Well, with what there is to say, or what to mend.
+    /// Ok, with what there is to say, or what to mend.
     fn of(part: &'static str, result: Result<String, Failure>) -> Self {
         match result {
-            Ok(text) => Self::new(Verdict::Well, part, text),
-            Err(failure) => Self::new(Verdict::Mend, part, failure.to_string()),
+            Ok(text) => Self::new(Verdict::Ok, part, text),
+            Err(failure) => Self::new(Verdict::Error, part, failure.to_string()),
         }
     }
 }
@@ -63,7 +63,7 @@ pub(crate) async fn doctor(folder: &Folder) -> Result<Output, Failure> {
     ];
     findings.extend(look_at_config(folder));
     findings.push(Finding::of("store", look_at_store(folder).await));
-    let worst = findings.iter().filter(|finding| finding.verdict == Verdict::Mend).count();
+    let worst = findings.iter().filter(|finding| finding.verdict == Verdict::Error).count();
     let output = report(&findings);
     match worst {
         0 => Ok(output),
@@ -74,7 +74,7 @@ pub(crate) async fn doctor(folder: &Folder) -> Result<Output, Failure> {
 
 /// The folder itself may be looked into; what is secret is in two folders below it.
 fn look_at_folder(folder: &Folder) -> Result<String, Failure> {
-    for path in [folder.keys(), folder.store()] {
+    for path in [folder.keys(), folder.store_files()] {
         let found =
             fs::metadata(&path).map_err(|error| Failure::from(error).during(path.display()))?;
         let mode = found.mode() & 0o777;
@@ -93,9 +93,9 @@ fn look_at_clock() -> Finding {
     let shown = clock::show(now);
     if now < EARLIEST_NOW {
         let text = format!("{shown} is in the past; set the clock, no token is valid before");
-        return Finding::new(Verdict::Mend, "clock", text);
+        return Finding::new(Verdict::Error, "clock", text);
     }
-    Finding::new(Verdict::Well, "clock", shown)
+    Finding::new(Verdict::Ok, "clock", shown)
 }
 
 fn look_at_space(root: &Path) -> Result<String, Failure> {
@@ -137,16 +137,16 @@ fn look_at_config(folder: &Folder) -> Vec<Finding> {
     let id = &config.service_id.0;
     findings.push(match id.as_str() {
         "reelkey" => Finding::new(
-            Verdict::Mind,
+            Verdict::Warning,
             "service id",
             "\"reelkey\", the default: services that trust one issuer need different ones",
         ),
-        _ => Finding::new(Verdict::Well, "service id", format!("{id:?}")),
+        _ => Finding::new(Verdict::Ok, "service id", format!("{id:?}")),
     });
     findings.push(look_at_tls(folder, &config));
     for entry in config.issuers.iter().filter(|entry| entry.development) {
         let text = format!("{}: its private key is in this folder; not for real use", entry.iss);
-        findings.push(Finding::new(Verdict::Mind, "issuer", text));
+        findings.push(Finding::new(Verdict::Warning, "issuer", text));
     }
     findings
 }
@@ -154,9 +154,9 @@ fn look_at_config(folder: &Folder) -> Vec<Finding> {
 fn look_at_tls(folder: &Folder, config: &Config) -> Finding {
     let Some(files) = &config.tls else {
         return match config.tls_terminated_by_proxy || config.listen.ip().is_loopback() {
-            true => Finding::new(Verdict::Well, "tls", "none; for this machine or by a proxy"),
+            true => Finding::new(Verdict::Ok, "tls", "none; for this machine or by a proxy"),
             false => Finding::new(
-                Verdict::Mend,
+                Verdict::Error,
                 "tls",
                 format!(
                     "none, and {} is for others; name certificate and key under [tls]",
@@ -173,9 +173,9 @@ fn look_at_tls(folder: &Folder, config: &Config) -> Finding {
     let shown = clock::show(expires);
     if expires <= now {
         let text = format!("the certificate ended at {shown}; put a new one there and send SIGHUP");
-        return Finding::new(Verdict::Mend, "tls", text);
+        return Finding::new(Verdict::Error, "tls", text);
     }
-    let verdict = if expires - now < CERTIFICATE_SECS_MIN { Verdict::Mind } else { Verdict::Well };
+    let verdict = if expires - now < CERTIFICATE_SECS_MIN { Verdict::Warning } else { Verdict::Ok };
     Finding::new(verdict, "tls", format!("the certificate is good until {shown}"))
 }
 
@@ -189,19 +189,17 @@ fn look_at_issuers(folder: &Folder, config: &Config) -> Result<String, Failure> 
 
 /// Reads every record and opens every secret, through the service if one runs.
 async fn look_at_store(folder: &Folder) -> Result<String, Failure> {
-    match operator::execute(folder, Operation::StoreCheck).await? {
-        Outcome::StoreChecked { contents, keys, keks } => Ok(format!(
-            "every secret opens; {contents} titles, {keys} keys, {keks} generations of the KEK"
-        )),
-        other => Err(Failure::unexpected(&other)),
-    }
+    let StoreChecked { contents, keys, keks } = operator::execute(folder, CheckStore {}).await?;
+    Ok(format!(
+        "every secret opens; {contents} contents, {keys} keys, {keks} generations of the KEK"
+    ))
 }
 
 fn report(findings: &[Finding]) -> Output {
     let word = |verdict| match verdict {
-        Verdict::Well => "well",
-        Verdict::Mind => "mind",
-        Verdict::Mend => "MEND",
+        Verdict::Ok => "ok",
+        Verdict::Warning => "warning",
+        Verdict::Error => "ERROR",
     };
     let json = findings
         .iter()

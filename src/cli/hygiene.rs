@@ -5,7 +5,7 @@ use std::panic;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
-use crate::store;
+use crate::store::embedded::guard;
 
 /// Switches core dumps off, and with them debugging by other processes of the same user (prctl(2),
 /// `PR_SET_DUMPABLE`): a core file would hold every key that is in use.
@@ -19,7 +19,7 @@ pub(crate) fn guard_memory() -> io::Result<()> {
 pub(crate) fn quiet_caught_panics() {
     let loud = panic::take_hook();
     panic::set_hook(Box::new(move |what| {
-        if !store::catches_panics() {
+        if !guard::catches_panics() {
             loud(what);
         }
     }));

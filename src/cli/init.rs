@@ -8,14 +8,14 @@ use std::os::unix::fs::DirBuilderExt;
 
 use serde_json::json;
 
-use crate::authority::install;
-use crate::authority::root_key_file;
+use crate::authority::vault::install::first_records;
+use crate::authority::vault::root_key_file;
 use crate::cli::clock;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::{config, installation};
 use crate::cli::terminal::output::{Failure, Output};
 use crate::crypto::root_key::RootKey;
-use crate::store::embedded::{NewStore, SledStore};
+use crate::store::open;
 
 /// The policies that a fresh folder has.
 const POLICIES: [(&str, &str); 2] = [
@@ -29,7 +29,7 @@ pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
         .mode(0o700)
         .create(folder.root())
         .map_err(|error| Failure::from(error).during(folder.root().display()))?;
-    let exists = SledStore::exists(&folder.store());
+    let exists = open::exists(&folder.store());
     let policies = folder.policies();
     // Only before there is a store: a policy that the operator removed later stays removed.
     for (name, text) in POLICIES {
@@ -55,9 +55,8 @@ pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
     };
     let created = !exists;
     if created {
-        let new = NewStore::begin(&folder.store())?;
-        install::install(new.store(), &root, clock::now()).await?;
-        new.finish()?;
+        let first = first_records(&root, clock::now()).map_err(Failure::fault)?;
+        open::create(&folder.store(), first).await?;
     } else {
         // An existing store is opened and never written anew: that it lacks something is damage.
         installation::open(folder).await?;

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::authority::secret_file;
+use crate::authority::vault::secret_file;
 use crate::cli::folder::config::{self, AlgorithmName, Config, IssuerEntry};
 use crate::cli::folder::paths::Folder;
 use crate::cli::operator;

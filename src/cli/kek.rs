@@ -4,7 +4,9 @@ use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::authority::operation::{KekView, Operation, Outcome};
+use crate::authority::operation::kek::{
+    KekRewrapped, KekView, ListKeks, RetireKek, RewrapKek, RotateKek,
+};
 use crate::cli::clock;
 use crate::cli::folder::paths::Folder;
 use crate::cli::operator::{self, Operator};
@@ -29,28 +31,30 @@ pub(crate) enum KekCommand {
 }
 
 pub(crate) async fn run(folder: &Folder, command: KekCommand) -> Result<Output, Failure> {
-    let operation = match command {
-        KekCommand::List => Operation::KekList,
-        KekCommand::Rotate => Operation::KekRotate,
-        KekCommand::Retire { generation } => Operation::KekRetire { generation },
-        KekCommand::Rewrap => return rewrap(folder).await,
-    };
-    let rotated = matches!(operation, Operation::KekRotate);
-    match operator::execute(folder, operation).await? {
-        Outcome::Keks { keks } => {
-            let next = if rotated { "\nnext: reelkey kek rewrap" } else { "" };
-            Ok(Output::new(json!(keks), format!("{}{next}", list(&keks))))
+    match command {
+        KekCommand::List => Ok(show(&operator::execute(folder, ListKeks {}).await?, "")),
+        KekCommand::Rotate => {
+            let keks = operator::execute(folder, RotateKek {}).await?;
+            Ok(show(&keks, "\nnext: reelkey kek rewrap"))
         }
-        Outcome::KeksRetired { generations } => {
-            let names: Vec<_> = generations.iter().map(ToString::to_string).collect();
-            let text = match names.len() {
-                0 => "no generation is unused; nothing was changed.".to_owned(),
-                _ => format!("retired generation {}.", names.join(", ")),
-            };
-            Ok(Output::new(json!({ "retired": generations }), text))
+        KekCommand::Rewrap => rewrap(folder).await,
+        KekCommand::Retire { generation } => {
+            Ok(retired(&operator::execute(folder, RetireKek { generation }).await?))
         }
-        other => Err(Failure::unexpected(&other)),
     }
+}
+
+fn show(keks: &[KekView], next: &str) -> Output {
+    Output::new(json!(keks), format!("{}{next}", list(keks)))
+}
+
+fn retired(generations: &[u32]) -> Output {
+    let names: Vec<_> = generations.iter().map(ToString::to_string).collect();
+    let text = match names.len() {
+        0 => "no generation is unused; nothing was changed.".to_owned(),
+        _ => format!("retired generation {}.", names.join(", ")),
+    };
+    Output::new(json!({ "retired": generations }), text)
 }
 
 /// Moves everything, some at a time. Stopped anywhere, running it again continues.
@@ -62,10 +66,7 @@ async fn rewrap(folder: &Folder) -> Result<Output, Failure> {
     let operator = Operator::reach(folder).await?;
     let mut moved = 0;
     loop {
-        let operation = Operation::KekRewrap { limit: STEP };
-        let Outcome::Rewrapped { done, left } = operator.execute(operation).await? else {
-            return Err(Failure::new("the service answered another question"));
-        };
+        let KekRewrapped { done, left } = operator.execute(RewrapKek { limit: STEP }).await?;
         moved += done;
         bar.set_length(u64::try_from(moved + left).unwrap_or(u64::MAX));
         bar.set_position(u64::try_from(moved).unwrap_or(u64::MAX));

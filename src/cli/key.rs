@@ -6,7 +6,10 @@ use clap::{Args, Subcommand};
 use reelkey_client::key::{ContentKey, KeyId};
 use serde_json::json;
 
-use crate::authority::operation::{KeyView, Operation, Outcome};
+use crate::authority::operation::key::{
+    GenerateKey, ImportKey, KeyRetired, KeyStored, KeyView, ListKeys, RetireKey, RotateKeys,
+    ShowKey,
+};
 use crate::cli::folder::paths::Folder;
 use crate::cli::secret_argument::SecretArgument;
 use crate::cli::terminal::output::{Failure, Output, table};
@@ -78,14 +81,14 @@ pub(crate) struct ImportArgs {
 
 impl ImportArgs {
     /// The operation that stores the one key.
-    fn single(&self) -> Result<Operation, Failure> {
+    fn single(&self) -> Result<ImportKey, Failure> {
         let (Some(content), Some(kid), Some(key)) = (&self.content, &self.kid, &self.key) else {
             return Err(Failure::new("say which title, --kid and --key, or --from FILE"));
         };
         let key = key.read()?;
         ContentKey::parse_hex(&key)?;
         let (kid, content_id) = (kid.to_string(), content.clone());
-        Ok(Operation::KeyImport { kid, content_id, track_type: self.track, key })
+        Ok(ImportKey { kid, content_id, track_type: self.track, key })
     }
 }
 
@@ -102,45 +105,49 @@ pub(crate) struct ExportArgs {
 }
 
 pub(crate) async fn run(folder: &Folder, command: KeyCommand) -> Result<Output, Failure> {
-    let single = matches!(command, KeyCommand::Show { .. });
-    let operation = match command {
-        KeyCommand::Generate { content, track } => {
-            Operation::KeyGenerate { content_id: content, track_type: track }
+    match command {
+        KeyCommand::Generate { content: content_id, track: track_type } => {
+            let operation = GenerateKey { content_id, track_type };
+            Ok(stored(&operator::execute(folder, operation).await?))
         }
         KeyCommand::Import(ImportArgs { from: Some(from), policy, .. }) => {
-            return key_file::import(folder, &from, &policy).await;
+            key_file::import(folder, &from, &policy).await
         }
-        KeyCommand::Import(args) => args.single()?,
+        KeyCommand::Import(args) => Ok(stored(&operator::execute(folder, args.single()?).await?)),
         KeyCommand::Export(ExportArgs { content, to, yes }) => {
-            return key_file::export(folder, content, &to, yes).await;
+            key_file::export(folder, content, &to, yes).await
         }
-        KeyCommand::List { content } => Operation::KeyList { content_id: content },
-        KeyCommand::Show { kid } => Operation::KeyShow { kid: kid.to_string() },
-        KeyCommand::Rotate { content, track } => {
-            Operation::KeyRotate { content_id: content, track_type: track }
+        KeyCommand::List { content: content_id } => {
+            Ok(list(&operator::execute(folder, ListKeys { content_id }).await?))
         }
-        KeyCommand::Retire { kid } => Operation::KeyRetire { kid: kid.to_string() },
-    };
-    match operator::execute(folder, operation).await? {
-        Outcome::KeyStored { key, created } => Ok(stored(&key, created)),
-        Outcome::KeyRetired { key, changed } => Ok(retired(&key, changed)),
-        Outcome::Keys { keys } if single => {
-            Ok(Output::new(keys.first().map_or(json!(null), |key| json!(key)), key_table(&keys)))
+        KeyCommand::Show { kid } => {
+            let key = operator::execute(folder, ShowKey { kid: kid.to_string() }).await?;
+            Ok(Output::new(json!(key), key_table(&[key])))
         }
-        Outcome::Keys { keys } if keys.is_empty() => {
-            let text = "no keys yet.\nnext: reelkey key generate movies/bunny --track HD";
-            Ok(Output::new(json!(keys), text))
+        KeyCommand::Rotate { content: content_id, track: track_type } => {
+            let operation = RotateKeys { content_id, track_type };
+            Ok(list(&operator::execute(folder, operation).await?))
         }
-        Outcome::Keys { keys } => Ok(Output::new(json!(keys), key_table(&keys))),
-        other => Err(Failure::unexpected(&other)),
+        KeyCommand::Retire { kid } => {
+            let operation = RetireKey { kid: kid.to_string() };
+            Ok(retired(&operator::execute(folder, operation).await?))
+        }
     }
 }
 
-fn stored(key: &KeyView, created: bool) -> Output {
-    let KeyView { kid, content_id, track_type, .. } = key;
+fn list(keys: &[KeyView]) -> Output {
+    let text = match keys {
+        [] => "no keys yet.\nnext: reelkey key generate movies/bunny --track HD".into(),
+        keys => key_table(keys),
+    };
+    Output::new(json!(keys), text)
+}
+
+fn stored(stored: &KeyStored) -> Output {
+    let KeyStored { key: KeyView { kid, content_id, track_type, .. }, created } = stored;
     let json = json!({ "kid": kid, "content_id": content_id, "track_type": track_type,
         "created": created });
-    let text = if created {
+    let text = if *created {
         format!("key {kid} stored for {content_id}.")
     } else {
         format!("key {kid} is there already; nothing was changed.")
@@ -148,9 +155,10 @@ fn stored(key: &KeyView, created: bool) -> Output {
     Output::new(json, text)
 }
 
-fn retired(key: &KeyView, changed: bool) -> Output {
+fn retired(retired: &KeyRetired) -> Output {
+    let KeyRetired { key, changed } = retired;
     let json = json!({ "kid": key.kid, "content_id": key.content_id, "changed": changed });
-    let text = if changed {
+    let text = if *changed {
         format!("key {} of {} is retired: no license holds it any more.", key.kid, key.content_id)
     } else {
         format!("key {} was retired before; nothing was changed.", key.kid)

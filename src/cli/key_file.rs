@@ -10,7 +10,7 @@ use reelkey_client::strict;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::authority::operation::{Operation, Outcome, PlainKey};
+use crate::authority::operation::key::{ExportKeys, ImportKeys, KeysExported, PlainKey};
 use crate::cli::folder::paths::Folder;
 use crate::cli::operator::Operator;
 use crate::cli::terminal::output::{Failure, Output};
@@ -38,15 +38,11 @@ pub(super) async fn import(
         // What was read before a broken line is stored all the same.
         let (keys, broken) = lines.read_some();
         let (policies, last) = (policies.to_vec(), keys.len() < AT_ONCE);
-        let refused = match operator.execute(Operation::KeyImportMany { policies, keys }).await? {
-            Outcome::KeysImported { stored: new, already: old, refused } => {
-                stored += new;
-                already += old;
-                let at = first + new + old;
-                refused.map(|why| Failure::new(format_args!("line {at}: {why}")))
-            }
-            other => return Err(Failure::unexpected(&other)),
-        };
+        let imported = operator.execute(ImportKeys { policies, keys }).await?;
+        stored += imported.stored;
+        already += imported.already;
+        let at = first + imported.stored + imported.already;
+        let refused = imported.refused.map(|why| Failure::new(format_args!("line {at}: {why}")));
         bar.set_position(lines.bytes_read);
         bar.set_message(format!("{stored} keys"));
         match refused.or(broken) {
@@ -170,11 +166,8 @@ async fn write(
     let (mut exported, mut after) = (0, None);
     loop {
         let content_id = content.clone();
-        let operation = Operation::KeyExport { content_id, after, limit: AT_ONCE };
-        let (keys, next) = match operator.execute(operation).await? {
-            Outcome::KeysExported { keys, next } => (keys, next),
-            other => return Err(Failure::unexpected(&other)),
-        };
+        let KeysExported { keys, next } =
+            operator.execute(ExportKeys { content_id, after }).await?;
         let mut lines = Zeroizing::new(Vec::with_capacity(keys.len().saturating_mul(512)));
         for key in &keys {
             serde_json::to_writer(&mut *lines, key)?;

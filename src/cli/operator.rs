@@ -4,17 +4,18 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 
-use serde::Deserialize;
+use rustix::process::geteuid;
 use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
-use crate::authority::admin;
-use crate::authority::operation::{Operation, Outcome};
-use crate::authority::vault::Vault;
+use crate::authority::in_force::{InForce, Policies, Snapshot};
+use crate::authority::operation::order::{self, Actor, Desk, Operation};
+use crate::authority::vault::open::Vault;
 use crate::cli::clock;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::Failure;
+use crate::http::admin::{RELOAD_ISSUERS, Refused, path_of};
 use crate::http::client::Call;
 
 /// More than any answer: a hundred thousand keys are listed in 30 MB.
@@ -31,8 +32,8 @@ pub(crate) enum Operator<'a> {
     Store {
         /// The store and what opens it.
         vault: Vault,
-        /// The policies by name.
-        policies: Vec<String>,
+        /// What is in force: the policies. Nobody else is asked for here.
+        in_force: InForce,
     },
 }
 
@@ -44,39 +45,48 @@ impl<'a> Operator<'a> {
         }
         let vault = installation::open(folder).await?;
         let policies = installation::policies(folder)?;
-        Ok(Self::Store {
-            vault,
-            policies: policies.into_iter().map(|policy| policy.name).collect(),
-        })
+        let policies: Policies =
+            policies.into_iter().map(|policy| (policy.name.clone(), policy)).collect();
+        let snapshot = Snapshot { policies: policies.into(), ..Snapshot::default() };
+        Ok(Self::Store { vault, in_force: InForce::new(snapshot) })
     }
 
-    /// Executes `operation` and answers what came of it.
-    pub(crate) async fn execute(&self, operation: Operation) -> Result<Outcome, Failure> {
+    /// Executes `operation` and returns what came of it.
+    pub(crate) async fn execute<O: Operation>(&self, operation: O) -> Result<O::Outcome, Failure> {
         match self {
-            Self::Store { vault, policies } => {
-                Ok(admin::execute(vault, policies, operation, clock::now()).await?)
+            Self::Store { vault, in_force } => {
+                let actor = Actor::User { uid: geteuid().as_raw() };
+                let desk = Desk { vault, in_force, actor, now: clock::now() };
+                Ok(order::execute(operation, &desk).await?)
             }
             Self::Service(folder) => {
                 let stream = connect(folder).await?.ok_or_else(|| {
                     Failure::new("the service ended").remedy("run the command again")
                 })?;
                 let body = Zeroizing::new(serde_json::to_vec(&operation)?);
-                let answer = send(stream, "/admin/v1/operation", body.to_vec()).await?;
-                Ok(serde_json::from_slice(&Zeroizing::new(answer))?)
+                let answer = send(stream, &path_of::<O>(), body.to_vec()).await?;
+                serde_json::from_slice(&Zeroizing::new(answer)).map_err(|_| {
+                    // What the parser says could repeat a key.
+                    Failure::new("the service's answer is none that this version knows")
+                        .remedy("use the same version of reelkey for both")
+                })
             }
         }
     }
 }
 
 /// Executes one operation, wherever that is.
-pub(crate) async fn execute(folder: &Folder, operation: Operation) -> Result<Outcome, Failure> {
+pub(crate) async fn execute<O: Operation>(
+    folder: &Folder,
+    operation: O,
+) -> Result<O::Outcome, Failure> {
     Operator::reach(folder).await?.execute(operation).await
 }
 
 /// Lets the running service, if there is one, read its issuers anew.
 pub(crate) async fn reload_issuers(folder: &Folder) -> Result<(), Failure> {
     match connect(folder).await? {
-        Some(stream) => send(stream, "/admin/v1/issuers/reload", Vec::new()).await.map(|_| ()),
+        Some(stream) => send(stream, RELOAD_ISSUERS, Vec::new()).await.map(|_| ()),
         None => Ok(()),
     }
 }
@@ -132,11 +142,6 @@ async fn connect(folder: &Folder) -> Result<Option<UnixStream>, Failure> {
     }
 }
 
-#[derive(Deserialize)]
-struct Refused {
-    message: String,
-}
-
 async fn send(stream: UnixStream, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
     let (method, host, token) = ("POST", "admin", None);
     let call = Call { method, host, path, token, body, answer_bytes_max: ANSWER_BYTES_MAX };
@@ -145,7 +150,8 @@ async fn send(stream: UnixStream, path: &str, body: Vec<u8>) -> Result<Vec<u8>, 
         return Ok(answer.body);
     }
     Err(match serde_json::from_slice::<Refused>(&answer.body) {
-        Ok(refused) => Failure::new(refused.message),
+        Ok(Refused { message, remedy: None }) => Failure::new(message),
+        Ok(Refused { message, remedy: Some(remedy) }) => Failure::new(message).remedy(remedy),
         Err(_) => Failure::new(format_args!("the service answered {}", answer.status))
             .remedy("use the same version of reelkey for both"),
     })

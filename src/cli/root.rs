@@ -6,7 +6,7 @@ use clap::Subcommand;
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use crate::authority::operation::{Operation, Outcome};
+use crate::authority::operation::root::RotateRoot;
 use crate::cli::folder::paths::Folder;
 use crate::cli::operator;
 use crate::cli::terminal::output::{Failure, Output};
@@ -21,19 +21,15 @@ pub(crate) async fn run(folder: &Folder, command: RootCommand) -> Result<Output,
     let RootCommand::Rotate = command;
     let spinner = ProgressBar::new_spinner().with_message("moving every secret to a fresh store");
     spinner.enable_steady_tick(Duration::from_millis(120));
-    let outcome = operator::execute(folder, Operation::RootRotate).await;
+    let rotated = operator::execute(folder, RotateRoot {}).await;
     spinner.finish_and_clear();
-    match outcome? {
-        Outcome::RootRotated { secrets } => {
-            let text = format!(
-                "{secrets} secrets are wrapped anew; the old root key opens nothing in {}.\n\
-                 next: keep a copy of {} elsewhere, and the old one for as long as you keep backups made \
-                 with it",
-                folder.root().display(),
-                folder.root_key().display()
-            );
-            Ok(Output::new(json!({ "rewrapped": secrets, "root_key": folder.root_key() }), text))
-        }
-        other => Err(Failure::unexpected(&other)),
-    }
+    let secrets = rotated?.secrets;
+    let text = format!(
+        "{secrets} secrets are wrapped anew; the old root key opens nothing in {}.\n\
+         next: keep a copy of {} elsewhere, and the old one for as long as you keep backups made \
+         with it",
+        folder.root().display(),
+        folder.root_key().display()
+    );
+    Ok(Output::new(json!({ "rewrapped": secrets, "root_key": folder.root_key() }), text))
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::authority::{Authority, Setup};
+use crate::authority::service::{Authority, Setup};
 use crate::cli::folder::config::{Config, TlsFiles};
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
@@ -63,7 +63,7 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
         let mut stopped = stopped.clone();
         async move { stopped.changed().await.unwrap_or_default() }
     };
-    let (limits, router) = (Limits::default(), router(app, config.origins()));
+    let (limits, router) = (Limits::default(), router(app));
     let acceptor = tls.as_ref().map(|(_, tls)| tls.clone());
     let players = server::serve(listener, acceptor, limits, router, stopping());
     let router = admin_router(admin);
@@ -160,6 +160,7 @@ async fn open(folder: &Folder, config: &Config) -> Result<Authority, Failure> {
         service_id: config.service_id.0.clone(),
         issuers: config.issuers(folder)?,
         policies: installation::policies(folder)?,
+        origins: config.cors.allowed_origins.clone(),
     };
     Ok(Authority::open(setup, installation::open(folder).await?).await?)
 }

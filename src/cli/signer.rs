@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::authority::operation::{Operation, Outcome, SignerView};
+use crate::authority::operation::signer::{ListSigners, RotateSigner, SignerView};
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{Failure, Output, table};
 use crate::cli::{clock, operator};
@@ -22,18 +22,15 @@ pub(crate) enum SignerCommand {
 }
 
 pub(crate) async fn run(folder: &Folder, command: SignerCommand) -> Result<Output, Failure> {
-    let operation = match command {
-        SignerCommand::List => Operation::SignerList,
-        SignerCommand::Rotate { now } => Operation::SignerRotate { at_once: now },
-    };
-    match operator::execute(folder, operation).await? {
-        Outcome::Signers { signers } => {
-            let row = |signer: &SignerView| {
-                [signer.kid.clone(), clock::show(signer.signs_from), signer.kek.to_string()]
-            };
-            let rows: Vec<_> = signers.iter().map(row).collect();
-            Ok(Output::new(json!(signers), table(["KID", "SIGNS FROM", "KEK"], &rows)))
+    let signers = match command {
+        SignerCommand::List => operator::execute(folder, ListSigners {}).await?,
+        SignerCommand::Rotate { now } => {
+            operator::execute(folder, RotateSigner { at_once: now }).await?
         }
-        other => Err(Failure::unexpected(&other)),
-    }
+    };
+    let row = |signer: &SignerView| {
+        [signer.kid.clone(), clock::show(signer.signs_from), signer.kek.to_string()]
+    };
+    let rows: Vec<_> = signers.iter().map(row).collect();
+    Ok(Output::new(json!(signers), table(["KID", "SIGNS FROM", "KEK"], &rows)))
 }

@@ -8,7 +8,7 @@ use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::strict::{json, jws};
 use serde_json::{Value, json};
 
-use crate::authority::token as authorization;
+use crate::authority::issuing::token as authorization;
 use crate::cli::clock;
 use crate::cli::folder::config::Config;
 use crate::cli::folder::paths::Folder;

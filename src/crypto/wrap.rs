@@ -23,31 +23,42 @@ use zeroize::Zeroizing;
 
 use crate::crypto::random::{self, RandomnessFailed};
 
-/// Which secret of which record of which store: bound to the wrapped bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// The store's id.
-    pub store: &'a [u8; 16],
-    /// The kind of record.
-    pub tree: &'a str,
-    /// The record's name.
-    pub record: &'a [u8],
-    /// What else the record says that must not change under the secret.
-    pub bound: &'a [&'a [u8]],
+/// Which secret of which record of which store: bound to the wrapped bytes, with the KEK's generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What is written before the generation.
+    before: Vec<u8>,
+    /// What is written behind it.
+    behind: Vec<u8>,
 }
 
-impl Place<'_> {
-    /// Every part with its length before it, so that no two places look alike.
-    fn to_bytes(self, generation: u32) -> Vec<u8> {
-        let generation = generation.to_be_bytes();
-        let parts = [&self.store[..], self.tree.as_bytes(), self.record, &generation];
-        let mut bytes = b"reelkey wrap 1".to_vec();
-        for part in parts.iter().chain(self.bound) {
-            bytes.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            bytes.extend_from_slice(part);
+impl Place {
+    /// The place of the record named `record` of the kind `tree` in the store with that id. `bound` is what else the
+    /// record says that must not change under the secret.
+    #[must_use]
+    pub fn new(store_id: &[u8; 16], tree: &str, record: &[u8], bound: &[&[u8]]) -> Self {
+        let (mut before, mut behind) = (b"reelkey wrap 1".to_vec(), Vec::new());
+        for part in [&store_id[..], tree.as_bytes(), record] {
+            push(&mut before, part);
         }
+        for part in bound {
+            push(&mut behind, part);
+        }
+        Self { before, behind }
+    }
+
+    fn to_bytes(&self, generation: u32) -> Vec<u8> {
+        let mut bytes = self.before.clone();
+        push(&mut bytes, &generation.to_be_bytes());
+        bytes.extend_from_slice(&self.behind);
         bytes
     }
+}
+
+/// Every part with its length before it, so that no two places look alike.
+fn push(bytes: &mut Vec<u8>, part: &[u8]) {
+    bytes.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+    bytes.extend_from_slice(part);
 }
 
 /// A key-encryption key: 32 random bytes of one generation. Generation 0 is the root key, which wraps
@@ -88,6 +99,17 @@ pub enum WrapFailed {
     Cipher,
 }
 
+/// A secret could not be moved from one KEK to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RewrapFailed {
+    /// It does not open.
+    #[error(transparent)]
+    Open(#[from] DoesNotOpen),
+    /// It cannot be wrapped.
+    #[error(transparent)]
+    Wrap(#[from] WrapFailed),
+}
+
 impl Kek {
     /// A new key.
     ///
@@ -117,11 +139,7 @@ impl Kek {
     ///
     /// # Errors
     /// [`WrapFailed`].
-    pub fn wrap_content_key(
-        &self,
-        place: Place<'_>,
-        key: &ContentKey,
-    ) -> Result<Wrapped, WrapFailed> {
+    pub fn wrap_content_key(&self, place: &Place, key: &ContentKey) -> Result<Wrapped, WrapFailed> {
         self.wrap(place, key.expose())
     }
 
@@ -131,7 +149,7 @@ impl Kek {
     /// [`DoesNotOpen`].
     pub fn unwrap_content_key(
         &self,
-        place: Place<'_>,
+        place: &Place,
         wrapped: &Wrapped,
     ) -> Result<ContentKey, DoesNotOpen> {
         let secret = self.unwrap(place, wrapped)?;
@@ -147,7 +165,7 @@ impl Kek {
     ///
     /// # Errors
     /// [`WrapFailed`].
-    pub fn wrap_kek(&self, place: Place<'_>, kek: &Self) -> Result<Wrapped, WrapFailed> {
+    pub fn wrap_kek(&self, place: &Place, kek: &Self) -> Result<Wrapped, WrapFailed> {
         self.wrap(place, kek.key.as_slice())
     }
 
@@ -157,7 +175,7 @@ impl Kek {
     /// [`DoesNotOpen`].
     pub fn unwrap_kek(
         &self,
-        place: Place<'_>,
+        place: &Place,
         generation: u32,
         wrapped: &Wrapped,
     ) -> Result<Self, DoesNotOpen> {
@@ -170,7 +188,7 @@ impl Kek {
     ///
     /// # Errors
     /// [`WrapFailed`].
-    pub fn wrap(&self, place: Place<'_>, secret: &[u8]) -> Result<Wrapped, WrapFailed> {
+    pub fn wrap(&self, place: &Place, secret: &[u8]) -> Result<Wrapped, WrapFailed> {
         let salt = random::bytes::<32>()?;
         let place = place.to_bytes(self.generation);
         let mut sealed = Zeroizing::new(Vec::with_capacity(secret.len() + 16));
@@ -191,7 +209,7 @@ impl Kek {
     /// [`DoesNotOpen`].
     pub fn unwrap(
         &self,
-        place: Place<'_>,
+        place: &Place,
         wrapped: &Wrapped,
     ) -> Result<Zeroizing<Vec<u8>>, DoesNotOpen> {
         let decode = |text: &str| Base64UrlUnpadded::decode_vec(text).map_err(|_| DoesNotOpen);
@@ -206,6 +224,20 @@ impl Kek {
         let length = sealed.len() - 16;
         sealed.truncate(length);
         Ok(sealed)
+    }
+
+    /// Wraps under `to` what this KEK wraps at the same place.
+    ///
+    /// # Errors
+    /// [`RewrapFailed`].
+    pub fn rewrap(
+        &self,
+        to: &Self,
+        place: &Place,
+        wrapped: &Wrapped,
+    ) -> Result<Wrapped, RewrapFailed> {
+        let secret = self.unwrap(place, wrapped)?;
+        Ok(to.wrap(place, &secret)?)
     }
 
     /// The cipher of one record; its key schedule is zeroed on drop.
@@ -237,19 +269,19 @@ mod tests {
 
     const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 
-    fn place<'a>(record: &'a [u8], bound: &'a [&'a [u8]]) -> Place<'a> {
-        Place { store: &[7; 16], tree: "key", record, bound }
+    fn place(record: &[u8], bound: &[&[u8]]) -> Place {
+        Place::new(&[7; 16], "key", record, bound)
     }
 
     fn wrapped(kek: &Kek) -> Wrapped {
         let key = ContentKey::parse_hex(KEY).unwrap();
-        kek.wrap_content_key(place(b"kid", &[b"movies/bunny"]), &key).unwrap()
+        kek.wrap_content_key(&place(b"kid", &[b"movies/bunny"]), &key).unwrap()
     }
 
     #[test]
     fn what_was_wrapped_opens_at_its_place() {
         let kek = Kek::generate(3).unwrap();
-        let opened = kek.unwrap_content_key(place(b"kid", &[b"movies/bunny"]), &wrapped(&kek));
+        let opened = kek.unwrap_content_key(&place(b"kid", &[b"movies/bunny"]), &wrapped(&kek));
         assert_eq!(opened.unwrap().expose()[..3], [0, 1, 2]);
         assert_ne!(wrapped(&kek), wrapped(&kek), "a salt is never repeated");
     }
@@ -258,16 +290,39 @@ mod tests {
     fn a_record_that_was_moved_does_not_open() {
         let kek = Kek::generate(3).unwrap();
         let wrapped = wrapped(&kek);
-        let opens = |place| kek.unwrap_content_key(place, &wrapped).is_ok();
+        let opens = |place: Place| kek.unwrap_content_key(&place, &wrapped).is_ok();
         assert!(!opens(place(b"kie", &[b"movies/bunny"])));
         assert!(!opens(place(b"kid", &[b"movies/sintel"])));
         assert!(!opens(place(b"kid", &[])));
         assert!(!opens(place(b"kid", &[b"movies", b"/bunny"])));
-        assert!(!opens(Place { store: &[8; 16], ..place(b"kid", &[b"movies/bunny"]) }));
-        assert!(!opens(Place { tree: "signer", ..place(b"kid", &[b"movies/bunny"]) }));
+        assert!(!opens(Place::new(&[8; 16], "key", b"kid", &[b"movies/bunny"])));
+        assert!(!opens(Place::new(&[7; 16], "signer", b"kid", &[b"movies/bunny"])));
         let later = Kek::from_bytes(4, &kek.key);
-        assert!(later.unwrap(place(b"kid", &[b"movies/bunny"]), &wrapped).is_err());
-        assert!(Kek::generate(3).unwrap().unwrap(place(b"kid", &[]), &wrapped).is_err());
+        assert!(later.unwrap(&place(b"kid", &[b"movies/bunny"]), &wrapped).is_err());
+        assert!(Kek::generate(3).unwrap().unwrap(&place(b"kid", &[]), &wrapped).is_err());
+    }
+
+    /// What stores hold was wrapped with these very bytes.
+    #[test]
+    fn the_bytes_of_a_place_never_change() {
+        let bytes = Place::new(&[7; 16], "key", b"kid", &[b"a", b""]).to_bytes(0x0102_0304);
+        let length = |length: u8| [0, 0, 0, 0, 0, 0, 0, length];
+        let mut right = b"reelkey wrap 1".to_vec();
+        for part in [&[7_u8; 16][..], b"key", b"kid", &[1, 2, 3, 4], b"a", b""] {
+            right.extend(length(u8::try_from(part.len()).unwrap()));
+            right.extend(part);
+        }
+        assert_eq!(bytes, right);
+    }
+
+    #[test]
+    fn what_was_rewrapped_opens_under_the_new_key_alone() {
+        let (old, new) = (Kek::generate(1).unwrap(), Kek::generate(2).unwrap());
+        let place = place(b"kid", &[b"movies/bunny"]);
+        let moved = old.rewrap(&new, &place, &wrapped(&old)).unwrap();
+        assert_eq!(moved.kek, 2);
+        assert_eq!(new.unwrap_content_key(&place, &moved).unwrap().expose()[..3], [0, 1, 2]);
+        assert!(old.unwrap(&place, &moved).is_err());
     }
 
     #[test]
@@ -281,12 +336,12 @@ mod tests {
             altered[bit / 8] ^= 1 << (bit % 8);
             let sealed = Base64UrlUnpadded::encode_string(&altered);
             let altered = Wrapped { sealed, ..wrapped.clone() };
-            let opened = kek.unwrap_content_key(place(b"kid", &[b"movies/bunny"]), &altered);
+            let opened = kek.unwrap_content_key(&place(b"kid", &[b"movies/bunny"]), &altered);
             assert_eq!(opened.unwrap_err(), DoesNotOpen, "bit {bit}");
         }
         for sealed in ["", "AAAA", "%", &wrapped.sealed[1..]] {
             let altered = Wrapped { sealed: sealed.into(), ..wrapped.clone() };
-            assert!(kek.unwrap(place(b"kid", &[b"movies/bunny"]), &altered).is_err(), "{sealed}");
+            assert!(kek.unwrap(&place(b"kid", &[b"movies/bunny"]), &altered).is_err(), "{sealed}");
         }
     }
 

@@ -10,6 +10,7 @@ use reelkey_client::exchange::request::{RequestType, SessionType};
 use reelkey_client::key::KeyId;
 use reelkey_client::time::UnixTime;
 
+use crate::domain::changes::Changes;
 use crate::domain::content::ContentId;
 use crate::domain::entitlement::Entitlement;
 use crate::domain::policy::{Policy, TrackRule};
@@ -59,8 +60,8 @@ pub struct TitleKey {
 /// The answer.
 #[derive(Clone, Debug)]
 pub enum Decision {
-    /// Yes, on these terms.
-    Grant(Terms),
+    /// Yes, on these terms, once these changes are made.
+    Grant(Terms, Changes),
     /// No.
     Refuse(Refusal),
 }
@@ -142,7 +143,7 @@ pub fn decide(
     now: UnixTime,
 ) -> Decision {
     match judge(request, authorized, policy, token, now) {
-        Ok(terms) => Decision::Grant(terms),
+        Ok(terms) => Decision::Grant(terms, Changes {}),
         Err(refusal) => Decision::Refuse(refusal),
     }
 }

@@ -30,24 +30,20 @@ pub enum Step {
 }
 
 /// What is left to be done so that everything is wrapped under `primary` and nothing else is kept: first
-/// every rewrap, then every retirement.
+/// every rewrap, then the retirement of each generation under which **nothing is wrapped now**.
+///
+/// Every step may be carried out whatever became of the others: a retirement never counts on a rewrap, so a generation
+/// that becomes unused by this plan is retired by the next one.
 #[must_use]
 pub fn plan(secrets: &[WrappedUnder], generations: &BTreeSet<u32>, primary: u32) -> Vec<Step> {
     let rewraps = secrets
         .iter()
         .filter(|secret| secret.generation != primary)
         .map(|secret| Step::Rewrap { secret: secret.secret });
+    let used: BTreeSet<u32> = secrets.iter().map(|secret| secret.generation).collect();
     let retirements = generations
-        .iter()
+        .difference(&used)
         .filter(|generation| **generation != primary)
         .map(|generation| Step::Retire { generation: *generation });
     rewraps.chain(retirements).collect()
-}
-
-/// The generations under which nothing is wrapped and nothing new will be.
-#[must_use]
-pub fn unused(secrets: &[WrappedUnder], generations: &BTreeSet<u32>, primary: u32) -> Vec<u32> {
-    let used = |generation: u32| secrets.iter().any(|secret| secret.generation == generation);
-    let old = generations.iter().copied().filter(|generation| *generation != primary);
-    old.filter(|generation| !used(*generation)).collect()
 }

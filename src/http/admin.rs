@@ -1,7 +1,7 @@
-//! The admin socket: the operator's commands, executed by the running service.
+//! The admin socket: the operator's commands, executed by the running service. Each operation is its own route.
 //!
-//! Who may connect was decided when the connection was accepted (see [`crate::http::owner`]), so there
-//! is nothing to authenticate here. A refused operation is `409` with what is wrong.
+//! Who may connect was decided when the connection was accepted (see [`crate::http::listener::connection`]), which also
+//! says who it is. What a rule refuses is `409`, what failed is `500`; both tell the operator why, and what to do.
 
 use std::fmt;
 use std::future::Future;
@@ -13,15 +13,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use rustix::process::setpriority_process;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::authority::issuer::Issuers;
-use crate::authority::operation::Operation;
+use crate::authority::operation::order::{Actor, Operation, causes};
+use crate::authority::operation::{content, kek, key, root, signer, store};
+use crate::authority::stop::{Remedy, Stop};
 use crate::http::app::App;
+use crate::http::listener::connection::Peer;
 
 /// More than any operation takes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -47,38 +50,89 @@ impl fmt::Debug for AdminApp {
     }
 }
 
-/// The routes of the admin socket.
-pub fn admin_router(app: AdminApp) -> Router {
-    Router::new()
-        .route("/admin/v1/operation", post(operation_post))
-        .route("/admin/v1/issuers/reload", post(issuers_reload_post))
-        .with_state(app)
+/// Why an operation was not done, on its way to the command line.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Refused {
+    /// What is wrong.
+    pub message: String,
+    /// The next step.
+    pub remedy: Option<String>,
 }
 
-async fn operation_post(State(admin): State<AdminApp>, body: Body) -> Response {
+/// Where an operation is asked for.
+#[must_use]
+pub fn path_of<O: Operation>() -> String {
+    format!("/admin/v1/{}", O::NAME)
+}
+
+/// Where the issuers are read anew.
+pub const RELOAD_ISSUERS: &str = "/admin/v1/issuers/reload";
+
+/// The routes of the admin socket.
+pub fn admin_router(app: AdminApp) -> Router {
+    let router = Router::new().route(RELOAD_ISSUERS, post(issuers_reload_post));
+    let router = route::<content::AddContent>(router);
+    let router = route::<content::RemoveContent>(router);
+    let router = route::<content::ListContents>(router);
+    let router = route::<content::ShowContent>(router);
+    let router = route::<key::GenerateKey>(router);
+    let router = route::<key::ImportKey>(router);
+    let router = route::<key::ImportKeys>(router);
+    let router = route::<key::ExportKeys>(router);
+    let router = route::<key::ListKeys>(router);
+    let router = route::<key::ShowKey>(router);
+    let router = route::<key::RotateKeys>(router);
+    let router = route::<key::RetireKey>(router);
+    let router = route::<kek::ListKeks>(router);
+    let router = route::<kek::RotateKek>(router);
+    let router = route::<kek::RewrapKek>(router);
+    let router = route::<kek::RetireKek>(router);
+    let router = route::<root::RotateRoot>(router);
+    let router = route::<signer::ListSigners>(router);
+    let router = route::<signer::RotateSigner>(router);
+    route::<store::CheckStore>(router).with_state(app)
+}
+
+fn route<O: Operation>(router: Router<AdminApp>) -> Router<AdminApp> {
+    router.route(&path_of::<O>(), post(operation_post::<O>))
+}
+
+async fn operation_post<O: Operation>(
+    State(admin): State<AdminApp>,
+    Extension(peer): Extension<Peer>,
+    body: Body,
+) -> Response {
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
-        return refused(StatusCode::PAYLOAD_TOO_LARGE, "the operation is too long");
+        return refused(StatusCode::PAYLOAD_TOO_LARGE, "the operation is too long", None);
     };
     // What serde says could repeat a key, so it is not passed on.
-    let Ok(operation) = serde_json::from_slice::<Operation>(&body) else {
-        return refused(StatusCode::BAD_REQUEST, "not an operation that this version knows");
+    let Ok(operation) = serde_json::from_slice::<O>(&body) else {
+        let message = "not an operation that this version knows";
+        let remedy = "use the same version of reelkey for both";
+        return refused(StatusCode::BAD_REQUEST, message, Some(remedy.into()));
     };
+    drop(body);
     let (authority, now) = (Arc::clone(&admin.app.authority), (admin.app.clock)());
-    let executed = aside(async move { authority.administer(operation, now).await }).await;
-    let Some(executed) = executed else {
-        return refused(StatusCode::INTERNAL_SERVER_ERROR, "the operation failed; see the log");
-    };
+    let actor = Actor::User { uid: peer.uid };
+    let executed = aside(async move { authority.administer(operation, actor, now).await }).await;
     match executed {
-        Ok(outcome) => Json(outcome).into_response(),
-        Err(error) => {
-            tracing::info!(rule = %error, "operation refused");
-            refused(StatusCode::CONFLICT, &error.to_string())
+        Some(Ok(outcome)) => Json(outcome).into_response(),
+        Some(Err(Stop::Refused(refusal))) => {
+            refused(StatusCode::CONFLICT, &refusal.to_string(), refusal.remedy())
+        }
+        Some(Err(Stop::Failed(fault))) => {
+            let remedy = fault.remedy().map(Into::into);
+            refused(StatusCode::INTERNAL_SERVER_ERROR, &causes(&fault), remedy)
+        }
+        None => {
+            let remedy = "look into the service's log".into();
+            refused(StatusCode::INTERNAL_SERVER_ERROR, "the operation broke off", Some(remedy))
         }
     }
 }
 
 /// Does `work` on a thread of its own, which yields to those that answer players: some operations open and wrap every
-/// secret there is. Who hangs up in the middle does not stop it in the middle.
+/// secret there is. If the client disconnects, the operation still runs to its end.
 async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     let (done, answer) = oneshot::channel();
     let runtime = Handle::current();
@@ -95,12 +149,12 @@ async fn issuers_reload_post(State(admin): State<AdminApp>) -> Response {
     match admin.app.authority.replace_issuers(|| (admin.read_issuers)()).await {
         Ok(()) => {
             tracing::info!("issuers read anew");
-            Json(json!({})).into_response()
+            Json(serde_json::json!({})).into_response()
         }
-        Err(why) => refused(StatusCode::CONFLICT, &why),
+        Err(why) => refused(StatusCode::CONFLICT, &why, None),
     }
 }
 
-fn refused(status: StatusCode, message: &str) -> Response {
-    (status, Json(json!({ "message": message }))).into_response()
+fn refused(status: StatusCode, message: &str, remedy: Option<String>) -> Response {
+    (status, Json(Refused { message: message.into(), remedy })).into_response()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reelkey_client::time::UnixTime;
 
-use crate::authority::Authority;
+use crate::authority::service::Authority;
 
 /// What the handlers share.
 #[derive(Clone)]

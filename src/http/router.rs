@@ -1,16 +1,19 @@
 //! Which route leads where.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
 
 use crate::http::app::App;
-use crate::http::frame::cors::{self, AllowedOrigin};
+use crate::http::frame::cors;
 use crate::http::frame::exchange::{self, Frame};
 use crate::http::player::{health, license, pages};
 
-/// The routes that players use, also from pages of these origins.
-pub fn router(app: App, origins: Vec<AllowedOrigin>) -> Router {
+/// The routes that players use, also from pages of the origins that are in force.
+pub fn router(app: App) -> Router {
+    let cors = cors::layer(Arc::clone(&app.authority));
     Router::new()
         .route("/v1/license", post(license::license_post))
         .route("/.well-known/jwks.json", get(health::jwks_get))
@@ -18,6 +21,6 @@ pub fn router(app: App, origins: Vec<AllowedOrigin>) -> Router {
         .route("/readyz", get(health::readyz_get))
         .route("/problems/{reason}", get(pages::problem_get))
         .layer(middleware::from_fn_with_state(Frame::new(app.clone()), exchange::frame))
-        .layer(cors::layer(origins))
+        .layer(cors)
         .with_state(app)
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::store::{Batch, Committed, Error, Store, VALUE_BYTES_MAX};
+use crate::store::batch::{Batch, Committed, VALUE_BYTES_MAX};
+use crate::store::engine::Store;
+use crate::store::error::Error;
 
 /// Holds `store`, which has to be empty, to the contract of [`Store`].
 ///
@@ -10,6 +12,7 @@ use crate::store::{Batch, Committed, Error, Store, VALUE_BYTES_MAX};
 /// The law that the engine broke, or an error of the engine.
 pub async fn run(store: Arc<dyn Store>) -> Result<(), Broken> {
     keeps_what_it_acknowledged(&*store).await?;
+    gets_many_in_their_order(&*store).await?;
     scans_in_order_and_in_pages(&*store).await?;
     changes_everything_or_nothing(&*store).await?;
     refuses_what_is_too_long(&*store).await?;
@@ -45,6 +48,16 @@ async fn keeps_what_it_acknowledged(store: &dyn Store) -> Result<(), Broken> {
     law(store.get(b"a").await?.as_deref() == Some(b"2"), "a later put replaces")?;
     store.commit(Batch::default().remove("a").remove("never")).await?;
     law(store.get(b"a").await?.is_none(), "what was removed is gone")
+}
+
+async fn gets_many_in_their_order(store: &dyn Store) -> Result<(), Broken> {
+    store.commit(Batch::default().put("many/1", "one").put("many/2", "two")).await?;
+    let keys: Vec<Vec<u8>> = [b"many/2", b"many/3", b"many/1", b"many/2"].map(Into::into).into();
+    let values = store.get_many(&keys).await?;
+    let values: Vec<_> = values.iter().map(Option::as_deref).collect();
+    let right = [Some(&b"two"[..]), None, Some(b"one"), Some(b"two")];
+    law(values == right, "many values come in the order of their keys, absent ones among them")?;
+    law(store.get_many(&[]).await?.is_empty(), "of no keys there are no values")
 }
 
 async fn scans_in_order_and_in_pages(store: &dyn Store) -> Result<(), Broken> {

@@ -48,6 +48,18 @@ impl Installation {
         copy
     }
 
+    /// A folder that a version with stores of format 1 made: `init`, an issuer with `--dev`, two contents, five keys of
+    /// movies/bunny one of which is retired, `kek rotate` and `signer rotate`.
+    pub(crate) fn of_format_1() -> Self {
+        let old = Self { data: tempfile::tempdir().unwrap() };
+        let archive = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/playback/format-1.tar.gz");
+        let mut tar = Command::new("tar");
+        tar.args(["--extract", "--gzip", "--no-same-owner", "--strip-components=1", "--file"]);
+        let done = tar.arg(archive).arg("--directory").arg(old.data.path()).status().unwrap();
+        assert!(done.success());
+        old
+    }
+
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(REELKEY);
         command.args(words).arg("--data").arg(self.data.path()).env_clear();

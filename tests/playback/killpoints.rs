@@ -7,11 +7,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
 
-use reelkey::authority::vault::Vault;
-use reelkey::store::embedded::SledStore;
-use reelkey::store::record::{self, KeyRecord, SignerRecord};
+use reelkey::authority::vault::census::census;
+use reelkey::authority::vault::open::Vault;
+use reelkey::store::open::{self as stores, StoreUrl};
+use reelkey::store::record::title;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -94,30 +94,31 @@ fn run(data: &Path, words: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The KIDs of the store, each of which opens, as does each signer.
+/// The KIDs of the store, in which every secret opens and no key is lost.
 pub(crate) fn opened(data: &Path) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let store = Arc::new(SledStore::open(&data.join("store")).unwrap());
+        let store = stores::open(&StoreUrl::Sled(data.join("store"))).await.unwrap();
         let vault = Vault::open(store, data.join("keys/root.key")).await.unwrap();
-        let keyring = vault.keyring();
-        let naming_key = record::naming_key(&*vault.store()).await.unwrap().unwrap();
-        keyring.naming_key(&naming_key).unwrap();
-        for signer in record::all::<SignerRecord>(&*vault.store()).await.unwrap() {
-            keyring.signer(&signer).unwrap();
-        }
-        let mut kids = Vec::new();
-        for key in record::all::<KeyRecord>(&*vault.store()).await.unwrap() {
-            keyring.content_key(&key).unwrap();
-            kids.push(key.kid.to_string());
-        }
-        kids
+        let store = vault.store();
+        census(&*store, &vault.keyring()).await.unwrap();
+        let titles = title::titles(&*store).await.unwrap();
+        let keys = titles.iter().flat_map(|title| &title.keys);
+        keys.map(|key| key.kid.to_string()).collect()
     })
+}
+
+/// The KIDs of a folder that is left as it is; none where there is no store yet.
+fn kids(base: &Path) -> Vec<String> {
+    if !base.join("store").exists() {
+        return Vec::new();
+    }
+    opened(Installation::copy_of(base).data.path())
 }
 
 /// Kills `words` at its points and holds what is left to the promise.
 fn kill(library: &Library, base: &Path, words: &[&str]) {
-    let before = if base.join("store").exists() { opened(base) } else { Vec::new() };
+    let before = kids(base);
     let points = library.count(base, words);
     assert!(points > 3, "{words:?} writes nothing that is counted");
     println!("{points:4} points of {} on a stopped store", words.join(" "));
@@ -141,7 +142,7 @@ fn kill(library: &Library, base: &Path, words: &[&str]) {
 /// Lets the disk fail at the points of `words`, for once or for good. It is refused or done, and said so, and whatever
 /// was there is there once the disk is well.
 fn fail(library: &Library, base: &Path, words: &[&str]) {
-    let before = if base.join("store").exists() { opened(base) } else { Vec::new() };
+    let before = kids(base);
     let points = library.count(base, words);
     let mut refused = 0;
     let sample = (1..=points).step_by(thoroughly(4, 1));
@@ -177,7 +178,7 @@ fn fail(library: &Library, base: &Path, words: &[&str]) {
 
 /// Kills the service at the points of `words`, which it is told to do over its socket.
 fn kill_served(library: &Library, base: &Path, words: &[&str]) {
-    let before = opened(base);
+    let before = kids(base);
     let points = library.count_served(base, words);
     assert!(points > 1, "{words:?} writes nothing that is counted");
     println!("{points:4} points of {} in the service", words.join(" "));
@@ -237,6 +238,16 @@ fn a_disk_may_fail_at_any_write() {
     let empty = tempfile::tempdir().unwrap();
     fail(&library, empty.path(), &["init"]);
     each_command(|base, words| fail(&library, base, words));
+}
+
+#[test]
+fn a_migration_may_be_killed_and_may_meet_a_failing_disk_before_any_write() {
+    let library = Library::build();
+    let old = Installation::of_format_1();
+    for words in [&["content", "list"][..], &["key", "generate", "movies/bunny"]] {
+        kill(&library, old.data.path(), words);
+        fail(&library, old.data.path(), words);
+    }
 }
 
 #[test]

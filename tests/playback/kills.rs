@@ -4,13 +4,14 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
 
-use reelkey::authority::vault::Vault;
+use reelkey::authority::vault::fault::Fault;
+use reelkey::authority::vault::open::Vault;
 use reelkey::crypto::random;
 use reelkey::crypto::wrap;
-use reelkey::store::embedded::SledStore;
-use reelkey::store::record::{self, KeyRecord};
+use reelkey::store::open::{self as stores, StoreUrl};
+use reelkey::store::record::key::KeyRecord;
+use reelkey::store::record::title;
 use reelkey_client::key::{ContentKey, KeyId};
 use serde_json::Value;
 
@@ -83,7 +84,7 @@ struct Tally {
 
 /// A wrong key, a panic and a hang are never among it.
 #[test]
-fn a_damaged_store_ends_in_an_error_that_says_restore() {
+fn a_damaged_store_ends_in_an_error_that_says_what_to_do() {
     let installation = Installation::new();
     installation.succeed(&["content", "add", "movies/bunny", "--policy", "default"]);
     for _ in 0..8 {
@@ -117,7 +118,7 @@ fn a_damaged_store_ends_in_an_error_that_says_restore() {
         match open(data) {
             Err(said) => {
                 let helps =
-                    said.contains("reelkey restore") || said.contains("use a newer version");
+                    said.contains("put back a copy") || said.contains("use a newer version");
                 assert!(helps, "round {round}, byte {at}: {said}");
                 tally.named += 1;
             }
@@ -141,16 +142,17 @@ fn a_damaged_store_ends_in_an_error_that_says_restore() {
 fn open(data: &Path) -> Result<Vec<(KeyId, ContentKey)>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let store = SledStore::open(&data.join("store")).map_err(|error| error.to_string())?;
-        let vault = Vault::open(Arc::new(store), data.join("keys/root.key"));
-        let vault = vault.await.map_err(|error| error.to_string())?;
-        let records = record::all::<KeyRecord>(&*vault.store()).await;
+        let say = |fault: Fault| format!("{fault}; {}", fault.remedy().unwrap_or_default());
+        let store = stores::open(&StoreUrl::Sled(data.join("store"))).await;
+        let store = store.map_err(|error| error.to_string())?;
+        let vault = Vault::open(store, data.join("keys/root.key")).await.map_err(say)?;
+        let titles = title::titles(&*vault.store()).await.map_err(|error| error.to_string())?;
         let keyring = vault.keyring();
         let open = |record: &KeyRecord| {
-            let key = keyring.content_key(record).map_err(|error| error.to_string())?;
+            let key = keyring.content_key(record).map_err(say)?;
             Ok((record.kid, key))
         };
-        records.map_err(|error| error.to_string())?.iter().map(open).collect()
+        titles.iter().flat_map(|title| &title.keys).map(|record| open(record)).collect()
     })
 }
 
@@ -162,9 +164,9 @@ fn init_never_sets_a_store_up_that_is_there() {
     for damage in [Vec::new(), vec![0; 4096], b"something else".repeat(1000)] {
         fs::write(&db, &damage).unwrap();
         let said = installation.fail(&["init"]);
-        assert!(said.contains("reelkey restore"), "{said}");
+        assert!(said.contains("put back a copy"), "{said}");
     }
     fs::remove_file(&db).unwrap();
-    assert!(installation.fail(&["init"]).contains("reelkey restore"));
+    assert!(installation.fail(&["init"]).contains("put back a copy"));
     assert!(!db.exists());
 }

@@ -83,24 +83,19 @@ fn converse(installation: &Installation, key: &str) -> Vec<u8> {
     }
     fs::remove_file(twice).unwrap();
     for operation in [
-        format!(
-            r#"{{"operation":"key-import","kid":"{kid}","content_id":"{CONTENT}","key":"{key}"}}"#
-        ),
-        format!(r#"{{"operation":"key-import","kid":"{kid}","content_id":7,"key":"{key}"}}"#),
-        format!(
-            r#"{{"operation":"key-import","kid":"{key}{key}","content_id":"x","key":"{key}0"}}"#
-        ),
+        format!(r#"{{"kid":"{kid}","content_id":"{CONTENT}","key":"{key}"}}"#),
+        format!(r#"{{"kid":"{kid}","content_id":7,"key":"{key}"}}"#),
+        format!(r#"{{"kid":"{key}{key}","content_id":"x","key":"{key}0"}}"#),
     ] {
-        said.extend(
-            operate(&installation.data.path().join("admin.sock"), &operation).unwrap().into_bytes(),
-        );
+        let socket = installation.data.path().join("admin.sock");
+        said.extend(operate(&socket, "key/import", &operation).unwrap().into_bytes());
     }
     let text = String::from_utf8(said.clone()).unwrap();
     for expected in [
         "there already",
         "another track type",
         "no content movies/none",
-        "every secret opens; 1 titles",
+        "every secret opens; 1 contents",
         "secrets are wrapped anew",
         "not an operation",
         "a key is 32 hexadecimal digits",

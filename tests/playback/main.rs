@@ -16,6 +16,7 @@ mod killpoints;
 mod kills;
 mod leaks;
 mod memory;
+mod migration;
 mod network;
 mod operator;
 mod power;

@@ -38,8 +38,8 @@ pub(crate) fn generate(socket: &Path, content: &str, enough: usize) -> Vec<Strin
 
 /// One key; `None` once nobody answers any more.
 fn generate_one(socket: &Path, content: &str) -> Option<String> {
-    let body = format!(r#"{{"operation":"key-generate","content_id":"{content}"}}"#);
-    let answer = operate(socket, &body)?;
+    let body = format!(r#"{{"content_id":"{content}"}}"#);
+    let answer = operate(socket, "key/generate", &body)?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
     let outcome: Value = serde_json::from_str(body).ok()?;
@@ -47,10 +47,10 @@ fn generate_one(socket: &Path, content: &str) -> Option<String> {
 }
 
 /// What the service answers to an operation; `None` where nobody does.
-pub(crate) fn operate(socket: &Path, body: &str) -> Option<String> {
+pub(crate) fn operate(socket: &Path, operation: &str, body: &str) -> Option<String> {
     let mut stream = UnixStream::connect(socket).ok()?;
     let request = format!(
-        "POST /admin/v1/operation HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\
+        "POST /admin/v1/{operation} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );

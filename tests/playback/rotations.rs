@@ -2,18 +2,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reelkey::authority::keyring;
-use reelkey::authority::vault::{self, Vault};
-use reelkey::authority::{root_key_file, secret_file};
-use reelkey::crypto::wrap::{self, Place, Wrapped};
-use reelkey::store::Store;
-use reelkey::store::embedded::SledStore;
-use reelkey::store::record;
+use reelkey::authority::vault::fault::Fault;
+use reelkey::authority::vault::open::Vault;
+use reelkey::authority::vault::{root_key_file, secret_file};
+use reelkey::crypto::wrap::{self, Wrapped};
+use reelkey::store::open::{self as stores, StoreUrl};
+use reelkey::store::record::header;
+use reelkey::store::record::kek::KekRecord;
 use reelkey_client::key::{ContentKey, KeyId};
 use serde_json::Value;
 
@@ -107,7 +106,7 @@ fn no_license_is_refused_or_wrong_while_everything_rotates() {
 fn sealed(data: &Path) -> Vec<Wrapped> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let entries = runtime.block_on(async {
-        let store = SledStore::open(&data.join("store")).unwrap();
+        let store = stores::open(&StoreUrl::Sled(data.join("store"))).await.unwrap().store();
         store.scan(b"", None, usize::MAX).await.unwrap()
     });
     let records = entries.iter().filter_map(|(_, value)| serde_json::from_slice(value).ok());
@@ -175,18 +174,17 @@ fn an_old_root_key_opens_nothing_that_is_left() {
     let old_root = root_key_file::read(&old_file).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let store_id = runtime.block_on(async {
-        let store = Arc::new(SledStore::open(&data.join("store")).unwrap());
-        let header = record::header(&*store).await.unwrap().unwrap();
+        let store = stores::open(&StoreUrl::Sled(data.join("store"))).await.unwrap();
+        let header = header::header(&*store.store()).await.unwrap().unwrap();
         let refused = Vault::open(store, old_file).await.unwrap_err();
-        assert!(matches!(refused, vault::Error::Keyring(keyring::Error::WrongRootKey)));
+        assert!(matches!(refused, Fault::WrongRootKey));
         header.store_id
     });
     for wrapped in sealed(data) {
         // As what the root key wraps, whichever generation.
         for generation in 0_u32..8 {
-            let record = generation.to_be_bytes();
-            let place = Place { store: &store_id, tree: "kek", record: &record, bound: &[] };
-            assert!(old_root.to_kek().unwrap_kek(place, generation, &wrapped).is_err());
+            let place = KekRecord::place(&store_id, generation);
+            assert!(old_root.to_kek().unwrap_kek(&place, generation, &wrapped).is_err());
         }
     }
     play(&installation.serve(), &token, &keys);

@@ -8,9 +8,12 @@ use axum::body::{Body, to_bytes};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Request};
 use reelkey::authority::issuer::{Issuer, Issuers};
-use reelkey::authority::provision::{self, NewKey};
-use reelkey::authority::vault::Vault;
-use reelkey::authority::{Authority, Setup, install, root_key_file};
+use reelkey::authority::provision::contents;
+use reelkey::authority::provision::keys::{self, NewKey};
+use reelkey::authority::service::{Authority, Setup};
+use reelkey::authority::vault::install::first_records;
+use reelkey::authority::vault::open::Vault;
+use reelkey::authority::vault::root_key_file;
 use reelkey::crypto::issuer_keys::{Algorithm, IssuerKeys};
 use reelkey::crypto::random::SystemRng;
 use reelkey::crypto::root_key::RootKey;
@@ -19,7 +22,7 @@ use reelkey::domain::policy_file;
 use reelkey::domain::track::TrackType;
 use reelkey::http::app::App;
 use reelkey::http::router::router;
-use reelkey::store::embedded::{NewStore, SledStore};
+use reelkey::store::open::{self as stores, StoreUrl};
 use reelkey_client::exchange::device::DeviceKey;
 use reelkey_client::key::{ContentKey, KeyId};
 use reelkey_client::strict::base64url;
@@ -107,11 +110,9 @@ impl World {
     pub(crate) async fn with_issuers(extra_issuers: Vec<Issuer>) -> Self {
         let (issuer, device) = (key(), key());
         let (root, data) = (RootKey::generate().unwrap(), tempfile::tempdir().unwrap());
-        let new = NewStore::begin(&data.path().join(STORE)).unwrap();
-        install::install(new.store(), &root, time(NOW)).await.unwrap();
-        let store = Arc::new(new.finish().unwrap());
+        stores::create(&store(&data), first_records(&root, time(NOW)).unwrap()).await.unwrap();
         root_key_file::write(&data.path().join(ROOT_KEY), &root).unwrap();
-        let vault = Vault::open(store, data.path().join(ROOT_KEY)).await.unwrap();
+        let vault = vault(&data).await;
         fill(&vault).await;
         let clock = Arc::new(AtomicU64::new(NOW));
         let authority = open(&issuer, &extra_issuers, vault).await;
@@ -123,8 +124,7 @@ impl World {
     pub(crate) async fn restarted(self) -> Self {
         let Self { issuer, device, data, authority, extra_issuers, router, clock } = self;
         drop((router, authority));
-        let store = Arc::new(SledStore::open(&data.path().join(STORE)).unwrap());
-        let vault = Vault::open(store, data.path().join(ROOT_KEY)).await.unwrap();
+        let vault = vault(&data).await;
         let authority = open(&issuer, &extra_issuers, vault).await;
         let router = routes(&authority, &clock);
         Self { issuer, device, data, authority, extra_issuers, router, clock }
@@ -284,32 +284,41 @@ pub(crate) fn issuer(iss: &str, jwks: &Value, algorithms: &[Algorithm]) -> Issue
     }
 }
 
+fn store(data: &TempDir) -> StoreUrl {
+    StoreUrl::Sled(data.path().join(STORE))
+}
+
+async fn vault(data: &TempDir) -> Vault {
+    let store = stores::open(&store(data)).await.unwrap();
+    Vault::open(store, data.path().join(ROOT_KEY)).await.unwrap()
+}
+
 async fn open(trusted: &DeviceKey, extra: &[Issuer], vault: Vault) -> Arc<Authority> {
     let jwks = json!({ "keys": [trusted.public_key().to_jwk()] });
     let issuers: Issuers =
         extra.iter().cloned().chain([issuer(ISS, &jwks, &[Algorithm::Es256])]).collect();
     let policies = POLICIES.map(|(name, text)| policy_file::parse(name, text).unwrap());
-    let setup = Setup { service_id: SERVICE.into(), issuers, policies: policies.into() };
+    let origins = vec!["https://player.example".parse().unwrap()];
+    let setup = Setup { service_id: SERVICE.into(), issuers, policies: policies.into(), origins };
     Arc::new(Authority::open(setup, vault).await.unwrap())
 }
 
 fn routes(authority: &Arc<Authority>, clock: &Arc<AtomicU64>) -> Router {
     let clock = Arc::clone(clock);
     let clock = Arc::new(move || time(clock.load(Ordering::Relaxed)));
-    let origin = "https://player.example".parse().unwrap();
-    router(App { authority: Arc::clone(authority), clock }, vec![origin])
+    router(App { authority: Arc::clone(authority), clock })
 }
 
 async fn fill(vault: &Vault) {
     for (title, (content, policies, tracks)) in (0_u8..).zip(TITLES) {
         let content = content.parse().unwrap();
         let policies: Vec<_> = policies.iter().map(ToString::to_string).collect();
-        provision::add_content(vault, &content, &policies, time(NOW)).await.unwrap();
+        contents::add(vault, &content, &policies, time(NOW)).await.unwrap();
         for (number, track) in (0_u8..).zip(tracks) {
             let key = ContentKey::parse_hex(&key_hex(title, number)).unwrap();
             let kid = kid(title, number);
             let new = NewKey { kid, content: &content, track: *track, key };
-            provision::import_key(vault, new, time(NOW)).await.unwrap();
+            keys::import(vault, new, time(NOW)).await.unwrap();
         }
     }
 }

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::authority::secret_file;
-use crate::authority::{Authority, Setup};
+use crate::authority::service::{Authority, Setup};
+use crate::authority::vault::secret_file;
 use crate::cli::clock;
 use crate::cli::demo::report::Report;
 use crate::cli::folder::config::Config;
@@ -91,6 +91,7 @@ async fn serve(run: RunCommand, data: TempDir) -> Result<Service, Failure> {
         service_id: config.service_id.0.clone(),
         issuers: config.issuers(&folder)?,
         policies: installation::policies(&folder)?,
+        origins: Vec::new(),
     };
     let authority = Authority::open(setup, installation::open(&folder).await?).await?;
     let app = App { authority: Arc::new(authority), clock: Arc::new(clock::now) };
@@ -99,7 +100,7 @@ async fn serve(run: RunCommand, data: TempDir) -> Result<Service, Failure> {
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn(async move {
-        let (limits, router) = (Limits::default(), router(app, Vec::new()));
+        let (limits, router) = (Limits::default(), router(app));
         let stopped = async { stopped.await.unwrap_or_default() };
         server::serve(listener, None, limits, router, stopped).await
     });

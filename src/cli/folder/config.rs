@@ -9,14 +9,14 @@ use serde::Deserialize;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, RawString, Table, value};
 
 use crate::authority::issuer::{Issuer, Issuers, LONGEST_LIFE_DEFAULT};
-use crate::authority::secret_file;
+use crate::authority::vault::secret_file;
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::Failure;
 use crate::crypto::issuer_keys::{Algorithm, IssuerKeys};
 use crate::crypto::tls::Identity;
 use crate::domain::content::ContentPattern;
 use crate::domain::duration::Duration;
-use crate::http::frame::cors::{AllowedOrigin, InvalidOrigin};
+use crate::domain::origin::Origin;
 
 /// What `init` writes.
 pub(crate) const FRESH: &str = include_str!("reelkey.toml");
@@ -85,19 +85,6 @@ pub(crate) struct Cors {
     /// The origins whose pages may ask.
     #[serde(default)]
     pub(crate) allowed_origins: Vec<Origin>,
-}
-
-/// An [`AllowedOrigin`] in TOML.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct Origin(pub(crate) AllowedOrigin);
-
-impl TryFrom<String> for Origin {
-    type Error = InvalidOrigin;
-
-    fn try_from(text: String) -> Result<Self, InvalidOrigin> {
-        text.parse().map(Self)
-    }
 }
 
 /// One `[[issuer]]`.
@@ -213,11 +200,6 @@ impl Config {
             }
         }
         Ok(config)
-    }
-
-    /// The origins whose pages may ask.
-    pub(crate) fn origins(&self) -> Vec<AllowedOrigin> {
-        self.cors.allowed_origins.iter().map(|origin| origin.0.clone()).collect()
     }
 
     /// Reads every issuer's keys.

@@ -1,30 +1,26 @@
 //! An installation, opened: its store under its lock, its keyring, its policies.
 
 use std::fs;
-use std::sync::Arc;
 
-use crate::authority::vault::Vault;
+use crate::authority::vault::open::Vault;
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::Failure;
 use crate::domain::policy::Policy;
 use crate::domain::policy_file;
-use crate::store::embedded::SledStore;
-use crate::store::{self, Store};
-
-/// The store alone.
-fn open_store(folder: &Folder) -> Result<Arc<dyn Store>, Failure> {
-    match SledStore::open(&folder.store()) {
-        Ok(store) => Ok(Arc::new(store)),
-        Err(error @ store::Error::InUse(_)) => {
-            Err(Failure::from(error).remedy("stop `reelkey serve` and run the command again"))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
+use crate::store::error::Error;
+use crate::store::open;
 
 /// The store and what unlocks it.
 pub(crate) async fn open(folder: &Folder) -> Result<Vault, Failure> {
-    Ok(Vault::open(open_store(folder)?, folder.root_key()).await?)
+    let store = open::open(&folder.store()).await.map_err(|error| {
+        let is_in_use = matches!(error, Error::InUse(_));
+        let failure = Failure::from(error);
+        match is_in_use {
+            true => failure.remedy("stop `reelkey serve` and run the command again"),
+            false => failure,
+        }
+    })?;
+    Vault::open(store, folder.root_key()).await.map_err(Failure::fault)
 }
 
 /// Every policy of the folder, in the order of their names.

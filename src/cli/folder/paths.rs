@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::store::open::StoreUrl;
+
 /// The folder that `--data` names.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
@@ -50,8 +52,13 @@ impl Folder {
         self.root.join("admin.sock")
     }
 
-    /// `store/`: sled's files.
-    pub(crate) fn store(&self) -> PathBuf {
+    /// The store: in `store/`.
+    pub(crate) fn store(&self) -> StoreUrl {
+        StoreUrl::Sled(self.store_files())
+    }
+
+    /// `store/`: the store's files.
+    pub(crate) fn store_files(&self) -> PathBuf {
         self.root.join("store")
     }
 }

@@ -6,6 +6,9 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
+use crate::authority::stop::{Remedy, Stop};
+use crate::authority::vault::fault::Fault;
+
 /// The result of a command, in both forms.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -56,10 +59,10 @@ impl Failure {
         Self { answer: Some(answer), ..self }
     }
 
-    /// The service answered something else than was asked.
-    pub(crate) fn unexpected(answer: &impl fmt::Debug) -> Self {
-        Self::new(format_args!("the service answered another question: {answer:?}"))
-            .remedy("use the same version of reelkey for both")
+    /// Our own fault, with its causes.
+    pub(crate) fn fault(fault: Fault) -> Self {
+        let remedy = fault.remedy().map(Into::into);
+        Self { remedy, ..Self::from(fault) }
     }
 
     /// Puts what was tried before what went wrong.
@@ -110,6 +113,19 @@ impl<E: std::error::Error> From<E> for Failure {
             cause = error.source();
         }
         Self { what, remedy: None, answer: None }
+    }
+}
+
+/// A refusal with its remedy, or a fault with its causes.
+impl<R: Remedy> From<Stop<R>> for Failure {
+    fn from(stop: Stop<R>) -> Self {
+        match stop {
+            Stop::Refused(refusal) => {
+                let remedy = refusal.remedy();
+                Self { remedy, ..Self::new(refusal) }
+            }
+            Stop::Failed(fault) => Self::fault(fault),
+        }
     }
 }
 

@@ -5,12 +5,15 @@
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::authority::service::Authority;
+use crate::domain::origin::Origin;
 
 /// How long a browser may remember the answer to a preflight; none remembers longer.
 const MAX_AGE: Duration = Duration::from_secs(7200);
@@ -18,40 +21,12 @@ const MAX_AGE: Duration = Duration::from_secs(7200);
 /// How many refused origins are remembered as told.
 const TOLD_MAX: usize = 256;
 
-/// An origin whose pages may ask: `https://player.example`, with a port if it is not the usual one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AllowedOrigin(HeaderValue);
-
-/// Not an origin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "an origin is https://HOST or https://HOST:PORT, in small letters, without a path; * is none"
-)]
-pub struct InvalidOrigin;
-
-impl FromStr for AllowedOrigin {
-    type Err = InvalidOrigin;
-
-    fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
-        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        let host =
-            host.filter(|host| !host.is_empty() && host.len() <= 255).ok_or(InvalidOrigin)?;
-        let is_written_so = |byte: u8| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte)
-        };
-        let usual = if text.starts_with("https:") { ":443" } else { ":80" };
-        if !host.bytes().all(is_written_so) || host.ends_with(usual) {
-            return Err(InvalidOrigin);
-        }
-        HeaderValue::from_str(text).map(Self).map_err(|_| InvalidOrigin)
-    }
-}
-
-/// The layer for these origins.
-pub(crate) fn layer(allowed: Vec<AllowedOrigin>) -> CorsLayer {
+/// The layer for the origins that are in force.
+pub(crate) fn layer(authority: Arc<Authority>) -> CorsLayer {
     let told = Mutex::new(BTreeSet::new());
     let judge = move |origin: &HeaderValue, _: &_| {
-        let is_allowed = allowed.iter().any(|AllowedOrigin(allowed)| allowed == origin);
+        let allowed = &authority.in_force().origins;
+        let is_allowed = allowed.iter().any(|allowed| allowed.as_str() == origin);
         if !is_allowed {
             tell_once(&told, origin);
         }
@@ -71,39 +46,12 @@ fn tell_once(told: &Mutex<BTreeSet<String>>, origin: &HeaderValue) {
     let origin = origin.to_str().unwrap_or("(not text)");
     let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
     if told.len() < TOLD_MAX && told.insert(origin.to_owned()) {
-        let remedy = match AllowedOrigin::from_str(origin) {
+        let remedy = match Origin::from_str(origin) {
             Ok(_) => format!("in reelkey.toml: [cors] allowed_origins = [\"{origin}\"]"),
             Err(_) => {
                 "serve the page over HTTP; this one has no origin that could be allowed".into()
             }
         };
         tracing::warn!(?origin, remedy, "a page of this origin asked and was not allowed to");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_origin_is_a_scheme_a_host_and_an_unusual_port() {
-        for good in ["https://player.example", "http://localhost:8000", "http://[::1]:8000"] {
-            good.parse::<AllowedOrigin>().unwrap();
-        }
-        for wrong in [
-            "*",
-            "null",
-            "",
-            "player.example",
-            "https://",
-            "https://a/",
-            "https://A.example",
-            "https://a.example:443",
-            "http://a.example:80",
-            "ftp://a",
-            "https://a b",
-        ] {
-            assert_eq!(wrong.parse::<AllowedOrigin>(), Err(InvalidOrigin), "{wrong}");
-        }
     }
 }

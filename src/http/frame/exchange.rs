@@ -88,12 +88,14 @@ pub(crate) async fn frame(
     let mut response = frame.answer(request, next).await;
     let status = response.status();
     if !status.is_success() {
-        let problem =
-            response.extensions_mut().remove().unwrap_or_else(|| framework_problem(status));
-        // The path is the client's text: Debug escapes what could forge a line. The query is left
-        // out, because tokens have been put there.
-        tracing::info!(request.id = %exchange, %method, path = ?path, status = problem.status().as_u16(),
-            reason = problem.reason(), "refused");
+        let problem: Option<Problem> = response.extensions_mut().remove();
+        let problem = problem.unwrap_or_else(|| framework_problem(status));
+        if !problem.is_logged() {
+            // The path is the client's text: Debug escapes what could forge a line. The query is left
+            // out, because tokens have been put there.
+            tracing::info!(request.id = %exchange, %method, path = ?path,
+                status = problem.status().as_u16(), reason = problem.reason(), "refused");
+        }
         response = render(exchange, &problem, response);
     } else {
         tracing::debug!(request.id = %exchange, %method, path = ?path, status = status.as_u16(), "answered");

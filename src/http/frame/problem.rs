@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use reelkey_client::exchange::problem::{self as wire, INSUFFICIENT_PROOF, NOT_AUTHORIZED};
 use reelkey_client::time::UnixTime;
 
-use crate::authority::issue::Refused;
+use crate::authority::issuing::refused::Refused;
 use crate::domain::refusal::Refusal;
 
 /// A refusal on its way out.
@@ -20,13 +20,15 @@ use crate::domain::refusal::Refusal;
 pub(crate) struct Problem {
     refusal: Refusal,
     detail: Cow<'static, str>,
+    /// Whether the log has a line about it already.
+    is_logged: bool,
 }
 
 impl Problem {
     /// A refusal with a text that says more than the usual one. **Nothing from the request may stand
     /// in it.**
     pub(crate) fn new(refusal: Refusal, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { refusal, detail: detail.into() }
+        Self { refusal, detail: detail.into(), is_logged: false }
     }
 
     /// Logs `fault` with its causes and answers that it is ours.
@@ -39,7 +41,12 @@ impl Problem {
             source = cause.source();
         }
         tracing::error!(request.id = %request_id, causes, "fault");
-        Refusal::Internal.into()
+        Self { is_logged: true, ..Refusal::Internal.into() }
+    }
+
+    /// Whether the log has a line about it already.
+    pub(crate) fn is_logged(&self) -> bool {
+        self.is_logged
     }
 
     /// The slug.
@@ -87,16 +94,18 @@ impl Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, detail: detail(refusal).into() }
+        Self::new(refusal, detail(refusal))
     }
 }
 
+/// The use case that refuses has logged why.
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
-        match refused.rule {
+        let problem = match refused.rule {
             None => refused.refusal.into(),
             Some(rule) => Self::new(refused.refusal, rule),
-        }
+        };
+        Self { is_logged: true, ..problem }
     }
 }
 

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Extension;
+use axum::middleware::AddExtension;
 use axum_server::accept::Accept;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
+use tower_layer::Layer;
 
 /// Accepts as many connections as there are slots, each of which ends when nothing moves on it.
 #[derive(Clone, Debug)]
@@ -81,14 +84,24 @@ pub(crate) struct OwnerOnly {
     pub(crate) owner: u32,
 }
 
+/// Who is at the other end of the admin socket: an extension of each request that comes over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// The user's id.
+    pub(crate) uid: u32,
+}
+
 impl<S> Accept<UnixStream, S> for OwnerOnly {
     type Stream = UnixStream;
-    type Service = S;
-    type Future = Ready<io::Result<(UnixStream, S)>>;
+    type Service = AddExtension<S, Peer>;
+    type Future = Ready<io::Result<(UnixStream, AddExtension<S, Peer>)>>;
 
     fn accept(&self, stream: UnixStream, service: S) -> Self::Future {
         ready(match stream.peer_cred() {
-            Ok(peer) if peer.uid() == self.owner || peer.uid() == 0 => Ok((stream, service)),
+            Ok(peer) if peer.uid() == self.owner || peer.uid() == 0 => {
+                let peer = Peer { uid: peer.uid() };
+                Ok((stream, Extension(peer).layer(service)))
+            }
             Ok(peer) => {
                 tracing::warn!(uid = peer.uid(), "a stranger at the admin socket");
                 Err(io::ErrorKind::PermissionDenied.into())

@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use reelkey_client::exchange::request;
 
-use crate::authority::issue::Answer;
+use crate::authority::issuing::circumstances::Circumstances;
+use crate::authority::issuing::issue::Answer;
 use crate::domain::refusal::Refusal;
 use crate::http::app::App;
 use crate::http::frame::bearer;
@@ -28,7 +29,8 @@ pub(crate) async fn license_post(
 ) -> Result<Response, Problem> {
     let body = read_body(&headers, body).await?;
     let token = bearer::token(&headers)?;
-    let answer = app.authority.issue(token, &body, exchange.now, &exchange).await;
+    let circumstances = Circumstances { now: exchange.now, request_id: &exchange };
+    let answer = app.authority.issue(token, &body, circumstances).await;
     match answer.map_err(|fault| Problem::fault(&exchange, &fault))? {
         Answer::Granted(license) => Ok((
             [

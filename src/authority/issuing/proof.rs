@@ -1,0 +1,63 @@
+//! Proof of possession: the request comes from the holder of the device key, for this service, now, and with this token
+//! (RFC 7800; DESIGN: the license exchange).
+
+use reelkey_client::exchange::license::IAT_DISTANCE_SECS_MAX;
+use reelkey_client::exchange::request::SignedRequest;
+use reelkey_client::strict::jwk::{PublicKey, Thumbprint};
+use reelkey_client::time::UnixTime;
+
+use crate::authority::issuing::refused::{Refused, refuse, refuse_by};
+use crate::authority::issuing::token::Viewer;
+use crate::authority::stop::Stop;
+use crate::crypto::digest::sha256;
+use crate::crypto::sign;
+use crate::domain::refusal::Refusal;
+
+/// What a request has proved. Made by [`prove`] alone.
+#[derive(Debug)]
+pub struct Proof {
+    /// The device key's thumbprint.
+    pub(super) device: Thumbprint,
+    /// The public key that the license is sealed to.
+    pub(super) recipient: PublicKey,
+    /// SHA-256 of the request's signing input: `apv` of the license's keys.
+    pub(super) request_hash: [u8; 32],
+}
+
+/// Judges, in this order: signature, `aud`, `iat`, `ath`, `cnf`, `enc_jwk`.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn prove(
+    request: &SignedRequest<'_>,
+    viewer: &Viewer,
+    service_id: &str,
+    now: UnixTime,
+) -> Result<Proof, Stop<Refused>> {
+    let message = request.signing_input.as_bytes();
+    if !sign::verify(&request.device_key, message, &request.signature) {
+        let rule = "the request's signature does not verify under its own jwk";
+        return Err(refuse_by(Refusal::ProofInvalid, rule));
+    }
+    if request.aud != service_id {
+        return Err(refuse_by(Refusal::BadRequest, "aud is not the id of this service"));
+    }
+    if request.iat.abs_diff(now) > IAT_DISTANCE_SECS_MAX {
+        return Err(refuse(Refusal::RequestStale));
+    }
+    if request.ath != *viewer.token_hash() {
+        let rule = "ath is not the SHA-256 of the authorization token that was sent";
+        return Err(refuse_by(Refusal::ProofInvalid, rule));
+    }
+    let device = request.device_key.thumbprint();
+    if viewer.entitlement().device.is_some_and(|bound| bound != device) {
+        return Err(refuse(Refusal::TokenNotBound));
+    }
+    let recipient = PublicKey::from_jwk(&request.enc_jwk)
+        .map_err(|why| refuse_by(Refusal::BadRequest, format_args!("enc_jwk: {why}")))?;
+    if recipient == request.device_key {
+        let rule = "enc_jwk is the device key; one key has one purpose";
+        return Err(refuse_by(Refusal::BadRequest, rule));
+    }
+    Ok(Proof { device, recipient, request_hash: sha256(message) })
+}

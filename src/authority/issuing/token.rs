@@ -1,0 +1,242 @@
+//! Authorization tokens: from a text to a [`Viewer`], who exists only where every check has passed.
+//!
+//! jsonwebtoken verifies signatures and nothing else. What a token may look like is read strictly
+//! before, and what its claims mean is judged here, against a time that is an argument.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use reelkey_client::key::KeyId;
+use reelkey_client::strict::jwk::Thumbprint;
+use reelkey_client::strict::{json, jws};
+use reelkey_client::time::UnixTime;
+use serde::Deserialize;
+
+use crate::authority::issuer::{Issuer, Issuers};
+use crate::crypto::digest::sha256;
+use crate::crypto::issuer_keys::Algorithm;
+use crate::domain::content::ContentPattern;
+use crate::domain::entitlement::{Account, Entitlement};
+
+/// The longest token, in bytes.
+pub const BYTES_MAX: usize = 8 * 1024;
+
+/// How far the clocks of issuer and service may disagree, in seconds.
+pub const LEEWAY_SECS: u64 = 30;
+
+/// The longest `sub` and `policy_id`, in bytes.
+const NAME_BYTES_MAX: usize = 512;
+
+/// The most entries of `content_id`, `authorized_kids` and `amr`.
+const LIST_MAX: usize = 256;
+
+const EXPECTED: jws::Expect<'_> = jws::Expect {
+    bytes_max: BYTES_MAX,
+    typ: &["JWT", "at+jwt"],
+    typ_optional: true,
+    own_key: false,
+};
+
+/// Somebody whose token was verified. Made by [`read`] alone.
+#[derive(Clone, Debug)]
+pub struct Viewer {
+    entitlement: Entitlement,
+    token_hash: [u8; 32],
+}
+
+impl Viewer {
+    /// What the token entitles to.
+    #[must_use]
+    pub fn entitlement(&self) -> &Entitlement {
+        &self.entitlement
+    }
+
+    /// SHA-256 of the token: what a request's `ath` has to be.
+    #[must_use]
+    pub fn token_hash(&self) -> &[u8; 32] {
+        &self.token_hash
+    }
+}
+
+/// The token is not valid. The variants are for logs and the operator; a viewer is told only which of
+/// the two kinds it is.
+#[derive(Debug, thiserror::Error)]
+pub enum Invalid {
+    /// It is past its `exp`, and otherwise right.
+    #[error("the token has expired")]
+    Expired,
+    /// Not a compact JWS of the right kind.
+    #[error("form: {0}")]
+    Form(#[from] jws::Error),
+    /// The claims are unreadable, or a required one is missing.
+    #[error("claims: {0}")]
+    Claims(#[from] json::Error),
+    /// `iss` is nobody that was configured.
+    #[error("iss is not a configured issuer; add it with `reelkey issuer add`")]
+    Issuer,
+    /// `alg` is not on the issuer's list.
+    #[error("alg is not on the issuer's list")]
+    Algorithm,
+    /// No key of the issuer made this signature.
+    #[error("the signature does not verify under the issuer's keys")]
+    Signature,
+    /// `aud` does not contain the accepted one.
+    #[error("aud does not contain the accepted audience")]
+    Audience,
+    /// `iat` is in the future.
+    #[error("iat is in the future")]
+    IssuedInFuture,
+    /// `nbf` is in the future.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// `exp` is not after `iat`, or too long after it.
+    #[error("the token's life, exp - iat, is not between 1 s and the issuer's longest")]
+    Life,
+    /// Neither `content_id` nor `authorized_kids`.
+    #[error("content_id or authorized_kids has to say what the token is for")]
+    NothingAuthorized,
+    /// A claim has a value that it cannot have.
+    #[error("the claim {0} has a value that it cannot have")]
+    Claim(&'static str),
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    aud: OneOrMany,
+    exp: u64,
+    iat: u64,
+    nbf: Option<u64>,
+    #[serde(default, rename = "jti")]
+    _jti: Option<String>,
+    content_id: Option<OneOrMany>,
+    authorized_kids: Option<Vec<String>>,
+    policy_id: Option<String>,
+    #[serde(default, rename = "entitlement_id")]
+    _entitlement_id: Option<String>,
+    license_not_after: Option<u64>,
+    region: Option<String>,
+    #[serde(default, deserialize_with = "json::object_or_null")]
+    cnf: Option<Confirmation>,
+    #[serde(default, rename = "session_id")]
+    _session_id: Option<String>,
+    #[serde(default)]
+    amr: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Confirmation {
+    jkt: Option<String>,
+}
+
+/// A string or an array of strings (RFC 7519 section 4.1.3).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// Reads `token` at `now`.
+///
+/// # Errors
+/// [`Invalid::Expired`] only if nothing else is wrong.
+pub fn read(issuers: &Issuers, token: &str, now: UnixTime) -> Result<Viewer, Invalid> {
+    let jws = jws::Compact::parse(token.as_bytes(), EXPECTED)?;
+    // The issuer's name has to be read before its signature can be verified; nothing else is used of
+    // what follows until it was.
+    let claims: Claims = json::read(&jws.payload)?;
+    let issuer = issuers.find(&claims.iss).ok_or(Invalid::Issuer)?;
+    let algorithm: Algorithm = jws.alg.parse().map_err(|_| Invalid::Algorithm)?;
+    if !issuer.algorithms.contains(&algorithm) {
+        return Err(Invalid::Algorithm);
+    }
+    let message = jws.signing_input.as_bytes();
+    if !issuer.keys.verify(algorithm, jws.kid.as_deref(), message, jws.signature_text) {
+        return Err(Invalid::Signature);
+    }
+    if !claims.aud.as_slice().contains(&issuer.audience) {
+        return Err(Invalid::Audience);
+    }
+    judge_times(&claims, issuer, now)?;
+    let expires = UnixTime::from_secs(claims.exp).saturating_add(LEEWAY_SECS);
+    let entitlement = entitlement(claims, issuer)?;
+    if expires <= now {
+        return Err(Invalid::Expired);
+    }
+    Ok(Viewer { entitlement, token_hash: sha256(token.as_bytes()) })
+}
+
+fn judge_times(claims: &Claims, issuer: &Issuer, now: UnixTime) -> Result<(), Invalid> {
+    let latest = now.saturating_add(LEEWAY_SECS).as_secs();
+    if claims.iat > latest {
+        return Err(Invalid::IssuedInFuture);
+    }
+    if claims.nbf.is_some_and(|nbf| nbf > latest) {
+        return Err(Invalid::NotYetValid);
+    }
+    match claims.exp.checked_sub(claims.iat) {
+        Some(1..) if claims.exp - claims.iat <= issuer.longest_life.as_secs() => Ok(()),
+        _ => Err(Invalid::Life),
+    }
+}
+
+fn entitlement(claims: Claims, issuer: &Issuer) -> Result<Entitlement, Invalid> {
+    if claims.content_id.is_none() && claims.authorized_kids.is_none() {
+        return Err(Invalid::NothingAuthorized);
+    }
+    let content = claims.content_id.as_ref().map(|patterns| patterns.as_slice());
+    let content = content.map(|texts| parse_all::<_, Vec<ContentPattern>>(texts, "content_id"));
+    let kids = claims.authorized_kids.as_ref();
+    let kids = kids.map(|texts| parse_all::<KeyId, BTreeSet<_>>(texts, "authorized_kids"));
+    let region = claims.region.map(|region| region.parse());
+    let device = claims.cnf.map(|cnf| match cnf.jkt {
+        Some(jkt) => Thumbprint::parse(&jkt).map_err(|_| Invalid::Claim("cnf.jkt")),
+        // Bound to a key in a way that is not known here: to ignore it would unbind the token.
+        None => Err(Invalid::Claim("cnf")),
+    });
+    if claims.amr.len() > LIST_MAX {
+        return Err(Invalid::Claim("amr"));
+    }
+    Ok(Entitlement {
+        account: Account { iss: claims.iss, sub: name(claims.sub, "sub")? },
+        issuer_content: issuer.content.clone(),
+        content: content.transpose()?,
+        kids: kids.transpose()?,
+        policy_id: claims.policy_id.map(|policy| name(policy, "policy_id")).transpose()?,
+        license_not_after: claims.license_not_after.map(UnixTime::from_secs),
+        region: region.transpose().map_err(|_| Invalid::Claim("region"))?,
+        device: device.transpose()?,
+        amr: claims.amr,
+    })
+}
+
+fn name(text: String, claim: &'static str) -> Result<String, Invalid> {
+    if (1..=NAME_BYTES_MAX).contains(&text.len()) { Ok(text) } else { Err(Invalid::Claim(claim)) }
+}
+
+fn parse_all<T: std::str::FromStr, C: FromIterator<T>>(
+    texts: &[String],
+    claim: &'static str,
+) -> Result<C, Invalid> {
+    if texts.len() > LIST_MAX {
+        return Err(Invalid::Claim(claim));
+    }
+    texts.iter().map(|text| text.parse().map_err(|_| Invalid::Claim(claim))).collect()
+}
+
+impl fmt::Display for Viewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.entitlement.account.fmt(f)
+    }
+}

@@ -1,0 +1,91 @@
+//! Contents: adding and removing.
+
+use reelkey_client::time::UnixTime;
+
+use crate::authority::commit::Attempts;
+use crate::authority::in_force::Policies;
+use crate::authority::provision::refusal::{Provisioned, Refusal, Stopped};
+use crate::authority::vault::open::Vault;
+use crate::domain::content::ContentId;
+use crate::store::batch::Batch;
+use crate::store::record::content::ContentRecord;
+use crate::store::record::key::KeyState;
+use crate::store::record::title::{self, Title};
+
+/// Whether every one of the named policies is in force and named once.
+///
+/// # Errors
+/// [`Refusal::NoPolicy`], [`Refusal::RepeatedPolicy`].
+pub fn judge_policies(in_force: &Policies, named: &[String]) -> Result<(), Refusal> {
+    for (at, name) in named.iter().enumerate() {
+        if !in_force.contains_key(name) {
+            return Err(Refusal::NoPolicy(name.clone()));
+        }
+        if named.iter().take(at).any(|other| other == name) {
+            return Err(Refusal::RepeatedPolicy(name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Adds a content under these policies, the first for tokens that name none.
+///
+/// # Errors
+/// [`Refusal::OtherPolicies`], or a failure.
+pub async fn add(
+    vault: &Vault,
+    content_id: &ContentId,
+    policies: &[String],
+    now: UnixTime,
+) -> Result<Provisioned, Stopped> {
+    let store = vault.store();
+    let mut attempts = Attempts::default();
+    loop {
+        if let Some(there) = title::content(&*store, content_id).await? {
+            return match there.policies == policies {
+                true => Ok(Provisioned::Already),
+                false => Err(Refusal::OtherPolicies(content_id.clone()).into()),
+            };
+        }
+        let record = ContentRecord {
+            content_id: content_id.clone(),
+            policies: policies.to_vec(),
+            created_at: now.as_secs(),
+        };
+        if attempts.commit(&*store, Batch::default().add_record(&record)?).await? {
+            return Ok(Provisioned::Done);
+        }
+    }
+}
+
+/// A content that has to be there, and its keys.
+///
+/// # Errors
+/// [`Refusal::NoContent`], or a failure.
+pub async fn title(vault: &Vault, content_id: &ContentId) -> Result<Title, Stopped> {
+    let title = title::title(&*vault.store(), content_id).await?;
+    title.ok_or_else(|| Refusal::NoContent(content_id.clone()).into())
+}
+
+/// Removes a content whose keys are all retired, and them with it. Returns how many those were, or `None` where
+/// there is no such content.
+///
+/// # Errors
+/// [`Refusal::ActiveKeys`], or a failure.
+pub async fn remove(vault: &Vault, content_id: &ContentId) -> Result<Option<usize>, Stopped> {
+    let store = vault.store();
+    let mut attempts = Attempts::default();
+    loop {
+        let Some(title) = title::title(&*store, content_id).await? else { return Ok(None) };
+        let active = title.keys.iter().filter(|key| key.state == KeyState::Active).count();
+        if active > 0 {
+            return Err(Refusal::ActiveKeys { content: content_id.clone(), active }.into());
+        }
+        // A key that comes in meanwhile expects the content to be there, so one of the two is too late.
+        let batch = Batch::default().remove_record(&title.content);
+        let batch = title.keys.iter().fold(batch, |batch, key| batch.remove_key(key));
+        if attempts.commit(&*store, batch).await? {
+            return Ok(Some(title.keys.len()));
+        }
+    }
+}

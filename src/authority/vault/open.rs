@@ -1,0 +1,149 @@
+//! The open store and what opens it, which rotations replace while others read.
+//!
+//! **Read the record first, then take the [keyring](Vault::keyring)**: that order guarantees that the keyring can open the
+//! record. A caller that changes something holds [`shared`](Vault::shared); one that changes what everything is wrapped
+//! under holds [`exclusive`](Vault::exclusive).
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync;
+
+use crate::authority::vault::fault::Fault;
+use crate::authority::vault::keyring::Keyring;
+use crate::authority::vault::root_key_file;
+use crate::crypto::root_key::RootKey;
+use crate::store::engine::Store;
+use crate::store::open::OpenStore;
+use crate::store::record::header::{self, Header};
+use crate::store::record::stored::Stored;
+
+/// The store, what opens it, and where the root key is. The root key itself is read when it is needed
+/// and not kept.
+pub struct Vault {
+    store: RwLock<OpenStore>,
+    keyring: RwLock<Arc<Keyring>>,
+    root_key_file: PathBuf,
+    gate: sync::RwLock<()>,
+}
+
+impl Vault {
+    /// Opens `store` with the root key in that file, and finishes or undoes a rotation of the root key that
+    /// was cut short.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn open(store: OpenStore, root_key_file: PathBuf) -> Result<Self, Fault> {
+        let header = header_of(&*store.store()).await?;
+        settle(&header, &root_key_file)?;
+        let root = root_key_file::read(&root_key_file)?;
+        let keyring = Keyring::open(&root, &*store.store()).await?;
+        // Only now, because it is the last moment at which they could be of use.
+        store.forget_predecessors()?;
+        Ok(Self {
+            store: RwLock::new(store),
+            keyring: RwLock::new(Arc::new(keyring)),
+            root_key_file,
+            gate: sync::RwLock::new(()),
+        })
+    }
+
+    /// The store as it is now.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.engine().store()
+    }
+
+    /// The store as it is now, by its engine.
+    pub(in crate::authority) fn engine(&self) -> OpenStore {
+        self.store.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The keys as they are now.
+    #[must_use]
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.keyring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The root key, to be dropped soon. What is wrapped under another one than the store's would be lost.
+    ///
+    /// # Errors
+    /// [`Fault::RootKey`], or [`Fault::WrongRootKey`] where the file is another one by now.
+    pub async fn root_key(&self) -> Result<RootKey, Fault> {
+        let header = header_of(&*self.store()).await?;
+        let root = root_key_file::read(&self.root_key_file)?;
+        if fits(&root, &header) { Ok(root) } else { Err(Fault::WrongRootKey) }
+    }
+
+    /// Where the root key is.
+    pub(in crate::authority) fn root_key_file(&self) -> &Path {
+        &self.root_key_file
+    }
+
+    /// Keeps the store and its primary KEK as they are while something is written.
+    pub async fn shared(&self) -> sync::RwLockReadGuard<'_, ()> {
+        self.gate.read().await
+    }
+
+    /// Keeps every writer out.
+    pub async fn exclusive(&self) -> sync::RwLockWriteGuard<'_, ()> {
+        self.gate.write().await
+    }
+
+    /// Reads the KEKs anew, after one was added or dropped.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn reopen(&self, root: &RootKey) -> Result<(), Fault> {
+        let keyring = Keyring::open(root, &*self.store()).await?;
+        self.take_keyring(keyring);
+        Ok(())
+    }
+
+    /// From now on `store` is read, whose secrets `keyring` opens. Returns the store before.
+    pub(in crate::authority) fn take_over(&self, store: OpenStore, keyring: Keyring) -> OpenStore {
+        // The keys first: whoever finds the new records has to find what opens them.
+        self.take_keyring(keyring);
+        let mut current = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *current, store)
+    }
+
+    fn take_keyring(&self, mut keyring: Keyring) {
+        let mut current = self.keyring.write().unwrap_or_else(PoisonError::into_inner);
+        keyring.remember(&current);
+        *current = Arc::new(keyring);
+    }
+}
+
+/// The header of a store, which every store has.
+pub(in crate::authority) async fn header_of(store: &dyn Store) -> Result<Stored<Header>, Fault> {
+    header::header(store).await?.ok_or(Fault::Incomplete("header"))
+}
+
+/// Whether this is the root key of the store with that header.
+fn fits(root: &RootKey, header: &Header) -> bool {
+    root.check_value(&header.store_id) == header.root_key_check
+}
+
+/// Finishes or undoes a rotation of the root key: the next one becomes the root key if the store needs it,
+/// and is deleted if the store needs the one that is there.
+fn settle(header: &Header, root_key_file: &Path) -> Result<(), root_key_file::Error> {
+    match root_key_file::read_next(root_key_file)? {
+        Some(next) if fits(&next, header) => {
+            tracing::warn!("finishing a rotation of the root key");
+            root_key_file::promote_next(root_key_file)
+        }
+        Some(_) if root_key_file::read(root_key_file).is_ok_and(|root| fits(&root, header)) => {
+            tracing::warn!("undoing a rotation of the root key");
+            root_key_file::remove_next(root_key_file)
+        }
+        _ => Ok(()),
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vault(..)")
+    }
+}

@@ -1,0 +1,101 @@
+//! Files that only their owner may read: written whole or not at all, and refused once others may read them.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// The file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is none.
+    #[error("there is no file {0}")]
+    Missing(PathBuf),
+    /// Others than its owner may read or write it.
+    #[error("{path} has mode {mode:04o}, so others may read it; run `chmod 600 {path}`")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is longer than what was expected.
+    #[error("{path} is longer than {bytes_max} bytes")]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The most there may be.
+        bytes_max: usize,
+    },
+    /// The operating system refused.
+    #[error("{path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The refusal.
+        source: io::Error,
+    },
+}
+
+/// Reads the file, of at most `bytes_max` bytes.
+///
+/// # Errors
+/// [`Error`].
+pub fn read(path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::Missing(path.to_owned()));
+        }
+        file => file.map_err(io)?,
+    };
+    let mode = file.metadata().map_err(io)?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(Error::Exposed { path: path.to_owned(), mode });
+    }
+    // Room for all of it and what the reader asks for besides, so that no half of it stays behind in a
+    // buffer that grew.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max.saturating_add(64)));
+    let most = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() > bytes_max {
+        return Err(Error::TooLong { path: path.to_owned(), bytes_max });
+    }
+    Ok(bytes)
+}
+
+/// Writes a file that only its owner may read, wholly or not at all, in a folder that it makes if
+/// need be. What was under that name before is replaced.
+///
+/// # Errors
+/// What the operating system says.
+pub fn write(path: &Path, secret: &[u8]) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
+    let aside = beside(path, ".new");
+    match fs::remove_file(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    file.write_all(secret)?;
+    file.sync_all()?;
+    fs::rename(aside, path)?;
+    sync_folder_of(path)
+}
+
+pub(in crate::authority) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or_else(|| Path::new("."))
+}
+
+pub(in crate::authority) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}

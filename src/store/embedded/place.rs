@@ -1,0 +1,113 @@
+//! The folder of an embedded store, held by this process: its lock and its numbered databases.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use crate::store::error::Error;
+
+/// How often the lock is tried, a pause apart: a fifth of a second, for another process may hold it for good.
+const LOCK_TRIES: u32 = 20;
+
+/// The pause between two looks at a lock.
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
+
+/// A folder that this process alone may change, for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Place {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Place {
+    /// Takes the folder, which has to be there. sled has a lock too, but takes it after it began to read.
+    pub(super) fn take(folder: &Path) -> Result<Self, Error> {
+        let lock = folder.join("lock");
+        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(lock)?;
+        // A process that starts another one shares its locks with it for an instant, so one look is not enough.
+        for _ in 0..LOCK_TRIES {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { folder: folder.to_owned(), _lock: lock }),
+                Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+                Err(TryLockError::Error(error)) => return Err(Error::Io(error)),
+            }
+        }
+        Err(Error::InUse(folder.to_owned()))
+    }
+
+    /// Makes the folder if need be, and takes it.
+    pub(super) fn make(folder: &Path) -> Result<Self, Error> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        Self::take(folder)
+    }
+
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the database with this number is.
+    pub(super) fn numbered(&self, number: u64) -> PathBuf {
+        self.folder.join(number.to_string())
+    }
+
+    /// Where the database with this number is made.
+    pub(super) fn aside(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number}.new"))
+    }
+
+    /// The number of the store: the highest there is.
+    pub(super) fn newest(&self) -> io::Result<Option<u64>> {
+        Ok(numbers(&self.folder)?.pop())
+    }
+
+    /// Deletes the predecessors of the store with this number, and what was never finished.
+    pub(super) fn remove_others(&self, number: u64) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let unfinished =
+                name.strip_suffix(".new").is_some_and(|name| name.parse::<u64>().is_ok());
+            if unfinished || name.parse::<u64>().is_ok_and(|other| other < number) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        sync_folder(&self.folder)
+    }
+
+    /// Gives what was made aside its number: **the instant from which it is the store**.
+    pub(super) fn name(&self, number: u64) -> io::Result<()> {
+        let aside = self.aside(number);
+        // The names have to survive power loss as well as what is in the files.
+        for entry in fs::read_dir(&aside)? {
+            File::open(entry?.path())?.sync_all()?;
+        }
+        sync_folder(&aside)?;
+        fs::rename(&aside, self.numbered(number))?;
+        sync_folder(&self.folder)?;
+        match self.folder.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => sync_folder(Path::new(".")),
+            Some(parent) => sync_folder(parent),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The numbers of the databases in the folder, the current one last.
+pub(super) fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        numbers.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,162 @@
+//! An open store in a folder of its own.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use async_trait::async_trait;
+
+use crate::store::batch::{Batch, Committed, Entry};
+use crate::store::embedded::committer::Committer;
+use crate::store::embedded::guard::Engine;
+use crate::store::embedded::place::{self, PAUSE, Place};
+use crate::store::engine::Store;
+use crate::store::error::Error;
+
+/// Enough for the inner nodes of a million records; a small machine has it.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How often sled's own lock is tried, a pause apart: five seconds, for it is on its way to be free.
+const CLOSING_TRIES: u32 = 500;
+
+/// A store on sled.
+#[derive(Debug)]
+pub struct SledStore {
+    // In the order in which they have to go: the writer, the engine, the lock.
+    committer: Committer,
+    pub(super) engine: Engine,
+    pub(super) place: Arc<Place>,
+    pub(super) number: u64,
+}
+
+impl SledStore {
+    /// Whether there is a store in `folder`, be it damaged.
+    #[must_use]
+    pub fn exists(folder: &Path) -> bool {
+        place::numbers(folder).is_ok_and(|numbers| !numbers.is_empty())
+    }
+
+    /// Opens the store in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where there is none, [`Error::InUse`] where another process has it,
+    /// [`Error::Damaged`] where its files are.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        if !Self::exists(folder) {
+            return Err(Error::Missing(folder.to_owned()));
+        }
+        Self::open_newest(Arc::new(Place::take(folder)?))
+    }
+
+    /// Opens the store of a folder that this process holds.
+    pub(super) fn open_newest(place: Arc<Place>) -> Result<Self, Error> {
+        let number = place.newest()?.ok_or_else(|| Error::Missing(place.folder().to_owned()))?;
+        let files = place.numbered(number);
+        match fs::metadata(files.join("db")) {
+            Ok(db) if db.len() > 0 => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => return Err(Error::Damaged("its file `db` is missing or empty".into())),
+        }
+        Self::start(&files, place, number)
+    }
+
+    /// Opens sled's files, or lets it make them.
+    pub(super) fn start(files: &Path, place: Arc<Place>, number: u64) -> Result<Self, Error> {
+        remove_half_written_snapshots(files)?;
+        let config = sled::Config::new()
+            .path(files)
+            .cache_capacity(CACHE_BYTES)
+            .mode(sled::Mode::LowSpace)
+            .flush_every_ms(Some(200));
+        let engine = open_once_closed(&config)?;
+        let file = OpenOptions::new().read(true).write(true).open(files.join("db"))?;
+        let committer = Committer::start(engine.clone(), file)?;
+        Ok(Self { committer, engine, place, number })
+    }
+
+    /// Closes it. The folder stays taken.
+    pub(super) fn close(self) -> (Arc<Place>, u64) {
+        let Self { committer, engine, place, number } = self;
+        drop((committer, engine));
+        (place, number)
+    }
+
+    /// Deletes the stores whose place this one took, and what was begun and never finished.
+    ///
+    /// # Errors
+    /// [`Error`]; doing it again finishes it.
+    pub fn forget_predecessors(&self) -> Result<(), Error> {
+        Ok(self.place.remove_others(self.number)?)
+    }
+}
+
+/// sled keeps its own lock for a moment after it was closed, in threads that it does not wait for. We hold
+/// the folder's lock, so any holder of sled's lock is on its way out.
+fn open_once_closed(config: &sled::Config) -> Result<Engine, Error> {
+    for _ in 0..CLOSING_TRIES {
+        match Engine::open(config) {
+            // The version is pinned, and this text is all that it says of the reason.
+            Err(Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                thread::sleep(PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+    Engine::open(config)
+}
+
+fn remove_half_written_snapshots(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::warn!(file = ?name, "removing a snapshot that was never finished");
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.engine.read(|db| db.get(key)).map(|value| value.map(|value| value.to_vec()))
+    }
+
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        self.engine.read(|db| {
+            keys.iter().map(|key| Ok(db.get(key)?.map(|value| value.to_vec()))).collect()
+        })
+    }
+
+    async fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Error> {
+        let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        self.engine.read(|db| {
+            db.range::<&[u8], _>((from, Bound::Unbounded))
+                .take_while(|entry| entry.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
+                .take(limit)
+                .map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())))
+                .collect()
+        })
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
+        if batch.is_too_long() {
+            return Err(Error::TooLong);
+        }
+        self.committer.commit(batch).await
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.engine.takes_writes()
+    }
+}

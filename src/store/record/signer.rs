@@ -1,0 +1,64 @@
+//! The record of a license-signing key.
+
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::wrap::{Place, Wrapped};
+use crate::store::record::secret::SecretRecord;
+use crate::store::record::stored::Record;
+
+/// A key that signs licenses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignerRecord {
+    /// The thumbprint of its public half.
+    pub kid: String,
+    /// PKCS#8.
+    pub wrapped: Wrapped,
+    /// When it was made, seconds since 1970.
+    pub created_at: u64,
+    /// From when on it signs, seconds since 1970, until a later one does.
+    #[serde(default)]
+    pub signs_from: u64,
+    /// Which of two that sign from the same second on is the later one.
+    #[serde(default)]
+    pub number: u32,
+}
+
+impl SignerRecord {
+    /// By what signing keys are ordered: the last one whose time has come signs.
+    #[must_use]
+    pub fn turn(&self) -> (u64, u32) {
+        (self.signs_from, self.number)
+    }
+
+    /// Where the signing key of that name is wrapped.
+    #[must_use]
+    pub fn place_of(store_id: &[u8; 16], kid: &str) -> Place {
+        Place::new(store_id, "signer", kid.as_bytes(), &[])
+    }
+}
+
+impl Record for SignerRecord {
+    const PREFIX: &'static str = "signer/";
+
+    fn key(&self) -> Vec<u8> {
+        [Self::PREFIX, &self.kid].concat().into_bytes()
+    }
+}
+
+impl SecretRecord for SignerRecord {
+    fn wrapped(&self) -> &Wrapped {
+        &self.wrapped
+    }
+
+    fn rewrapped(&self, wrapped: Wrapped) -> Self {
+        Self { wrapped, ..self.clone() }
+    }
+
+    fn place(&self, store_id: &[u8; 16]) -> Place {
+        Self::place_of(store_id, &self.kid)
+    }
+
+    fn name(&self) -> String {
+        "a signing key".into()
+    }
+}

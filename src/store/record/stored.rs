@@ -1,0 +1,151 @@
+//! Reading and writing records of any kind.
+//!
+//! A record that was read keeps its bytes ([`Stored`]), and a batch expects exactly those: a record that another version
+//! wrote, and that this one would write differently, can be replaced and removed all the same.
+
+use std::ops::Deref;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::store::batch::{Batch, Entry};
+use crate::store::engine::Store;
+use crate::store::error::Error;
+use crate::store::pages::Pages;
+
+/// A record that has a place of its own.
+pub trait Record: Serialize + DeserializeOwned {
+    /// What the keys of its kind begin with.
+    const PREFIX: &'static str;
+
+    /// The key under which it is kept.
+    fn key(&self) -> Vec<u8>;
+}
+
+/// A record as it was read, with its bytes.
+#[derive(Clone, Debug)]
+pub struct Stored<R> {
+    record: R,
+    value: Vec<u8>,
+}
+
+impl<R> Deref for Stored<R> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.record
+    }
+}
+
+impl<R: Record> Stored<R> {
+    /// Reads the record under `key`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where it is unreadable, or belongs under another key.
+    pub fn parse(key: &[u8], value: Vec<u8>) -> Result<Self, Error> {
+        match serde_json::from_slice::<R>(&value) {
+            Ok(record) if record.key() == key => Ok(Self { record, value }),
+            _ => Err(Error::Damaged(format!(
+                "record {:?} is unreadable",
+                String::from_utf8_lossy(key)
+            ))),
+        }
+    }
+}
+
+impl Batch {
+    /// Puts a record that must not be there yet.
+    ///
+    /// # Errors
+    /// [`Error::Encoding`].
+    pub fn add_record(self, record: &impl Record) -> Result<Self, Error> {
+        Ok(self.expect_absent(record.key()).put(record.key(), encode(record)?))
+    }
+
+    /// Puts `new` where `old` was read, if that has not changed.
+    ///
+    /// # Errors
+    /// [`Error::Encoding`].
+    pub fn replace_record<R: Record>(self, old: &Stored<R>, new: &R) -> Result<Self, Error> {
+        Ok(self.expect_record(old).put(new.key(), encode(new)?))
+    }
+
+    /// Expects a record to be as it was read.
+    #[must_use]
+    pub fn expect_record<R: Record>(self, record: &Stored<R>) -> Self {
+        self.expect(record.key(), record.value.clone())
+    }
+
+    /// Removes a record, if it is as it was read.
+    #[must_use]
+    pub fn remove_record<R: Record>(self, record: &Stored<R>) -> Self {
+        self.expect_record(record).remove(record.key())
+    }
+}
+
+fn encode(record: &impl Record) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(record).map_err(|_| Error::Encoding)
+}
+
+/// The record under `key`, if there is one.
+///
+/// # Errors
+/// [`Error`].
+pub async fn read<R: Record>(store: &dyn Store, key: &[u8]) -> Result<Option<Stored<R>>, Error> {
+    store.get(key).await?.map(|value| Stored::parse(key, value)).transpose()
+}
+
+/// The record of a kind of which there is at most one.
+///
+/// # Errors
+/// [`Error`].
+pub async fn only<R: Record>(store: &dyn Store) -> Result<Option<Stored<R>>, Error> {
+    read(store, R::PREFIX.as_bytes()).await
+}
+
+/// Every record of a kind that has a prefix to itself, in the order of their keys.
+///
+/// # Errors
+/// [`Error`].
+pub async fn all<R: Record>(store: &dyn Store) -> Result<Vec<Stored<R>>, Error> {
+    let entries = Pages::of(store, R::PREFIX.as_bytes()).all().await?;
+    entries.into_iter().map(|(key, value): Entry| Stored::parse(&key, value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::batch::Committed;
+    use crate::store::embedded::successor::NewStore;
+    use crate::store::record::key::KidRecord;
+    use reelkey_client::key::KeyId;
+
+    #[tokio::test]
+    async fn a_record_that_another_version_wrote_differently_can_be_replaced_and_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = NewStore::begin(&folder.path().join("store")).unwrap().finish().unwrap();
+        let kid = KeyId::from_bytes([7; 16]);
+        let record = KidRecord { kid, content_id: "movies/bunny".parse().unwrap() };
+        let other = format!(r#"{{ "later": 1, "content_id": "movies/bunny", "kid": "{kid}" }}"#);
+        store.commit(Batch::default().put(record.key(), other)).await.unwrap();
+        let stored: Stored<KidRecord> = read(&store, &record.key()).await.unwrap().unwrap();
+        let batch = Batch::default().replace_record(&stored, &record).unwrap();
+        assert_eq!(store.commit(batch).await.unwrap(), Committed::Done);
+        let batch = Batch::default().remove_record(&stored);
+        assert_eq!(store.commit(batch).await.unwrap(), Committed::Conflict);
+        let stored = read::<KidRecord>(&store, &record.key()).await.unwrap().unwrap();
+        let batch = Batch::default().remove_record(&stored);
+        assert_eq!(store.commit(batch).await.unwrap(), Committed::Done);
+    }
+
+    #[test]
+    fn a_record_under_the_key_of_another_one_is_damage() {
+        let record = KidRecord {
+            kid: KeyId::from_bytes([7; 16]),
+            content_id: "movies/bunny".parse().unwrap(),
+        };
+        let value = serde_json::to_vec(&record).unwrap();
+        let elsewhere = Stored::<KidRecord>::parse(b"kid/elsewhere", value);
+        assert!(matches!(elsewhere, Err(Error::Damaged(_))));
+    }
+}

@@ -1,0 +1,141 @@
+//! A title: a content and its keys, read in one go.
+
+use std::collections::BTreeMap;
+
+use reelkey_client::key::KeyId;
+
+use crate::domain::content::ContentId;
+use crate::store::batch::Entry;
+use crate::store::engine::Store;
+use crate::store::error::Error;
+use crate::store::pages::Pages;
+use crate::store::record::content::{ContentRecord, TITLE_PREFIX, content_key, is_content_key};
+use crate::store::record::key::{KeyRecord, KidRecord, key_key, kid_key};
+use crate::store::record::stored::{self, Stored};
+
+/// A content and its keys.
+#[derive(Clone, Debug)]
+pub struct Title {
+    /// The content.
+    pub content: Stored<ContentRecord>,
+    /// Its keys, in the order of their KIDs.
+    pub keys: Vec<Stored<KeyRecord>>,
+}
+
+impl Title {
+    /// Reads the titles out of entries that lie side by side.
+    fn parse_all(entries: Vec<Entry>) -> Result<Vec<Self>, Error> {
+        let mut titles: Vec<Self> = Vec::new();
+        for (key, value) in entries {
+            if is_content_key(&key) {
+                titles.push(Self { content: Stored::parse(&key, value)?, keys: Vec::new() });
+                continue;
+            }
+            let record: Stored<KeyRecord> = Stored::parse(&key, value)?;
+            match titles.last_mut() {
+                Some(title) if title.content.content_id == record.content_id => {
+                    title.keys.push(record);
+                }
+                _ => {
+                    let what = format!("content {} is lost, its keys are there", record.content_id);
+                    return Err(Error::Damaged(what));
+                }
+            }
+        }
+        Ok(titles)
+    }
+}
+
+/// The title of a content: **one read**, but for contents of a thousand keys and more.
+///
+/// # Errors
+/// [`Error`], also where there are keys and no content.
+pub async fn title(store: &dyn Store, content: &ContentId) -> Result<Option<Title>, Error> {
+    let entries = Pages::of(store, &content_key(content)).all().await?;
+    Ok(Title::parse_all(entries)?.pop())
+}
+
+/// Every title, in the order of their content IDs.
+///
+/// # Errors
+/// As [`title`].
+pub async fn titles(store: &dyn Store) -> Result<Vec<Title>, Error> {
+    Title::parse_all(Pages::of(store, TITLE_PREFIX.as_bytes()).all().await?)
+}
+
+/// A content without its keys.
+///
+/// # Errors
+/// [`Error`].
+pub async fn content(
+    store: &dyn Store,
+    content: &ContentId,
+) -> Result<Option<Stored<ContentRecord>>, Error> {
+    stored::read(store, &content_key(content)).await
+}
+
+/// The contents that have the keys with these KIDs: **one read**. Unknown KIDs are left out.
+///
+/// # Errors
+/// [`Error`].
+pub async fn contents_of(
+    store: &dyn Store,
+    kids: impl IntoIterator<Item = &KeyId>,
+) -> Result<BTreeMap<KeyId, ContentId>, Error> {
+    let keys: Vec<_> = kids.into_iter().map(|kid| kid_key(*kid)).collect();
+    if keys.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let values = store.get_many(&keys).await?;
+    let known = keys.iter().zip(values).filter_map(|(key, value)| Some((key, value?)));
+    known
+        .map(|(key, value)| {
+            let record: Stored<KidRecord> = Stored::parse(key, value)?;
+            Ok((record.kid, record.content_id.clone()))
+        })
+        .collect()
+}
+
+/// A content key by its KID: two reads.
+///
+/// # Errors
+/// [`Error`], also where the index names a key that is not there.
+pub async fn key(store: &dyn Store, kid: KeyId) -> Result<Option<Stored<KeyRecord>>, Error> {
+    let Some(content) = contents_of(store, &[kid]).await?.remove(&kid) else { return Ok(None) };
+    match stored::read(store, &key_key(&content, kid)).await? {
+        Some(record) => Ok(Some(record)),
+        // The key went with its content between the two reads, unless its KID is still there.
+        None if contents_of(store, &[kid]).await?.is_empty() => Ok(None),
+        None => Err(lost(kid)),
+    }
+}
+
+/// Content keys of all titles, some at a time.
+///
+/// # Errors
+/// [`Error`].
+pub async fn keys_after(
+    store: &dyn Store,
+    after: Option<(&ContentId, KeyId)>,
+) -> Result<Vec<Stored<KeyRecord>>, Error> {
+    let after = after.map(|(content, kid)| key_key(content, kid));
+    let mut pages = Pages::after(store, TITLE_PREFIX.as_bytes(), after);
+    loop {
+        let page = pages.next().await?;
+        let (is_last, mut keys) = (page.is_empty(), Vec::new());
+        for (key, value) in page {
+            if !is_content_key(&key) {
+                keys.push(Stored::parse(&key, value)?);
+            }
+        }
+        if is_last || !keys.is_empty() {
+            return Ok(keys);
+        }
+    }
+}
+
+/// The index names a key that its content does not have.
+#[must_use]
+pub fn lost(kid: KeyId) -> Error {
+    Error::Damaged(format!("content key {kid} is lost"))
+}
