@@ -1,6 +1,19 @@
 //! Content keys and their identifiers.
 //!
-//! A [`KeyId`] is public and printed as a UUID; a [`ContentKey`] is the secret and prints nothing.
+//! A [`KeyId`] is public and printed as a UUID. A [`ContentKey`] is secret and never printed.
+//!
+//! ```
+//! use reelkey_client::key::{ContentKey, KeyId};
+//!
+//! let kid: KeyId = "4d97930a3d7b500080005c7bda1f0a11".parse()?;
+//! assert_eq!(kid.to_string(), "4d97930a-3d7b-5000-8000-5c7bda1f0a11");
+//!
+//! let key = ContentKey::parse_hex("0f1e2d3c4b5a69788796a5b4c3d2e1f0")?;
+//! assert_eq!(format!("{key:?}"), "ContentKey(..)");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Deliberately absent: device keys ([`crate::exchange::device`]), and where keys are stored.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -14,7 +27,7 @@ use zeroize::Zeroizing;
 pub struct KeyId([u8; 16]);
 
 impl KeyId {
-    /// The identifier with these bytes.
+    /// Makes the identifier from its 16 bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
@@ -79,15 +92,16 @@ pub struct InvalidKeyId;
 
 /// A 128-bit content key (AES-128, ISO/IEC 23001-7:2023, 9.1).
 ///
-/// Zeroed on drop, never printed, never cloned. [`expose`](Self::expose) is the only door to the
-/// bytes, so that a search for the word finds every place where a key is in the clear.
+/// Zeroed on drop, never printed, never cloned. Only [`expose`](Self::expose) and
+/// [`to_hex`](Self::to_hex) give access to the bytes, so a search for these two names finds every place
+/// where a key is in the clear.
 pub struct ContentKey(Box<Zeroizing<[u8; 16]>>);
 
 impl ContentKey {
     /// Builds the key in place: `fill` writes its 16 bytes.
     ///
     /// # Errors
-    /// Whatever `fill` answers; the half-written bytes are zeroed.
+    /// The error of `fill`. The partly written bytes are zeroed.
     pub fn try_init<E>(fill: impl FnOnce(&mut [u8; 16]) -> Result<(), E>) -> Result<Self, E> {
         let mut bytes = Box::new(Zeroizing::new([0; 16]));
         fill(&mut bytes)?;
@@ -97,21 +111,20 @@ impl ContentKey {
     /// Reads 32 hexadecimal digits, as packagers and `ffmpeg` take them.
     ///
     /// # Errors
-    /// [`InvalidContentKey`], which says nothing about the text.
+    /// [`InvalidContentKey`], which repeats nothing of the text.
     pub fn parse_hex(text: &str) -> Result<Self, InvalidContentKey> {
         let digits: &[u8; 32] = text.as_bytes().try_into().map_err(|_| InvalidContentKey)?;
         Self::try_init(|key| read_hex(digits, key).ok_or(InvalidContentKey))
     }
 
-    /// The key in the clear. **Every caller of this is a place where a key can leak.**
+    /// The key in the clear. **Every caller of this method is a place where a key can leak.**
     #[must_use]
     pub fn expose(&self) -> &[u8; 16] {
         &self.0
     }
-}
 
-impl ContentKey {
-    /// 32 hexadecimal digits, zeroed when they are dropped: for who takes a key elsewhere on purpose.
+    /// The key in the clear as 32 hexadecimal digits, zeroed on drop, to hand it to another program.
+    /// **Every caller of this method is a place where a key can leak.**
     #[must_use]
     pub fn to_hex(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(32));
@@ -130,12 +143,12 @@ impl fmt::Debug for ContentKey {
     }
 }
 
-/// The text is not a content key; what it was is not repeated.
+/// The text is not a content key. The message repeats nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a content key is exactly 32 hexadecimal digits")]
 pub struct InvalidContentKey;
 
-/// Reads into the caller's buffer, so that no copy of a key stays behind.
+/// Reads into the caller's buffer, so that no copy of a key is left in memory.
 fn read_hex(digits: &[u8; 32], bytes: &mut [u8; 16]) -> Option<()> {
     let (pairs, _) = digits.as_chunks::<2>();
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
@@ -160,7 +173,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn key_ids_are_read_in_both_forms_and_printed_as_uuids() {
+    fn a_key_id_is_read_in_both_forms_and_printed_as_a_uuid() {
         let uuid = "4d97930a-3d7b-5000-8000-5c7bda1f0a11";
         let kid: KeyId = uuid.parse().unwrap();
         assert_eq!("4D97930A3D7B500080005C7BDA1F0A11".parse(), Ok(kid));
@@ -173,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_content_key_prints_nothing() {
+    fn a_content_key_is_never_printed() {
         let key = ContentKey::parse_hex("00112233445566778899aabbccddeeff").unwrap();
         assert_eq!(format!("{key:?}"), "ContentKey(..)");
         assert_eq!(key.expose()[1], 0x11);

@@ -1,6 +1,16 @@
 //! Points in time, as JOSE and the license exchange write them.
 //!
-//! Nothing here reads a clock: the caller says what time it is.
+//! Deliberately absent: a clock. The caller passes the current time:
+//!
+//! ```
+//! use reelkey_client::time::UnixTime;
+//! use std::time::SystemTime;
+//!
+//! let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+//! let now = UnixTime::from_secs(since_1970.as_secs());
+//! # assert_eq!(now.saturating_add(600).abs_diff(now), 600);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use core::fmt;
 
@@ -22,19 +32,19 @@ impl UnixTime {
         self.0
     }
 
-    /// This point plus `seconds`; the end of time rather than a wrap.
+    /// This point plus `seconds`, at most the greatest representable time.
     #[must_use]
     pub const fn saturating_add(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds))
     }
 
-    /// This point minus `seconds`; the epoch rather than a wrap.
+    /// This point minus `seconds`, at least the epoch.
     #[must_use]
     pub const fn saturating_sub(self, seconds: u64) -> Self {
         Self(self.0.saturating_sub(seconds))
     }
 
-    /// How many seconds lie between the two, whichever is later.
+    /// The distance between the two points, in seconds.
     #[must_use]
     pub const fn abs_diff(self, other: Self) -> u64 {
         self.0.abs_diff(other.0)

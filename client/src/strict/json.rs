@@ -1,12 +1,15 @@
-//! JSON in which every reader sees the same thing: objects, no repeated member, a small depth.
-//!
-//! What travels here is an object (RFC 7519 section 7.2, RFC 7517 section 4). serde would take an array for one, its
-//! elements for the members in the order of the type: [`read`] refuses that of the whole, and [`object`] and its
-//! kin, named at the members, of what is in it.
+//! JSON that every reader understands the same way: one object, no repeated member, limited depth.
 //!
 //! RFC 8259 section 4 leaves repeated names to the reader, and a reader that takes the last `region`
-//! of a token disagrees with one that takes the first. Numbers are left to the type that is read:
-//! the types of this crate take integers only.
+//! of a token disagrees with one that takes the first.
+//!
+//! JOSE objects and claims are JSON objects (RFC 7519 section 7.2, RFC 7517 section 4). serde also
+//! accepts an array for a struct and takes its elements as the members in their order. [`read`]
+//! refuses an array in place of the whole; [`object`], [`object_or_null`] and [`objects`], used as
+//! `deserialize_with` of a member, refuse it in place of that member.
+//!
+//! Deliberately absent: limits on length, which the callers check, and on numbers, which the type
+//! that is read has. The types of this crate take integers only.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -19,15 +22,16 @@ use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
 };
 
-/// How many objects and arrays may stand inside each other.
+/// How deep objects and arrays may be nested.
 pub const DEPTH_MAX: u8 = 8;
 
-/// The bytes are not JSON of the expected shape.
+/// The bytes are not strict JSON of the expected shape.
 ///
-/// The text names the rule and the place, never a value: a wrong token is still a secret.
+/// The message has the rule and the position, never a value: a rejected token is still a secret.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// Not JSON, a member twice in one object, or nested deeper than [`DEPTH_MAX`].
+    /// Not JSON, a repeated member in one object, or nested deeper than [`DEPTH_MAX`].
     #[error(
         "not strict JSON at line {line}, column {column}: a syntax error, a repeated member, or nesting deeper than 8"
     )]
@@ -37,7 +41,7 @@ pub enum Error {
         /// From 1.
         column: usize,
     },
-    /// JSON, but no object, or a member is missing or has another type.
+    /// JSON, but not an object, or a member is missing or has another type.
     #[error(
         "not an object, or a member is missing, has another type or is out of range at column {column}"
     )]
@@ -47,10 +51,34 @@ pub enum Error {
     },
 }
 
-/// Reads exactly one JSON object as `T`; members that `T` does not know are ignored.
+/// Reads exactly one JSON object as `T`. Members that `T` does not have are ignored.
+///
+/// ```
+/// use reelkey_client::strict::json;
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Token {
+///     region: String,
+///     #[serde(deserialize_with = "json::object")]
+///     cnf: Confirmation,
+/// }
+///
+/// #[derive(Deserialize)]
+/// struct Confirmation {
+///     jkt: String,
+/// }
+///
+/// let token: Token = json::read(br#"{"region":"US","cnf":{"jkt":"0ZcO"}}"#)?;
+/// assert_eq!((token.region.as_str(), token.cnf.jkt.as_str()), ("US", "0ZcO"));
+///
+/// let twice = br#"{"region":"US","cnf":{"jkt":"0ZcO"},"region":"DE"}"#;
+/// assert!(matches!(json::read::<Token>(twice), Err(json::Error::Form { .. })));
+/// # Ok::<(), json::Error>(())
+/// ```
 ///
 /// # Errors
-/// [`Error`], see there.
+/// [`Error`].
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let mut form = serde_json::Deserializer::from_slice(bytes);
     Strict { depth_left: DEPTH_MAX }
@@ -61,28 +89,28 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         .map_err(|error| Error::Shape { column: error.column() })
 }
 
-/// For a member: an object, and no array.
+/// Reads a member that has to be an object. Use it as `#[serde(deserialize_with = "json::object")]`.
 ///
 /// # Errors
-/// The deserializer's.
+/// The error of the deserializer.
 pub fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
     from.deserialize_map(Members(PhantomData))
 }
 
-/// For a member that may be missing: an object or `null`.
+/// Reads a member that has to be an object or `null`. Add `default` if it may be missing.
 ///
 /// # Errors
-/// The deserializer's.
+/// The error of the deserializer.
 pub fn object_or_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<T>, D::Error> {
     Ok(Option::<Object<T>>::deserialize(from)?.map(|Object(it)| it))
 }
 
-/// For a member: an array of objects.
+/// Reads a member that has to be an array of objects.
 ///
 /// # Errors
-/// The deserializer's.
+/// The error of the deserializer.
 pub fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Vec<T>, D::Error> {
@@ -107,7 +135,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
     }
 }
 
-/// Visits a value for its form alone.
+/// Visits a value to check its form, and builds nothing.
 #[derive(Clone, Copy)]
 struct Strict {
     depth_left: u8,
@@ -190,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_may_stand_once_in_its_object_whatever_its_spelling() {
+    fn a_repeated_member_is_refused_however_it_is_spelled() {
         assert!(form(r#"{"region":"US","inner":{"region":"DE"}}"#).is_ok());
         for twice in [
             r#"{"region":"US","region":"DE"}"#,
@@ -202,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_ends_at_the_limit() {
+    fn nesting_deeper_than_the_limit_is_refused() {
         let nested =
             |depth: usize| format!("{{\"a\":{}1{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
         assert!(form(&nested(8)).is_ok());
@@ -212,14 +240,14 @@ mod tests {
     }
 
     #[test]
-    fn one_value_and_nothing_behind_it() {
+    fn a_second_value_and_lenient_syntax_are_refused() {
         for wrong in ["", "{} {}", "{}x", "{\"a\":01}", "{'a':1}", "\u{feff}{}", "{\"a\":1,}"] {
             assert!(form(wrong).is_err(), "{wrong:?}");
         }
     }
 
     #[test]
-    fn an_array_is_no_object() {
+    fn an_array_in_place_of_an_object_is_refused() {
         #[derive(Deserialize)]
         struct Inner {
             _jkt: String,
@@ -254,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_integers() {
+    fn a_time_that_is_no_integer_in_range_is_refused() {
         for wrong in ["1.0", "1e3", "-1", "\"1\"", "18446744073709551616", "1e300", "null"] {
             let text = format!("{{\"exp\":{wrong}}}");
             assert!(read::<BTreeMap<String, u64>>(text.as_bytes()).is_err(), "{wrong}");

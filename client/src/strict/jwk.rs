@@ -1,12 +1,16 @@
 //! P-256 public keys as JWKs (RFC 7517, RFC 7518 section 6.2) and their thumbprints (RFC 7638).
 //!
 //! A [`PublicKey`] is a point that was checked to lie on the curve; there is no other way to make
-//! one. Members beyond `kty crv x y` are ignored, because WebCrypto adds `key_ops` and `ext`; a
-//! private member is refused, because whoever sends one has published it.
+//! one. Members beyond `kty crv x y` are ignored, because WebCrypto adds `key_ops` and `ext`. A
+//! private member (`d`) is refused: its sender has published the private key.
+//!
+//! Deliberately absent: other key types, and private keys
+//! ([`DeviceKey`](crate::exchange::device::DeviceKey)).
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use p256::elliptic_curve::point::AffineCoordinates;
 use p256::elliptic_curve::sec1::ToSec1Point;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -14,25 +18,38 @@ use sha2::{Digest, Sha256};
 use crate::strict::base64url;
 
 /// A P-256 public key: a point on the curve, not the identity.
+///
+/// ```
+/// use reelkey_client::strict::jwk::PublicKey;
+/// use serde_json::json;
+///
+/// let jwk = json!({ "kty": "EC", "crv": "P-256", "ext": true, // by WebCrypto
+///     "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+///     "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" });
+/// let key = PublicKey::from_jwk(&jwk)?;
+/// assert_eq!(key.thumbprint().to_string(), "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U");
+/// # Ok::<(), reelkey_client::strict::jwk::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey(p256::PublicKey);
 
 /// The value is not a usable P-256 public JWK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// Not an object, or `kty`, `crv`, `x` or `y` is missing or no string.
+    /// Not an object, or `kty`, `crv`, `x` or `y` is missing or not a string.
     #[error("a public key is a JWK with the strings kty, crv, x and y")]
     Shape,
     /// `kty` is not `EC` or `crv` is not `P-256`.
     #[error("the key's kty is EC and its crv P-256, nothing else")]
     Curve,
-    /// `d` is there: the private half (RFC 7518 section 6.2.2.1).
+    /// The JWK has `d`, the private half (RFC 7518 section 6.2.2.1).
     #[error("the JWK holds a private key; send the public half only")]
     Private,
     /// `x` or `y` is not the base64url of 32 bytes (RFC 7518 section 6.2.1.2).
     #[error("x and y are base64url of exactly 32 bytes each")]
     Coordinate,
-    /// The coordinates are no point of the curve (SEC 1 section 3.2.2).
+    /// The coordinates are not a point of the curve (SEC 1 section 3.2.2).
     #[error("x and y are not a point of P-256")]
     NotOnCurve,
 }
@@ -62,7 +79,7 @@ impl PublicKey {
     /// Reads the uncompressed form of SEC 1 section 2.3.3: `04 || x || y`, 65 bytes.
     ///
     /// # Errors
-    /// [`Error::NotOnCurve`], also for another length or form.
+    /// [`Error::NotOnCurve`], also for another length or encoding.
     pub fn from_sec1(point: &[u8]) -> Result<Self, Error> {
         if point.len() != 65 {
             return Err(Error::NotOnCurve);
@@ -70,13 +87,13 @@ impl PublicKey {
         p256::PublicKey::from_sec1_bytes(point).map(Self).map_err(|_| Error::NotOnCurve)
     }
 
-    /// `04 || x || y`, big-endian, 65 bytes.
+    /// Writes the uncompressed form of SEC 1 section 2.3.3: `04 || x || y`, big-endian, 65 bytes.
     #[must_use]
     pub fn to_sec1(&self) -> Vec<u8> {
         self.0.to_sec1_point(false).as_bytes().to_vec()
     }
 
-    /// The JWK with the members `kty crv x y` and no other.
+    /// Writes the JWK with the members `kty crv x y` and no other.
     #[must_use]
     pub fn to_jwk(&self) -> Value {
         let (x, y) = self.coordinates();
@@ -90,6 +107,29 @@ impl PublicKey {
         let (x, y) = self.coordinates();
         let canonical = alloc::format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
         Thumbprint(Sha256::digest(canonical).into())
+    }
+
+    /// Whether `other` is this key or its negative: the point with the same x and the other y, which
+    /// belongs to the private key `n - d`.
+    ///
+    /// The holder of one private key has both, and ECDH with either gives the same shared secret. Keys
+    /// that must differ, such as `enc_jwk` and the device key, are compared with this method and not
+    /// with `==`.
+    ///
+    /// ```
+    /// # use p256::SecretKey;
+    /// # use reelkey_client::strict::jwk::PublicKey;
+    /// # let secret = SecretKey::from_slice(&[7; 32])?;
+    /// # let minus = SecretKey::from(-secret.to_nonzero_scalar());
+    /// # let key = PublicKey::from_sec1(&secret.public_key().to_sec1_bytes())?;
+    /// # let negative = PublicKey::from_sec1(&minus.public_key().to_sec1_bytes())?;
+    /// assert!(key != negative && key.is_same_or_negative(&negative));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_same_or_negative(&self, other: &Self) -> bool {
+        // y^2 = x^3 + ax + b: exactly two points have the same x, and they are each other's negative.
+        self.0.as_affine().x() == other.0.as_affine().x()
     }
 
     pub(crate) fn as_p256(&self) -> &p256::PublicKey {
@@ -121,8 +161,8 @@ fn coordinate(members: &Map<String, Value>, name: &str) -> Result<[u8; 32], Erro
     base64url::decode_array(text(members, name)?).map_err(|_| Error::Coordinate)
 }
 
-/// A device's name: the SHA-256 JWK thumbprint of its key (RFC 7638), `jkt` in `cnf`
-/// (RFC 9449 section 6.1). Printed as base64url, 43 characters.
+/// The SHA-256 JWK thumbprint of a key (RFC 7638): identifies a device, as `jkt` in `cnf` (RFC 9449
+/// section 6.1). Printed as base64url, 43 characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Thumbprint([u8; 32]);
 
@@ -130,7 +170,7 @@ impl Thumbprint {
     /// Reads the base64url form.
     ///
     /// # Errors
-    /// [`base64url::Malformed`] when the text is not that of 32 bytes.
+    /// [`base64url::Malformed`] if the text is not the base64url of 32 bytes.
     pub fn parse(text: &str) -> Result<Self, base64url::Malformed> {
         base64url::decode_array(text).map(Self)
     }
@@ -169,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jwk_is_read_and_written_back() {
+    fn a_jwk_of_webcrypto_is_read_and_written_without_its_extra_members() {
         let mut browser = with("key_ops", json!([]));
         browser["ext"] = json!(true);
         let key = PublicKey::from_jwk(&browser).unwrap();
@@ -178,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_thumbprint_hashes_the_four_members_in_order() {
+    fn the_thumbprint_is_the_hash_of_the_four_members_in_order() {
         let key = PublicKey::from_jwk(&example()).unwrap();
         let (x, y) = (example()["x"].clone(), example()["y"].clone());
         let canonical = alloc::format!(r#"{{"crv":"P-256","kty":"EC","x":{x},"y":{y}}}"#);
@@ -188,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_public_point_of_the_curve_is_a_key() {
+    fn an_invalid_point_and_a_private_key_are_refused() {
         let zero = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         let over = "_____wAAAAEAAAAAAAAAAAAAAAD_______________8";
         let mut identity = with("x", json!(zero));
@@ -209,5 +249,18 @@ mod tests {
         let (short, long) = ([4; 64], [4; 66]);
         assert_eq!(PublicKey::from_sec1(&short), Err(Error::NotOnCurve));
         assert_eq!(PublicKey::from_sec1(&long), Err(Error::NotOnCurve));
+    }
+
+    #[test]
+    fn a_key_and_its_negative_share_x_and_no_other_key_does() {
+        let key = |scalar| PublicKey::from_p256(p256::SecretKey::from(scalar).public_key());
+        let secret = p256::SecretKey::from_slice(&[7; 32]).unwrap().to_nonzero_scalar();
+        let (one, negative) = (key(secret), key(-secret));
+        assert_ne!(one, negative);
+        assert_eq!(one.to_jwk()["x"], negative.to_jwk()["x"]);
+        assert!(one.is_same_or_negative(&one) && one.is_same_or_negative(&negative));
+        assert!(negative.is_same_or_negative(&one));
+        let other = PublicKey::from_jwk(&example()).unwrap();
+        assert!(!one.is_same_or_negative(&other) && !other.is_same_or_negative(&negative));
     }
 }

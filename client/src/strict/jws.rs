@@ -1,7 +1,9 @@
-//! Compact JWS (RFC 7515 section 7.1), taken apart before any signature is looked at.
+//! Splits and decodes a compact JWS (RFC 7515 section 7.1), before its signature is verified.
 //!
-//! What is read here is not yet believed. The caller verifies [`Compact::signature`] over
+//! Nothing that is read here can be trusted yet. The caller verifies [`Compact::signature`] over
 //! [`Compact::signing_input`], and only then reads [`Compact::payload`].
+//!
+//! Deliberately absent: verification, and the JSON serialization of JWS.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,56 +14,74 @@ use crate::strict::{base64url, json};
 /// The longest protected header, in decoded bytes.
 pub const HEADER_BYTES_MAX: usize = 1024;
 
-/// Header members that change what the rest means (RFC 7515 section 4.1, RFC 7797, RFC 7516
-/// section 4.1.3). None is understood here, so none may be there: ignoring `b64` would mean
-/// verifying another text than its signer signed, and `jku` and `x5u` ask for a fetch.
+/// Header members that change the meaning of the rest (RFC 7515 section 4.1, RFC 7797, RFC 7516
+/// section 4.1.3). None of them is supported, so all are refused: a reader that ignores `b64`
+/// verifies another text than the one that was signed, and `jku` and `x5u` make a reader fetch.
 const REFUSED: [&str; 5] = ["crit", "b64", "zip", "jku", "x5u"];
 
-/// Header members by which a sender brings its own key.
+/// Header members with which a sender supplies its own key.
 const OWN_KEY: [&str; 2] = ["jwk", "x5c"];
 
-/// What a compact JWS has to be, in its place.
+/// The rules for a compact JWS at the place where it is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Expect<'a> {
-    /// The longest text, in bytes.
+    /// The greatest length of the text, in bytes.
     pub bytes_max: usize,
-    /// The accepted `typ`s, without `application/`; compared without case (RFC 7515 section 4.1.9).
+    /// The accepted values of `typ`, without `application/`; compared without case (RFC 7515 section
+    /// 4.1.9).
     pub typ: &'a [&'a str],
     /// Whether `typ` may be absent.
     pub typ_optional: bool,
-    /// Whether the header may bring the sender's own key in `jwk`; `x5c` is refused by its reader.
+    /// Whether the header may have the sender's own key in `jwk` or `x5c`. The caller refuses the one
+    /// that it does not support.
     pub own_key: bool,
 }
 
-/// The three parts of a compact JWS, decoded, their form checked.
+/// The three parts of a compact JWS, decoded, their form checked. **Not verified.**
+///
+/// ```
+/// use reelkey_client::strict::jws::{Compact, Expect};
+///
+/// // RFC 7515 appendix A.3.
+/// let text = "eyJhbGciOiJFUzI1NiJ9\
+///     .eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ\
+///     .DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+/// let expect = Expect { bytes_max: 8192, typ: &["JWT"], typ_optional: true, own_key: false };
+/// let jws = Compact::parse(text.as_bytes(), expect)?;
+/// assert_eq!(jws.alg, "ES256"); // compare it with an allow-list, then verify the signature
+/// assert_eq!(jws.signature.len(), 64);
+/// # Ok::<(), reelkey_client::strict::jws::Error>(())
+/// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Compact<'a> {
-    /// The text before the second point: what was signed, byte for byte.
+    /// The text before the second period: what was signed, byte for byte.
     pub signing_input: &'a str,
-    /// The text after the second point: the signature in base64url, as jsonwebtoken takes it.
+    /// The text after the second period: the signature in base64url.
     pub signature_text: &'a str,
-    /// `alg`: to be held against an allow-list, never to choose one.
+    /// `alg`. Compare it with an allow-list; never choose the algorithm by it.
     pub alg: String,
-    /// `kid`, printable ASCII: a key of a map and nothing else, never a path, URL or query.
+    /// `kid`, printable ASCII. Use it to look up a key in a map, never as a path, URL or query.
     pub kid: Option<String>,
     /// The protected header's members.
     pub header: Map<String, Value>,
-    /// The payload's bytes. **Unverified.**
+    /// The payload's bytes. **Not verified.**
     pub payload: Vec<u8>,
     /// The signature's bytes.
     pub signature: Vec<u8>,
 }
 
-/// The text is not a compact JWS of the expected kind. Nothing of it is repeated.
+/// The text is not a compact JWS of the expected kind. The message repeats nothing of it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// Longer than the place allows.
+    /// Longer than [`Expect::bytes_max`].
     #[error("longer than {bytes_max} bytes")]
     TooLong {
-        /// The most that is read.
+        /// The greatest length that is accepted.
         bytes_max: usize,
     },
-    /// Not three parts between two points (RFC 7515 section 7.1): a JWE has five.
+    /// Not three parts with two periods between them (RFC 7515 section 7.1). A JWE has five parts.
     #[error("not three base64url parts between two points (RFC 7515, 7.1)")]
     Parts,
     /// A part is not canonical base64url.
@@ -70,25 +90,25 @@ pub enum Error {
     /// The protected header is longer than [`HEADER_BYTES_MAX`].
     #[error("the protected header is longer than 1024 bytes")]
     HeaderTooLong,
-    /// The protected header is not strict JSON, or `alg`, `typ` or `kid` is not a string.
+    /// The protected header is not strict JSON.
     #[error("the protected header: {0}")]
     Header(#[source] json::Error),
-    /// `alg` is missing or no string (RFC 7515 section 4.1.1).
+    /// `alg` is missing or not a string (RFC 7515 section 4.1.1).
     #[error("the header has no alg (RFC 7515, 4.1.1)")]
     Alg,
     /// `kid` is not 1 to 256 printable ASCII characters.
     #[error("the header's kid is not 1 to 256 printable ASCII characters")]
     Kid,
-    /// A member that changes the meaning of the rest.
+    /// The header has a member that is not accepted here, such as `crit`.
     #[error("the header member {0} is not accepted here")]
     RefusedMember(&'static str),
-    /// `typ` is that of something else (RFC 8725 section 3.11).
+    /// `typ` is missing or not one of [`Expect::typ`] (RFC 8725 section 3.11).
     #[error("the header's typ is not the expected one (RFC 8725, 3.11)")]
     Typ,
 }
 
 impl<'a> Compact<'a> {
-    /// Takes `text` apart.
+    /// Splits and decodes `text`, and checks its form against `expect`.
     ///
     /// # Errors
     /// [`Error`], one variant per broken rule.
@@ -136,8 +156,8 @@ fn refuse_members(header: &Map<String, Value>, own_key: bool) -> Result<(), Erro
     Ok(())
 }
 
-/// RFC 7515 section 4.1.9: `application/` may be left out where no other `/` stands, and media
-/// types are compared without case.
+/// RFC 7515 section 4.1.9: `application/` may be omitted if the rest has no `/`, and media types are
+/// compared without case.
 fn is_one_of(typ: &str, accepted: &[&str]) -> bool {
     const PREFIX: &str = "application/";
     let bare = match typ.get(..PREFIX.len()) {
@@ -173,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_example_of_rfc_7515_is_taken_apart() {
+    fn the_first_example_of_rfc_7515_is_split_and_decoded() {
         // RFC 7515 appendix A.1.1.
         let text = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.\
             eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.\
@@ -186,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_three_canonical_parts() {
+    fn another_number_of_parts_and_another_encoding_are_refused() {
         for wrong in ["", ".", "e30.e30", "e30.e30.e30.e30", "e30.e30.e30.e30.e30"] {
             assert!(matches!(
                 Compact::parse(wrong.as_bytes(), TOKEN),
@@ -205,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn members_that_change_the_meaning_are_refused_whatever_they_say() {
+    fn members_that_change_the_meaning_are_refused_with_any_value() {
         for name in ["crit", "b64", "zip", "jku", "x5u", "jwk", "x5c"] {
             for value in ["null", "[]", "true", "\"x\""] {
                 let header = format!(r#"{{"alg":"ES256","{name}":{value}}}"#);
@@ -216,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn typ_is_the_expected_one() {
+    fn a_typ_of_another_use_is_refused() {
         for fine in ["JWT", "jwt", "application/at+jwt", "APPLICATION/AT+JWT"] {
             assert!(parse(&format!(r#"{{"alg":"ES256","typ":"{fine}"}}"#)).is_ok(), "{fine}");
         }
@@ -232,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn header_and_kid_have_limits() {
+    fn an_oversized_header_and_an_oversized_kid_are_refused() {
         let kid = |length| format!(r#"{{"alg":"ES256","kid":"{}"}}"#, "k".repeat(length));
         assert_eq!(parse(&kid(256)).unwrap().map(|kid| kid.len()), Some(256));
         assert!(matches!(parse(&kid(257)), Err(Error::Kid)));
