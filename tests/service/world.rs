@@ -263,7 +263,7 @@ pub(crate) fn kid_text(title: u8, key: u8) -> String {
 /// A compact JWS, ES256.
 pub(crate) fn sign(header: &Value, claims: &Value, key: &DeviceKey) -> String {
     let input = signing_input(header, claims);
-    let signature = base64url::encode(&key.sign(input.as_bytes()));
+    let signature = base64url::encode(key.sign(input.as_bytes()).as_bytes());
     format!("{input}.{signature}")
 }
 

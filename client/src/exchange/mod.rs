@@ -2,28 +2,41 @@
 //!
 //! The device's side, in order:
 //!
-//! 1. an [`ask::Ask`] says what is wanted; [`ask::Ask::draft`] turns it into the text to sign;
-//! 2. the device key signs it: a [`device::DeviceKey`] here, or a key that the platform holds;
-//! 3. the body is POSTed to `/v1/license` with `Authorization: Bearer <token>` by whatever HTTP the
-//!    player has;
-//! 4. [`pending::Pending::open`] verifies the answer against the service's [`jwks::Jwks`], holds it to
-//!    the request, and only then opens the keys.
+//! 1. an [`Ask`] says what is wanted; [`Ask::draft`] turns it into the text to sign;
+//! 2. the device key signs it: a [`DeviceKey`] here, or a key that the platform holds;
+//! 3. the player POSTs the body to `/v1/license` with `Authorization: Bearer <token>`;
+//! 4. [`Pending::open`] verifies the answer against the service's [`Jwks`], checks that it answers
+//!    this request, and only then opens the keys into a [`License`]. If the service refuses, the
+//!    answer is a [`Problem`].
 //!
-//! A device that stores its license keeps the request and its key as well; [`kept`] takes them up again.
+//! A device that stores its license also stores the request and its key; [`Pending::resume`] restores
+//! them after a restart.
 //!
-//! [`request`], [`license`] and [`problem`] define what travels; the server reads and writes the same
-//! types. Only standards are used (JWS, JWE, JWK, RFC 7515 to 7518; `cnf`, RFC 7800), so a player in
-//! another language needs a JOSE library and nothing of this crate.
+//! The types that a player needs are re-exported here. [`request`], [`license`] and [`problem`]
+//! define what travels; the server reads and writes the same types. Only standards are used (JWS,
+//! JWE, JWK, RFC 7515 to 7518; `cnf`, RFC 7800), so a player in another language needs a JOSE library
+//! and nothing of this crate.
 //!
-//! Deliberately absent: HTTP, clocks, and the decision whether to grant.
+//! Deliberately absent: HTTP, clocks, and the decision whether to grant a license.
 
 pub mod ask;
 pub mod device;
 pub mod jwe;
 pub mod jwks;
-pub mod kept;
 pub mod license;
 pub mod pending;
 pub mod problem;
 pub mod pssh;
 pub mod request;
+pub mod signature;
+pub mod stored;
+
+pub use self::ask::{Ask, Draft};
+pub use self::device::{DeviceKey, TryCryptoRng, TryRng};
+pub use self::jwks::Jwks;
+pub use self::license::License;
+pub use self::pending::Pending;
+pub use self::problem::Problem;
+pub use self::request::{DeviceDescription, SessionType};
+pub use self::signature::Signature;
+pub use self::stored::StoredRequest;

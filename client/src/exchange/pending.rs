@@ -1,4 +1,7 @@
-//! From the service's answer to the keys: every comparison that no JOSE library makes.
+//! Verifies the license that answers a request, and opens its keys.
+//!
+//! A JOSE library checks the signature and the encryption. This file also makes the comparisons that no
+//! JOSE library makes: the license answers this request, by the service that was asked, for this device.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,15 +11,43 @@ use p256::SecretKey;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::exchange::jwks::{Jwks, verify_es256};
+use crate::exchange::jwe;
+use crate::exchange::jwks::Jwks;
 use crate::exchange::license::{BYTES_MAX, Claims, IAT_DISTANCE_SECS_MAX, TYP};
-use crate::exchange::{jwe, license};
+use crate::exchange::signature::Signature;
 use crate::key::{ContentKey, KeyId};
 use crate::strict::jwk::Thumbprint;
 use crate::strict::{base64url, json, jws};
 use crate::time::UnixTime;
 
-/// A request on its way: what its answer has to agree with, and the secret that opens it.
+#[doc(no_inline)]
+pub use crate::exchange::license::License;
+
+/// A request that was sent: what its license has to agree with, and the private key that opens it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/exchange/service.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use getrandom::SysRng;
+/// # use reelkey_client::exchange::{Ask, DeviceKey, SessionType};
+/// # use reelkey_client::time::UnixTime;
+/// use reelkey_client::exchange::Jwks;
+///
+/// # let device = DeviceKey::generate(&mut SysRng)?;
+/// # let ask = Ask { service_id: "reelkey", token: "token", kids: &[], content_id: Some("bunny"),
+/// #     session_type: SessionType::Temporary, iat: UnixTime::from_secs(1_700_000_000) };
+/// # let (body, pending) = ask.draft(&device.public_key(), None, &mut SysRng)?.sign(&device);
+/// # let service = service::Service::new();
+/// # let (answer, key_set) = (service.license(&body), service.jwks());
+/// let jwks = Jwks::parse(key_set.as_bytes())?; // from `/.well-known/jwks.json`
+/// let license = pending.open(answer.as_bytes(), &jwks)?; // the body of the `200`
+/// for (kid, _key) in &license.keys {
+///     println!("{kid}: {:?}", license.track(*kid));
+/// }
+/// assert!(license.holds_after(599) && !license.holds_after(600));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Pending {
     pub(crate) secret: SecretKey,
     pub(crate) service_id: String,
@@ -26,17 +57,9 @@ pub struct Pending {
     pub(crate) request_hash: [u8; 32],
 }
 
-/// A license that was verified, held to its request, and opened.
-#[derive(Debug)]
-pub struct License {
-    /// What the service signed.
-    pub claims: Claims,
-    /// The keys it licensed, as many as the service sent.
-    pub keys: Vec<(KeyId, ContentKey)>,
-}
-
-/// The answer is not a license for this request. No key comes out of it.
+/// The answer is not a license for this request, and no key of it was opened.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// Not a compact JWS of `typ` `license+jwt`.
     #[error("the license is not a compact JWS as required: {0}")]
@@ -50,7 +73,7 @@ pub enum Error {
     /// The signature is not the service's (RFC 7515 section 5.2).
     #[error("the license's signature does not verify")]
     Signature,
-    /// A claim is missing or mistyped.
+    /// A claim is missing or has another type.
     #[error("the license's claims: {0}")]
     Claims(#[source] json::Error),
     /// `iss` is another service.
@@ -65,20 +88,23 @@ pub enum Error {
     /// Not `nbf` ≤ `iat` < `exp`.
     #[error("the license's times are not nbf <= iat < exp")]
     Times,
-    /// `iat` is further than 120 s from the request's.
+    /// `iat` is more than [`IAT_DISTANCE_SECS_MAX`] from the request's.
     #[error("the license was not made within 120 seconds of the request")]
     Stale,
     /// The keys do not open.
     #[error(transparent)]
     Sealed(#[from] jwe::Error),
-    /// What was sealed is not exactly a JWK Set of 16-byte `oct` keys, each KID once.
+    /// The opened text is not a JWK Set of 16-byte `oct` keys with each KID once.
     #[error("the opened keys are not a JWK Set of 16-byte oct keys (RFC 7518, 6.4)")]
     Keys,
 }
 
 impl Pending {
-    /// Verifies `answer`, the body of a `200`, against the service's keys; holds `iss`, `nonce`,
-    /// `cnf.jkt`, the times, `apu` and `apv` to the request; opens the keys.
+    /// Verifies `answer`, the body of a `200`, against the service's keys, compares `iss`, `nonce`,
+    /// `cnf.jkt`, the times, `apu` and `apv` with the request, and opens the keys.
+    ///
+    /// After [`Error::UnknownKey`] the player fetches the key set again, once: the service may have
+    /// changed its signing key.
     ///
     /// # Errors
     /// [`Error`], one variant per broken rule.
@@ -90,17 +116,19 @@ impl Pending {
             return Err(Error::Alg);
         }
         let key = jws.kid.as_deref().and_then(|kid| jwks.key(kid)).ok_or(Error::UnknownKey)?;
-        if !verify_es256(key, jws.signing_input.as_bytes(), &jws.signature) {
+        let signature = Signature::from_bytes(&jws.signature).map_err(|_| Error::Signature)?;
+        if !signature.verifies(key, jws.signing_input.as_bytes()) {
             return Err(Error::Signature);
         }
         let claims: Claims = json::read(&jws.payload).map_err(Error::Claims)?;
-        self.hold(&claims)?;
+        self.agree(&claims)?;
         let parties = jwe::Parties { apu: self.service_id.as_bytes(), apv: &self.request_hash };
         let opened = jwe::open(&claims.keys, &self.secret, parties)?;
         Ok(License { keys: read_keys(&opened)?, claims })
     }
 
-    fn hold(&self, claims: &Claims) -> Result<(), Error> {
+    /// Compares the claims with the request.
+    fn agree(&self, claims: &Claims) -> Result<(), Error> {
         if claims.iss != self.service_id {
             return Err(Error::Issuer);
         }
@@ -123,22 +151,6 @@ impl Pending {
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pending({}, ..)", self.nonce)
-    }
-}
-
-impl License {
-    /// Whether the license still holds `elapsed_secs` after its request was sent, on a clock that
-    /// only goes forward. The device's own idea of the date is not asked.
-    #[must_use]
-    pub fn holds_after(&self, elapsed_secs: u64) -> bool {
-        self.claims.iat.saturating_add(elapsed_secs) < self.claims.exp
-    }
-
-    /// The key's properties, if the license has it.
-    #[must_use]
-    pub fn track(&self, kid: KeyId) -> Option<&license::Track> {
-        let kid = base64url::encode(kid.as_bytes());
-        self.claims.tracks.iter().find(|track| track.kid == kid)
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use reelkey_client::exchange::jwks::Jwks;
 use reelkey_client::exchange::license::BYTES_MAX;
-use reelkey_client::exchange::pending::Pending;
+use reelkey_client::exchange::{Pending, StoredRequest};
 use reelkey_client::key::{ContentKey, KeyId};
 
 use crate::cli::clock;
@@ -39,7 +39,8 @@ impl LicenseArgs {
             return Ok(Vec::new());
         };
         let private = key.read()?;
-        let pending = Pending::resume(&read(request)?, private.as_bytes())
+        let stored = StoredRequest { request: &read(request)?, private_jwk: private.as_bytes() };
+        let pending = Pending::resume(stored)
             .map_err(|error| Failure::from(error).during(request.display()))?;
         let service = Jwks::parse(&read(jwks)?)
             .map_err(|error| Failure::from(error).during(jwks.display()))?;
