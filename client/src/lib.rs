@@ -31,59 +31,65 @@
 //! | a long file whose `moov` lists its samples | [`cenc::Stream::with_table`] |
 //! | files of any size, on a command line | `reelkey decrypt` |
 //! | a program in C, or a web page | `client/ffi`, `reelkey.h` |
-//! | no keys yet | [`exchange::ask`], then [`exchange::pending`] |
+//! | no keys yet | [`exchange::Ask`], then [`exchange::Pending`] |
+//! | a device key to save or load | [`exchange::DeviceKey`] |
+//! | a license that the device stored | [`exchange::Pending::resume`] |
 //!
 //! All of them are one reader and one cipher, so they agree; whatever is wrong with a file is found before the first
 //! byte of the part that it is in is changed, and is said with the box, its place and the clause that it breaks.
 //!
 //! # A license
 //!
-//! Keys come in a license: asked for by a signed request, signed by the service, sealed to a key of that request. This
-//! crate writes the one and opens the other; the HTTP between them, the randomness and the time are the player's.
+//! Keys come in a license. The device asks for it with a signed request; the service signs the license and seals its
+//! keys to a key in that request. This crate writes the request and opens the license. The player supplies HTTP,
+//! randomness and the time.
 //!
 //! ```
-//! use reelkey_client::exchange::ask::Ask;
-//! use reelkey_client::exchange::device::{DeviceKey, TryCryptoRng};
-//! use reelkey_client::exchange::jwks::Jwks;
-//! use reelkey_client::exchange::pending::License;
-//! use reelkey_client::exchange::request::SessionType;
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/exchange/service.rs"));
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use getrandom::SysRng; // or any other `TryCryptoRng`
+//! use reelkey_client::cenc::{Keys, decrypt_file};
+//! use reelkey_client::exchange::{Ask, DeviceKey, Jwks, SessionType};
 //! use reelkey_client::time::UnixTime;
 //!
-//! /// Answers the body of `GET` without a body, and of `POST` with one.
-//! type Http<'a> = &'a mut dyn FnMut(&str, Option<String>) -> Vec<u8>;
+//! # let service = service::Service::new();
+//! # let post = |_: &str, body: &str| service.license(body).into_bytes();
+//! # let get = |_: &str| service.jwks().into_bytes();
+//! # let (token, now) = ("token", UnixTime::from_secs(1_700_000_000));
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/cli/demo/clip/cenc/video.mp4");
+//! # let mut film = std::fs::read(path)?;
+//! let device = DeviceKey::generate(&mut SysRng)?; // once per device: `to_pkcs8_der` saves it
 //!
-//! fn obtain<R: TryCryptoRng>(
-//!     device: &DeviceKey,
-//!     token: &str, // goes into `Authorization: Bearer`
-//!     now: UnixTime,
-//!     rng: &mut R,
-//!     http: Http<'_>,
-//! ) -> Result<License, Box<dyn std::error::Error>>
-//! where
-//!     R::Error: 'static,
-//! {
-//!     let ask = Ask {
-//!         service_id: "reelkey",
-//!         token,
-//!         kids: &[],
-//!         content_id: Some("movies/bunny"),
-//!         session_type: SessionType::Temporary,
-//!         iat: now,
-//!     };
-//!     let (body, pending) = ask.draft(&device.public_key(), None, rng)?.sign(device);
-//!     let jwks = Jwks::parse(&http("/.well-known/jwks.json", None))?;
-//!     let answer = http("/v1/license", Some(body));
-//!     Ok(pending.open(&answer, &jwks)?) // `keys` of it go into `cenc::Keys`
+//! let ask = Ask {
+//!     service_id: "reelkey",
+//!     token, // from the operator's auth service
+//!     kids: &[],
+//!     content_id: Some("movies/bunny"),
+//!     session_type: SessionType::Temporary,
+//!     iat: now,
+//! };
+//! let (body, pending) = ask.draft(&device.public_key(), None, &mut SysRng)?.sign(&device);
+//! let answer = post("/v1/license", &body); // with `Authorization: Bearer <token>`
+//! let jwks = Jwks::parse(&get("/.well-known/jwks.json"))?;
+//! let license = pending.open(&answer, &jwks)?;
+//!
+//! let mut keys = Keys::default();
+//! for (kid, key) in license.keys {
+//!     keys.insert(kid, key);
 //! }
+//! decrypt_file(&keys, &mut film)?;
+//! # assert!(!film.windows(4).any(|window| window == b"encv"));
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # The rooms
 //!
-//! - [`exchange`] builds and signs a license request, and verifies and opens the license that answers it;
+//! - [`exchange`] writes and signs a license request, then verifies and opens the license that answers it;
 //! - [`cenc`] decrypts;
-//! - [`strict`] reads JSON and compact JOSE objects without the leniency that attacks feed on. The server reads its
-//!   input with the same code;
-//! - [`key`] and [`time`] hold the few types that all of them speak.
+//! - [`strict`] reads JSON and compact JOSE objects in one form only, so that two readers cannot disagree. The server
+//!   reads its input with the same code;
+//! - [`key`] and [`time`] hold the types that all of them share.
 //!
 //! None of them opens a socket, reads a clock or draws randomness by itself, and none has unsafe code.
 //!

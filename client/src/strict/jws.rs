@@ -82,7 +82,7 @@ pub enum Error {
         bytes_max: usize,
     },
     /// Not three parts with two periods between them (RFC 7515 section 7.1). A JWE has five parts.
-    #[error("not three base64url parts between two points (RFC 7515, 7.1)")]
+    #[error("not three base64url parts separated by two periods (RFC 7515, 7.1)")]
     Parts,
     /// A part is not canonical base64url.
     #[error("a part is not canonical unpadded base64url (RFC 7515, 2)")]
