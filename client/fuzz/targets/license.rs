@@ -1,6 +1,7 @@
-//! Licenses: nothing opens that the service did not sign, and what it signs may be anything.
+//! Licenses: an answer that the service did not sign never opens, and no content of a signed one makes the client panic.
 //!
-//! The first byte says how far the rest is wrapped: not at all, as signed claims, or as the keys in a right license.
+//! The first byte of the input selects what the rest is: 0, the whole answer; 1, the claims, to be signed; 2, the keys,
+//! to be sealed in a correct license.
 #![no_main]
 
 use std::convert::Infallible;
@@ -12,12 +13,9 @@ use libfuzzer_sys::fuzz_target;
 use p256::SecretKey;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
-use reelkey_client::exchange::ask::Ask;
-use reelkey_client::exchange::device::{DeviceKey, TryCryptoRng, TryRng};
 use reelkey_client::exchange::jwe::{Parties, derive_key, protected_header};
-use reelkey_client::exchange::jwks::Jwks;
-use reelkey_client::exchange::pending::Pending;
-use reelkey_client::exchange::request::{SessionType, SignedRequest};
+use reelkey_client::exchange::request::SignedRequest;
+use reelkey_client::exchange::{Ask, DeviceKey, Jwks, Pending, SessionType, TryCryptoRng, TryRng};
 use reelkey_client::strict::base64url;
 use reelkey_client::strict::jwk::PublicKey;
 use reelkey_client::time::UnixTime;
@@ -27,7 +25,7 @@ use sha2::{Digest, Sha256};
 const SERVICE: &str = "fuzzed";
 const NOW: u64 = 1_700_000_000;
 
-/// Not random, so that a finding can be found again.
+/// A counter in place of randomness, so that every finding can be reproduced.
 struct Counter(u8);
 
 impl TryRng for Counter {
@@ -56,14 +54,14 @@ impl TryRng for Counter {
 
 impl TryCryptoRng for Counter {}
 
-/// One request, and a service that answers it.
+/// One request, and a service that answers it with licenses.
 struct Exchange {
     pending: Pending,
     jwks: Jwks,
     signer: SigningKey,
-    /// Everything of a right license but its keys.
+    /// The claims of a correct license, without its keys.
     claims: serde_json::Value,
-    /// Of the keys that are sealed: the header and the key to it.
+    /// The protected header of the sealed keys, and the content encryption key.
     header: String,
     key: [u8; 32],
 }
@@ -134,12 +132,15 @@ fuzz_target!(|bytes: &[u8]| {
     let exchange = &*EXCHANGE;
     match bytes.split_first() {
         Some((0, answer)) => {
-            exchange.pending.open(answer, &exchange.jwks).expect_err("nobody signed that");
+            exchange.pending.open(answer, &exchange.jwks).expect_err("the service did not sign it");
         }
         Some((1, claims)) => {
-            // What is sealed in it cannot be right.
+            // The keys in it cannot be sealed correctly, because the input does not know the key.
             let answer = exchange.sign(claims);
-            exchange.pending.open(answer.as_bytes(), &exchange.jwks).expect_err("no keys");
+            exchange
+                .pending
+                .open(answer.as_bytes(), &exchange.jwks)
+                .expect_err("the keys are not sealed for this request");
         }
         Some((2, opened)) => {
             let mut claims = exchange.claims.clone();

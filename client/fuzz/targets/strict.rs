@@ -1,11 +1,9 @@
-//! Strict reading: what is accepted is what a lenient reader sees, and has one spelling.
+//! Strict reading: what is accepted is what a lenient reader sees, and has one encoding.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use reelkey_client::exchange::jwks::Jwks;
-use reelkey_client::exchange::problem::Problem;
-use reelkey_client::exchange::pssh;
 use reelkey_client::exchange::request::SignedRequest;
+use reelkey_client::exchange::{DeviceKey, Jwks, Problem, Signature, pssh};
 use reelkey_client::key::{ContentKey, KeyId};
 use reelkey_client::strict::jwk::{PublicKey, Thumbprint};
 use reelkey_client::strict::{base64url, json, jws};
@@ -18,6 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
         if let Ok(key) = PublicKey::from_jwk(&value) {
             let again = PublicKey::from_jwk(&key.to_jwk()).unwrap();
             assert_eq!(again.thumbprint(), key.thumbprint());
+            assert!(again.is_same_or_negative(&key));
         }
     }
     for own_key in [true, false] {
@@ -33,6 +32,14 @@ fuzz_target!(|bytes: &[u8]| {
     drop(Jwks::parse(bytes));
     drop(Problem::parse(bytes));
     drop(SignedRequest::parse(bytes));
+    drop(pssh::key_ids(bytes));
+    if let Ok(key) = DeviceKey::from_pkcs8_der(bytes) {
+        let again = DeviceKey::from_pkcs8_der(&key.to_pkcs8_der()).unwrap();
+        assert_eq!(again.public_key(), key.public_key());
+    }
+    if let Ok(signature) = Signature::from_der(bytes) {
+        assert_eq!(Signature::from_bytes(signature.as_bytes()), Ok(signature));
+    }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(decoded) = base64url::decode(text) {
         assert_eq!(base64url::encode(&decoded), text);
