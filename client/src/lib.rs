@@ -35,7 +35,7 @@
 //! | a device key to save or load | [`exchange::DeviceKey`] |
 //! | a license that the device stored | [`exchange::Pending::resume`] |
 //!
-//! All of them are one reader and one cipher, so they agree; whatever is wrong with a file is found before the first
+//! The ways to decrypt share one reader and one cipher, so they agree; whatever is wrong with a file is found before the first
 //! byte of the part that it is in is changed, and is said with the box, its place and the clause that it breaks.
 //!
 //! # A license
@@ -83,11 +83,11 @@
 //! # }
 //! ```
 //!
-//! # The rooms
+//! # The modules
 //!
 //! - [`exchange`] writes and signs a license request, then verifies and opens the license that answers it;
 //! - [`cenc`] decrypts;
-//! - [`strict`] reads JSON and compact JOSE objects in one form only, so that two readers cannot disagree. The server
+//! - [`strict`] accepts one form only of JSON and compact JOSE objects, so that two readers cannot disagree. The server
 //!   reads its input with the same code;
 //! - [`key`] and [`time`] hold the types that all of them share.
 //!
