@@ -55,8 +55,8 @@ pub fn prove(
     }
     let recipient = PublicKey::from_jwk(&request.enc_jwk)
         .map_err(|why| refuse_by(Refusal::BadRequest, format_args!("enc_jwk: {why}")))?;
-    if recipient == request.device_key {
-        let rule = "enc_jwk is the device key; one key has one purpose";
+    if recipient.is_same_or_negative(&request.device_key) {
+        let rule = "enc_jwk is the device key or its negative; one key has one purpose";
         return Err(refuse_by(Refusal::BadRequest, rule));
     }
     Ok(Proof { device, recipient, request_hash: sha256(message) })
