@@ -4,6 +4,7 @@
 //! What rests in the store is wrapped by RustCrypto crates, because they zero their keys; what goes
 //! over the wire is signed and agreed by ring.
 
+pub mod clean_stack;
 pub mod development_key;
 pub mod digest;
 pub mod issuer_keys;

@@ -7,6 +7,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::random::{self, RandomnessFailed};
 use crate::crypto::wrap::Kek;
 
@@ -37,6 +38,10 @@ impl RootKey {
     /// # Errors
     /// [`InvalidRootKey`].
     pub fn parse(text: &str) -> Result<Self, InvalidRootKey> {
+        on_clean_stack(|| Self::read(text))
+    }
+
+    fn read(text: &str) -> Result<Self, InvalidRootKey> {
         let encoded = text.trim_end_matches('\n').strip_prefix(PREFIX).ok_or(InvalidRootKey)?;
         let mut key = Box::new(Zeroizing::new([0; 32]));
         let read = Base64UrlUnpadded::decode(encoded, key.as_mut_slice());
@@ -46,7 +51,8 @@ impl RootKey {
     /// One line: a prefix and base64url.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
-        let encoded = Zeroizing::new(Base64UrlUnpadded::encode_string(self.0.as_slice()));
+        let encode = || Zeroizing::new(Base64UrlUnpadded::encode_string(self.0.as_slice()));
+        let encoded = on_clean_stack(encode);
         let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + encoded.len() + 1));
         text.push_str(PREFIX);
         text.push_str(&encoded);
@@ -59,9 +65,11 @@ impl RootKey {
     #[must_use]
     pub fn check_value(&self, store_id: &[u8; 16]) -> [u8; 16] {
         let mut value = [0; 16];
-        let hkdf = Hkdf::<Sha256>::new(Some(store_id), self.0.as_slice());
-        // RFC 5869 section 2.3 bounds the output at 255 blocks; this is half of one.
-        hkdf.expand(b"reelkey root key check 1", &mut value).ok();
+        on_clean_stack(|| {
+            let hkdf = Hkdf::<Sha256>::new(Some(store_id), self.0.as_slice());
+            // RFC 5869 section 2.3 bounds the output at 255 blocks; this is half of one.
+            hkdf.expand(b"reelkey root key check 1", &mut value).ok();
+        });
         value
     }
 

@@ -15,6 +15,8 @@ use ring::agreement::{ECDH_P256, EphemeralPrivateKey, UnparsedPublicKey, agree_e
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
+use crate::crypto::clean_stack::on_clean_stack;
+
 /// Sealing failed; nothing of it may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -31,11 +33,20 @@ pub enum Error {
 
 /// Seals `keys`, as the JWK Set that a browser's CDM takes, to `recipient`.
 ///
-/// The plaintext lives in one buffer that is never reallocated and is encrypted in place.
+/// The plaintext lives in one buffer that is never reallocated and is encrypted in place,
+/// [on a clean stack](crate::crypto::clean_stack).
 ///
 /// # Errors
 /// [`Error`].
 pub fn seal(
+    keys: &[(KeyId, ContentKey)],
+    recipient: &PublicKey,
+    parties: Parties<'_>,
+) -> Result<String, Error> {
+    on_clean_stack(|| encrypt(keys, recipient, parties))
+}
+
+fn encrypt(
     keys: &[(KeyId, ContentKey)],
     recipient: &PublicKey,
     parties: Parties<'_>,

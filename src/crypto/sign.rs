@@ -12,6 +12,8 @@ use ring::signature::{
 };
 use zeroize::Zeroizing;
 
+use crate::crypto::clean_stack::on_clean_stack;
+
 /// A signing key of the service, or of a development issuer.
 ///
 /// ring keeps the scalar in memory that it does not zero; the PKCS#8 text that it was made from is
@@ -40,9 +42,11 @@ impl SigningKey {
     /// [`Error::Randomness`].
     pub fn generate_pkcs8() -> Result<Zeroizing<Vec<u8>>, Error> {
         let scheme = &ECDSA_P256_SHA256_FIXED_SIGNING;
-        let document = EcdsaKeyPair::generate_pkcs8(scheme, &SystemRandom::new())
-            .map_err(|_| Error::Randomness)?;
-        Ok(Zeroizing::new(document.as_ref().to_vec()))
+        on_clean_stack(|| {
+            let document = EcdsaKeyPair::generate_pkcs8(scheme, &SystemRandom::new())
+                .map_err(|_| Error::Randomness)?;
+            Ok(Zeroizing::new(document.as_ref().to_vec()))
+        })
     }
 
     /// Reads what [`generate_pkcs8`](Self::generate_pkcs8) made.
@@ -50,8 +54,8 @@ impl SigningKey {
     /// # Errors
     /// [`Error::Malformed`].
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, Error> {
-        let rng = SystemRandom::new();
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &rng)
+        let (scheme, rng) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+        let pair = on_clean_stack(|| EcdsaKeyPair::from_pkcs8(scheme, pkcs8, &rng))
             .map_err(|_| Error::Malformed)?;
         let public_key = PublicKey::from_sec1(pair.public_key().as_ref())
             .map_err(|_: jwk::Error| Error::Malformed)?;

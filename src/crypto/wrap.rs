@@ -7,7 +7,8 @@
 //!
 //! The place says where the record lives, so a record that was moved does not open. **A record key
 //! encrypts once**: it comes from a fresh salt, so the nonce can be constant and no number of records
-//! exhausts anything. Every failure to unwrap is one failure, with one text.
+//! exhausts anything. Every failure to unwrap is one failure, with one text. The work runs
+//! [on a clean stack](crate::crypto::clean_stack).
 
 use std::fmt;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::random::{self, RandomnessFailed};
 
 /// Which secret of which record of which store: bound to the wrapped bytes, with the KEK's generation.
@@ -152,12 +154,13 @@ impl Kek {
         place: &Place,
         wrapped: &Wrapped,
     ) -> Result<ContentKey, DoesNotOpen> {
-        let secret = self.unwrap(place, wrapped)?;
-        ContentKey::try_init(|key| {
-            // Straight into its buffer: an array that is copied by value leaves itself on the stack.
-            let bytes = secret.get(..).filter(|_| secret.len() == 16).ok_or(DoesNotOpen)?;
-            key.copy_from_slice(bytes);
-            Ok(())
+        on_clean_stack(|| {
+            let secret = self.open(place, wrapped)?;
+            ContentKey::try_init(|key| {
+                let bytes = secret.get(..).filter(|_| secret.len() == 16).ok_or(DoesNotOpen)?;
+                key.copy_from_slice(bytes);
+                Ok(())
+            })
         })
     }
 
@@ -179,9 +182,11 @@ impl Kek {
         generation: u32,
         wrapped: &Wrapped,
     ) -> Result<Self, DoesNotOpen> {
-        let secret = self.unwrap(place, wrapped)?;
-        let bytes = secret.first_chunk().filter(|_| secret.len() == 32).ok_or(DoesNotOpen)?;
-        Ok(Self::from_bytes(generation, bytes))
+        on_clean_stack(|| {
+            let secret = self.open(place, wrapped)?;
+            let bytes = secret.first_chunk().filter(|_| secret.len() == 32).ok_or(DoesNotOpen)?;
+            Ok(Self::from_bytes(generation, bytes))
+        })
     }
 
     /// Wraps any secret.
@@ -189,6 +194,10 @@ impl Kek {
     /// # Errors
     /// [`WrapFailed`].
     pub fn wrap(&self, place: &Place, secret: &[u8]) -> Result<Wrapped, WrapFailed> {
+        on_clean_stack(|| self.close(place, secret))
+    }
+
+    fn close(&self, place: &Place, secret: &[u8]) -> Result<Wrapped, WrapFailed> {
         let salt = random::bytes::<32>()?;
         let place = place.to_bytes(self.generation);
         let mut sealed = Zeroizing::new(Vec::with_capacity(secret.len() + 16));
@@ -212,6 +221,10 @@ impl Kek {
         place: &Place,
         wrapped: &Wrapped,
     ) -> Result<Zeroizing<Vec<u8>>, DoesNotOpen> {
+        on_clean_stack(|| self.open(place, wrapped))
+    }
+
+    fn open(&self, place: &Place, wrapped: &Wrapped) -> Result<Zeroizing<Vec<u8>>, DoesNotOpen> {
         let decode = |text: &str| Base64UrlUnpadded::decode_vec(text).map_err(|_| DoesNotOpen);
         let salt: [u8; 32] = decode(&wrapped.salt)?.try_into().map_err(|_| DoesNotOpen)?;
         let mut sealed = Zeroizing::new(decode(&wrapped.sealed)?);
@@ -236,8 +249,10 @@ impl Kek {
         place: &Place,
         wrapped: &Wrapped,
     ) -> Result<Wrapped, RewrapFailed> {
-        let secret = self.unwrap(place, wrapped)?;
-        Ok(to.wrap(place, &secret)?)
+        on_clean_stack(|| {
+            let secret = self.open(place, wrapped)?;
+            Ok(to.close(place, &secret)?)
+        })
     }
 
     /// The cipher of one record; its key schedule is zeroed on drop.
@@ -260,7 +275,7 @@ impl fmt::Debug for Kek {
 /// Whether the two keys are one, in time that does not depend on where they differ.
 #[must_use]
 pub fn is_same(one: &ContentKey, other: &ContentKey) -> bool {
-    one.expose().ct_eq(other.expose()).into()
+    on_clean_stack(|| one.expose().ct_eq(other.expose()).into())
 }
 
 #[cfg(test)]

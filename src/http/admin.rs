@@ -23,6 +23,7 @@ use crate::authority::issuer::Issuers;
 use crate::authority::operation::order::{Actor, Operation, causes};
 use crate::authority::operation::{content, kek, key, root, signer, store};
 use crate::authority::stop::{Remedy, Stop};
+use crate::crypto::clean_stack::on_clean_stack;
 use crate::http::app::App;
 use crate::http::listener::connection::Peer;
 
@@ -106,7 +107,7 @@ async fn operation_post<O: Operation>(
         return refused(StatusCode::PAYLOAD_TOO_LARGE, "the operation is too long", None);
     };
     // What serde says could repeat a key, so it is not passed on.
-    let Ok(operation) = serde_json::from_slice::<O>(&body) else {
+    let Ok(operation) = on_clean_stack(|| serde_json::from_slice::<O>(&body)) else {
         let message = "not an operation that this version knows";
         let remedy = "use the same version of reelkey for both";
         return refused(StatusCode::BAD_REQUEST, message, Some(remedy.into()));
@@ -116,7 +117,7 @@ async fn operation_post<O: Operation>(
     let actor = Actor::User { uid: peer.uid };
     let executed = aside(async move { authority.administer(operation, actor, now).await }).await;
     match executed {
-        Some(Ok(outcome)) => Json(outcome).into_response(),
+        Some(Ok(outcome)) => on_clean_stack(|| Json(outcome).into_response()),
         Some(Err(Stop::Refused(refusal))) => {
             refused(StatusCode::CONFLICT, &refusal.to_string(), refusal.remedy())
         }

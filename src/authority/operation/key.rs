@@ -12,6 +12,7 @@ use crate::authority::provision::contents;
 use crate::authority::provision::keys::{self, NewKey};
 use crate::authority::provision::refusal::{Provisioned, Refusal};
 use crate::authority::stop::Stop;
+use crate::crypto::clean_stack::on_clean_stack;
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
 use crate::store::record::key::{KeyRecord, KeyState};
@@ -52,6 +53,10 @@ impl KeyView {
 
 fn parse_kid(text: &str) -> Result<KeyId, Refusal> {
     text.parse().map_err(|_| Refusal::Malformed)
+}
+
+fn parse_key(hex: &str) -> Result<ContentKey, Refusal> {
+    on_clean_stack(|| ContentKey::parse_hex(hex)).map_err(|_| Refusal::Malformed)
 }
 
 async fn find(desk: &Desk<'_>, kid: KeyId) -> Result<KeyView, Stopped> {
@@ -112,7 +117,7 @@ impl Operation for ImportKey {
 
     async fn execute(self, desk: &Desk<'_>) -> Result<KeyStored, Stopped> {
         let kid = parse_kid(&self.kid)?;
-        let key = ContentKey::parse_hex(&self.key).map_err(|_| Refusal::Malformed)?;
+        let key = parse_key(&self.key)?;
         let new = NewKey { kid, content: &self.content_id, track: self.track_type, key };
         let done = keys::import(desk.vault, new, desk.now).await?;
         Ok(KeyStored { key: find(desk, kid).await?, created: done == Provisioned::Done })
@@ -173,7 +178,7 @@ impl Operation for ImportKeys {
         let mut new = Vec::with_capacity(self.keys.len());
         let mut malformed = None;
         for line in &self.keys {
-            let (kid, key) = (line.kid.parse(), ContentKey::parse_hex(&line.key));
+            let (kid, key) = (line.kid.parse(), parse_key(&line.key));
             let (Ok(kid), Ok(key)) = (kid, key) else {
                 malformed = Some(Refusal::Malformed);
                 break;
@@ -234,7 +239,8 @@ impl Operation for ExportKeys {
         let keyring = desk.vault.keyring();
         let active = records.into_iter().filter(|record| record.state == KeyState::Active);
         let plain = |record: Stored<KeyRecord>| {
-            let key = keyring.content_key(&record)?.to_hex();
+            let key = keyring.content_key(&record)?;
+            let key = on_clean_stack(|| key.to_hex());
             let (content_id, kid) = (record.content_id.clone(), record.kid.to_string());
             Ok(PlainKey { content_id, kid, track_type: record.track_type, key })
         };

@@ -13,6 +13,7 @@ use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
 use crate::authority::vault::keyring::{Keyring, PRIMARY};
 use crate::authority::vault::open::Vault;
+use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::random;
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
@@ -43,7 +44,7 @@ impl<'a> NewKey<'a> {
     pub fn generate(content: &'a ContentId, track: Option<TrackType>) -> Result<Self, Fault> {
         let kid = uuid::Builder::from_random_bytes(random::bytes()?).into_uuid();
         let kid = KeyId::from_bytes(kid.into_bytes());
-        let key = ContentKey::try_init(|key| random::fill(key))?;
+        let key = on_clean_stack(|| ContentKey::try_init(|key| random::fill(key)))?;
         Ok(Self { kid, content, track, key })
     }
 }

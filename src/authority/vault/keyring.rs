@@ -7,6 +7,7 @@ use reelkey_client::key::{ContentKey, KeyId};
 use zeroize::Zeroizing;
 
 use crate::authority::vault::fault::Fault;
+use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::request_name::NamingKey;
 use crate::crypto::root_key::RootKey;
 use crate::crypto::sign::SigningKey;
@@ -157,11 +158,13 @@ impl Keyring {
     /// # Errors
     /// [`Fault::Record`].
     pub fn naming_key(&self, record: &NamingKeyRecord) -> Result<NamingKey, Fault> {
-        let key = self.unwrap(record)?;
-        match key.first_chunk::<32>() {
-            Some(bytes) if key.len() == 32 => Ok(NamingKey::new(bytes)),
-            _ => Err(Fault::Record { record: record.name(), source: DoesNotOpen }),
-        }
+        on_clean_stack(|| {
+            let key = self.unwrap(record)?;
+            match key.first_chunk::<32>() {
+                Some(bytes) if key.len() == 32 => Ok(NamingKey::new(bytes)),
+                _ => Err(Fault::Record { record: record.name(), source: DoesNotOpen }),
+            }
+        })
     }
 
     /// The generation under which everything new is wrapped.

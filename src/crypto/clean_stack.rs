@@ -1,0 +1,226 @@
+//! Leaving no secret behind on the stack.
+//!
+//! Key material is kept in heap buffers that are zeroed when they are dropped. While it is worked on,
+//! compilers and ciphers copy it into their stack frames: spilled registers, the last blocks of a
+//! wide AES (seen with VAES on AVX-512), the padded key of an HMAC. Such a frame is not erased when its function returns, and a
+//! thread that then waits for its next request keeps the bytes for as long as it lives. Which function
+//! does so depends on the compiler, the profile and the CPU, so nothing is assumed about it: the work
+//! runs in frames below this one, and afterwards these frames are overwritten.
+//!
+//! Deliberately absent: the CPU's registers. Safe code cannot clear them. They hold a secret only until
+//! other code uses them, the kernel saves them in its own memory, and the overwriting itself uses the
+//! wide ones.
+
+use std::hint::black_box;
+
+/// How many bytes below the caller's frame are overwritten. Work here needs at most 11.9 kB, in both
+/// profiles; the tests measure it and hold it to a half of this.
+pub const OVERWRITTEN_BYTES: usize = 32 * 1024;
+
+/// Runs `work`, and overwrites the stack that it has used, also when it panics.
+///
+/// What `work` captures and what it returns lies in the caller's frame, which is not overwritten. So
+/// secrets go in and out behind a pointer: as a reference, or in a heap buffer that is zeroed on drop.
+pub fn on_clean_stack<T>(work: impl FnOnce() -> T) -> T {
+    let _overwrite = Overwrite;
+    apart(work)
+}
+
+/// Overwrites on drop, so that an unwinding panic does not prevent it.
+struct Overwrite;
+
+impl Drop for Overwrite {
+    fn drop(&mut self) {
+        #[cfg(test)]
+        if tests::IS_MEASURED.get() {
+            return;
+        }
+        overwrite();
+    }
+}
+
+/// Gives `work` a frame that begins where the one of [`overwrite`] begins.
+#[inline(never)]
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    // Without this a tail call could replace the frame.
+    black_box(work())
+}
+
+/// Fills its own frame with zeros.
+#[inline(never)]
+fn overwrite() {
+    let mut frame = [0_u8; OVERWRITTEN_BYTES];
+    // The compiler has to assume that the array is read, so it cannot leave it out.
+    black_box(&mut frame);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use reelkey_client::exchange::device::DeviceKey;
+    use reelkey_client::exchange::jwe::Parties;
+    use reelkey_client::key::{ContentKey, KeyId};
+
+    use crate::crypto::random::{self, SystemRng};
+    use crate::crypto::root_key::RootKey;
+    use crate::crypto::seal;
+    use crate::crypto::sign::SigningKey;
+    use crate::crypto::wrap::{Kek, Place};
+
+    thread_local! {
+        /// Set while it is measured how deep work goes: overwriting goes deeper.
+        pub(super) static IS_MEASURED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// How far down the tests look.
+    const SEEN_BYTES: usize = 16 * OVERWRITTEN_BYTES;
+
+    /// What the tests paint the stack with.
+    const PAINT: u8 = 0xa5;
+
+    /// A view of this thread's stack below the frame of its owner.
+    struct Below {
+        memory: File,
+        from: u64,
+        bytes: Vec<u8>,
+    }
+
+    impl Below {
+        /// The stack below `marker`, which stands in the frame of the caller.
+        fn new(marker: &u8) -> Self {
+            let top = std::ptr::from_ref(marker).addr();
+            let memory = File::open("/proc/self/mem").unwrap();
+            let from = u64::try_from(top - SEEN_BYTES).unwrap();
+            Self { memory, from, bytes: vec![0; SEEN_BYTES] }
+        }
+
+        /// Reads the stack as it is. This needs some hundred bytes of it itself.
+        fn look(&mut self) -> &[u8] {
+            self.memory.read_exact_at(&mut self.bytes, self.from).unwrap();
+            &self.bytes
+        }
+
+        fn shows(&mut self, pattern: &[u8]) -> bool {
+            self.look().windows(pattern.len()).any(|seen| seen == pattern)
+        }
+    }
+
+    /// Fills everything that [`Below`] sees.
+    #[inline(never)]
+    fn paint() {
+        black_box(&mut [PAINT; SEEN_BYTES + 4096]);
+    }
+
+    /// Leaves the pattern in a frame that lies some `depth` bytes down.
+    #[inline(never)]
+    fn plant<const DEPTH: usize>(pattern: &[u8]) {
+        let above = [PAINT; DEPTH];
+        black_box(&above);
+        plant_here(pattern);
+        black_box(&above);
+    }
+
+    #[inline(never)]
+    fn plant_here(pattern: &[u8]) {
+        let mut copy = [0; 32];
+        copy.copy_from_slice(pattern);
+        black_box(&mut copy);
+    }
+
+    /// A pattern that stands nowhere on the stack.
+    fn pattern() -> Vec<u8> {
+        let mut pattern = vec![0; 32];
+        random::fill(&mut pattern).unwrap();
+        pattern
+    }
+
+    /// Three quarters of what is overwritten: beyond everything that is needed.
+    const DEEP: usize = OVERWRITTEN_BYTES / 4 * 3;
+
+    #[test]
+    fn what_work_leaves_on_the_stack_is_overwritten() {
+        let marker = 0;
+        let mut below = Below::new(&marker);
+        let pattern = pattern();
+        paint();
+        apart(|| plant::<DEEP>(&pattern));
+        assert!(below.shows(&pattern), "a frame stays as it was when its function has returned");
+        on_clean_stack(|| plant::<DEEP>(&pattern));
+        assert!(!below.shows(&pattern), "the pattern stands on the stack");
+        on_clean_stack(|| plant::<64>(&pattern));
+        assert!(!below.shows(&pattern), "the pattern stands on the stack");
+    }
+
+    #[test]
+    fn the_stack_is_overwritten_when_work_panics() {
+        let marker = 0;
+        let mut below = Below::new(&marker);
+        let pattern = pattern();
+        let work = || {
+            plant::<DEEP>(&pattern);
+            // Quieter than a panic: nothing is printed.
+            std::panic::resume_unwind(Box::new("stopped"));
+        };
+        catch_unwind(AssertUnwindSafe(|| apart(work))).unwrap_err();
+        assert!(below.shows(&pattern), "unwinding leaves the frame as it was");
+        catch_unwind(AssertUnwindSafe(|| on_clean_stack(work))).unwrap_err();
+        assert!(!below.shows(&pattern), "the pattern stands on the stack");
+    }
+
+    /// How many bytes of stack `work` uses, seen from the frame of [`on_clean_stack`].
+    fn need(below: &mut Below, work: impl FnOnce()) -> usize {
+        paint();
+        IS_MEASURED.set(true);
+        apart(work);
+        IS_MEASURED.set(false);
+        let untouched = below.look().iter().position(|byte| *byte != PAINT).unwrap();
+        SEEN_BYTES - untouched
+    }
+
+    #[test]
+    fn twice_of_what_every_work_needs_is_overwritten() {
+        let marker = 0;
+        let mut below = Below::new(&marker);
+        let kek = Kek::generate(1).unwrap();
+        let place = Place::new(&[7; 16], "key", &[1; 16], &[b"movies/x"]);
+        let keys: Vec<_> = (0..256_usize)
+            .map(|n| {
+                let hex = format!("{n:032x}");
+                (KeyId::from_bytes([1; 16]), ContentKey::parse_hex(&hex).unwrap())
+            })
+            .collect();
+        let key = &keys[0].1;
+        let wrapped = kek.wrap_content_key(&place, key).unwrap();
+        let device = DeviceKey::generate(&mut SystemRng).unwrap().public_key();
+        let parties = Parties { apu: b"reelkey", apv: &[2; 32] };
+        let root = RootKey::generate().unwrap();
+        let text = root.to_text();
+        let wrapped_kek = root.to_kek().wrap_kek(&place, &kek).unwrap();
+        let pkcs8 = SigningKey::generate_pkcs8().unwrap();
+        let mut needs = Vec::new();
+        let mut measure = |name, work: &mut dyn FnMut()| {
+            needs.push((name, need(&mut below, work)));
+        };
+        measure("nothing", &mut || {});
+        measure("wrap", &mut || drop(kek.wrap_content_key(&place, key)));
+        measure("unwrap", &mut || drop(kek.unwrap_content_key(&place, &wrapped)));
+        measure("unwrap a KEK", &mut || drop(root.to_kek().unwrap_kek(&place, 1, &wrapped_kek)));
+        measure("rewrap", &mut || drop(kek.rewrap(&kek, &place, &wrapped)));
+        measure("wrap 16 KiB", &mut || drop(kek.wrap(&place, &[1; 16384])));
+        measure("seal", &mut || drop(seal::seal(&keys, &device, parties)));
+        measure("parse", &mut || drop(ContentKey::parse_hex("000102030405060708090a0b0c0d0e0f")));
+        measure("print", &mut || drop(key.to_hex()));
+        measure("parse a root key", &mut || drop(RootKey::parse(&text)));
+        measure("check a root key", &mut || _ = black_box(root.check_value(&[1; 16])));
+        measure("open a signer", &mut || drop(SigningKey::from_pkcs8(&pkcs8)));
+        measure("make a signer", &mut || drop(SigningKey::generate_pkcs8()));
+        for (name, need) in &needs {
+            assert!(need * 2 <= OVERWRITTEN_BYTES, "{name} needs {need} bytes: {needs:?}");
+        }
+    }
+}
