@@ -206,21 +206,19 @@ fn the_command_line_decrypts_with_known_keys() {
 #[test]
 fn the_command_line_decrypts_with_a_license() {
     let (installation, keys) = provisioned();
-    let policy = "can_play = true\nlicense_duration = \"5s\"";
-    installation.write("policies/default.toml", policy.as_bytes());
     let [(track, input), _] = package(installation.data.path(), "cbcs", &keys);
     let token = installation.mint(&["--content", CONTENT]);
     let service = installation.serve();
     let device = DeviceKey::generate(&mut SystemRng).unwrap();
-    let exchange = || {
+    let exchange = |service: &Service| {
         let draft = ask(&token).draft(&device.public_key(), None, &mut SystemRng).unwrap();
         let (body, pending) = draft.sign(&device);
         let (status, answer) = service.send("POST", "/v1/license", &token, &body);
         assert_eq!(status, 200, "{answer}");
         (body, answer, pending.to_private_jwk())
     };
-    let (body, answer, key) = exchange();
-    let (_, _, other_key) = exchange();
+    let (body, answer, key) = exchange(&service);
+    let (_, _, other_key) = exchange(&service);
     let (_, jwks) = service.send("GET", "/.well-known/jwks.json", "", "");
     let file =
         |name: &str, text: &str| installation.write(name, text.as_bytes()).display().to_string();
@@ -256,9 +254,18 @@ fn the_command_line_decrypts_with_a_license() {
         let said = installation.fail(&arguments);
         assert!(said.contains("license") && !said.contains(&key[..]), "{said}");
     }
-    // It holds for five seconds, by the clock.
+    service.terminate();
+
+    // Another license holds for one second, by the clock.
+    let policy = "can_play = true\nlicense_duration = \"1s\"";
+    installation.write("policies/default.toml", policy.as_bytes());
+    let service = installation.serve();
+    let (body, answer, key) = exchange(&service);
     file("license", &answer);
-    thread::sleep(Duration::from_secs(6));
+    file("request", &body);
+    let arguments = decrypt(&key);
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    thread::sleep(Duration::from_secs(2));
     let said = installation.fail(&arguments);
     assert!(said.contains("and not now") && said.contains("ask the service"), "{said}");
     service.terminate();

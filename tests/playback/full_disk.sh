@@ -12,7 +12,7 @@ data=$folder/data
 
 "$reelkey" serve --data "$data" --listen 127.0.0.1:0 >"$folder/ready" 2>/dev/null &
 service=$!
-for _ in $(seq 200); do
+for _ in $(seq 1200); do
     grep -q ready "$folder/ready" && break
     sleep 0.05
 done

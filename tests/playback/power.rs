@@ -109,7 +109,7 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/playback/full_disk.sh");
     let mut space = Command::new("unshare");
-    space.args(["--map-root-user", "--mount", "timeout", "120", "bash", script, REELKEY]);
+    space.args(["--map-root-user", "--mount", "timeout", "600", "bash", script, REELKEY]);
     let output = space.arg(folder.path()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text} {}", String::from_utf8_lossy(&output.stderr));
