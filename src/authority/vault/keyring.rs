@@ -19,7 +19,8 @@ use crate::store::record::header::{self, Header};
 use crate::store::record::kek::KekRecord;
 use crate::store::record::key::KeyRecord;
 use crate::store::record::naming_key::NamingKeyRecord;
-use crate::store::record::secret::{Secret, SecretRecord};
+use crate::store::record::secret::Secret;
+use crate::store::record::secret_record::SecretRecord;
 use crate::store::record::signer::SignerRecord;
 use crate::store::record::stored;
 

@@ -1,7 +1,7 @@
 //! The keys that sign licenses, one after the other.
 //!
-//! A new one is published for [`PUBLISHED_SECS_BEFORE`](crate::authority::rotation::signer::PUBLISHED_SECS_BEFORE)
-//! before it signs, so that every player can have it; an old one stays published for as long as a license
+//! A new one is published for some minutes before it signs, so that every player can have it; an old one stays
+//! published for as long as a license
 //! that it signed may be verified.
 
 use reelkey_client::time::UnixTime;

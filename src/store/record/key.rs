@@ -9,7 +9,7 @@ use crate::domain::track::TrackType;
 use crate::store::batch::Batch;
 use crate::store::error::Error;
 use crate::store::record::content::{TITLE_PREFIX, content_key};
-use crate::store::record::secret::SecretRecord;
+use crate::store::record::secret_record::SecretRecord;
 use crate::store::record::stored::{Record, Stored};
 use crate::store::record::text;
 

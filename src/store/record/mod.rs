@@ -23,6 +23,7 @@ pub mod kek;
 pub mod key;
 pub mod naming_key;
 pub mod secret;
+pub mod secret_record;
 pub mod signer;
 pub mod stored;
 mod text;

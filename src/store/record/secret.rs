@@ -11,24 +11,9 @@ use crate::store::record::header::Header;
 use crate::store::record::kek::KekRecord;
 use crate::store::record::key::{KeyRecord, KidRecord};
 use crate::store::record::naming_key::NamingKeyRecord;
+use crate::store::record::secret_record::SecretRecord;
 use crate::store::record::signer::SignerRecord;
 use crate::store::record::stored::{Record, Stored};
-
-/// A record that holds one secret, wrapped under a KEK.
-pub trait SecretRecord: Record {
-    /// The secret.
-    fn wrapped(&self) -> &Wrapped;
-
-    /// The same record with its secret wrapped anew.
-    #[must_use]
-    fn rewrapped(&self, wrapped: Wrapped) -> Self;
-
-    /// The place that is bound to the secret.
-    fn place(&self, store_id: &[u8; 16]) -> Place;
-
-    /// What people call it.
-    fn name(&self) -> String;
-}
 
 /// A record that holds a secret, of any kind.
 #[derive(Debug)]

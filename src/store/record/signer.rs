@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::wrap::{Place, Wrapped};
-use crate::store::record::secret::SecretRecord;
+use crate::store::record::secret_record::SecretRecord;
 use crate::store::record::stored::Record;
 
 /// A key that signs licenses.
