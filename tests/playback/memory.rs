@@ -7,13 +7,13 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::slice;
-use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use reelkey::authority::vault::Vault;
+use reelkey::authority::vault::open::Vault;
 use reelkey::crypto::random;
-use reelkey::store::embedded::SledStore;
-use reelkey::store::record::{self, KeyRecord};
+use reelkey::store::open::{self as stores, StoreUrl};
+use reelkey::store::record::key::KeyRecord;
+use reelkey::store::record::title;
 
 use crate::film::{CONTENT, obtain, provisioned};
 use crate::installation::{Installation, Service};
@@ -141,15 +141,15 @@ fn content_keys(data: &Path) -> Vec<Secret> {
     let copy = Installation::copy_of(data);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let store = Arc::new(SledStore::open(&copy.data.path().join("store")).unwrap());
+        let store = stores::open(&StoreUrl::Sled(copy.data.path().join("store"))).await.unwrap();
         let vault = Vault::open(store, copy.data.path().join("keys/root.key")).await.unwrap();
-        let records = record::all::<KeyRecord>(&*vault.store()).await.unwrap();
+        let titles = title::titles(&*vault.store()).await.unwrap();
         let keyring = vault.keyring();
         let secret = |record: &KeyRecord| {
             let key = keyring.content_key(record).unwrap();
             Secret::new(format!("content key {}", record.kid), key.expose())
         };
-        records.iter().map(secret).collect()
+        titles.iter().flat_map(|title| &title.keys).map(|key| secret(key)).collect()
     })
 }
 
