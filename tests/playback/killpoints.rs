@@ -122,7 +122,7 @@ fn kill(library: &Library, base: &Path, words: &[&str]) {
     let points = library.count(base, words);
     assert!(points > 3, "{words:?} writes nothing that is counted");
     println!("{points:4} points of {} on a stopped store", words.join(" "));
-    for at in 1..=points {
+    for at in (1..=points).step_by(thoroughly(3, 1)) {
         let copy = Installation::copy_of(base);
         let mut command = library.command(copy.data.path(), words);
         command.env("KILL_AT", at.to_string());
