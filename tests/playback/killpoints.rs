@@ -96,7 +96,7 @@ fn run(data: &Path, words: &[&str]) -> Value {
 
 /// The KIDs of the store, in which every secret opens and no key is lost.
 pub(crate) fn opened(data: &Path) -> Vec<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let store = stores::open(&StoreUrl::Sled(data.join("store"))).await.unwrap();
         let vault = Vault::open(store, data.join("keys/root.key")).await.unwrap();

@@ -140,7 +140,7 @@ fn a_damaged_store_ends_in_an_error_that_says_what_to_do() {
 
 /// Everything in the store that can be opened: all, or what is wrong.
 fn open(data: &Path) -> Result<Vec<(KeyId, ContentKey)>, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let say = |fault: Fault| format!("{fault}; {}", fault.remedy().unwrap_or_default());
         let store = stores::open(&StoreUrl::Sled(data.join("store"))).await;

@@ -139,7 +139,7 @@ fn root_key(installation: &Installation) -> Secret {
 /// Every content key of the store, read from a copy of it: the service is not asked.
 fn content_keys(data: &Path) -> Vec<Secret> {
     let copy = Installation::copy_of(data);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let store = stores::open(&StoreUrl::Sled(copy.data.path().join("store"))).await.unwrap();
         let vault = Vault::open(store, copy.data.path().join("keys/root.key")).await.unwrap();

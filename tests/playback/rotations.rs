@@ -104,7 +104,7 @@ fn no_license_is_refused_or_wrong_while_everything_rotates() {
 
 /// Everything that is wrapped in the store, as text.
 fn sealed(data: &Path) -> Vec<Wrapped> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let entries = runtime.block_on(async {
         let store = stores::open(&StoreUrl::Sled(data.join("store"))).await.unwrap().store();
         store.scan(b"", None, usize::MAX).await.unwrap()
@@ -172,7 +172,7 @@ fn an_old_root_key_opens_nothing_that_is_left() {
 
     secret_file::write(&old_file, old_text.as_bytes()).unwrap();
     let old_root = root_key_file::read(&old_file).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let store_id = runtime.block_on(async {
         let store = stores::open(&StoreUrl::Sled(data.join("store"))).await.unwrap();
         let header = header::header(&*store.store()).await.unwrap().unwrap();

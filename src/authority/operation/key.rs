@@ -11,7 +11,7 @@ use crate::authority::operation::order::{Desk, Operation};
 use crate::authority::provision::contents;
 use crate::authority::provision::keys::{self, NewKey};
 use crate::authority::provision::refusal::{Provisioned, Refusal};
-use crate::authority::stop::Stop;
+use crate::authority::stop::{Remedy, Stop};
 use crate::crypto::clean_stack::on_clean_stack;
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
@@ -164,7 +164,7 @@ pub struct KeysImported {
     pub stored: usize,
     /// How many were there.
     pub already: usize,
-    /// Why the next one was refused.
+    /// Why the next one was refused, and what to do about it.
     pub refused: Option<String>,
 }
 
@@ -191,7 +191,10 @@ impl Operation for ImportKeys {
             Some(Stop::Failed(fault)) => return Err(Stop::Failed(fault)),
             None => malformed,
         };
-        let refused = refusal.map(|refusal| refusal.to_string());
+        let refused = refusal.map(|refusal| match refusal.remedy() {
+            Some(remedy) => format!("{refusal}; {remedy}"),
+            None => refusal.to_string(),
+        });
         Ok(KeysImported { stored: imported.stored, already: imported.already, refused })
     }
 }

@@ -57,12 +57,13 @@ pub async fn import(vault: &Vault, new: NewKey<'_>, now: UnixTime) -> Result<Pro
     let store = vault.store();
     let mut attempts = Attempts::default();
     loop {
-        if let Some(there) = title::key(&*store, new.kid).await? {
-            return compare(&vault.keyring(), &there, &new);
-        }
         let batch = batch_of(vault, &[], slice::from_ref(&new), now).await?;
         if attempts.commit(&*store, batch).await? {
             return Ok(Provisioned::Done);
+        }
+        // The KID is there, or something changed meanwhile and it is tried again.
+        if let Some(there) = title::key(&*store, new.kid).await? {
+            return compare(&vault.keyring(), &there, &new);
         }
     }
 }
