@@ -1,12 +1,13 @@
 //! Commands while the service runs.
 
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::film::{CONTENT, obtain, provisioned};
 use crate::installation::Installation;
+use crate::power::operate;
 
 const KID: &str = "4d97930a-3d7b-5000-8000-5c7bda1f0a11";
 const KEY: &str = "000102030405060708090a0b0c0d0e0f";
@@ -99,6 +100,73 @@ fn what_is_done_takes_effect_before_the_command_answers() {
 
     let service = installation.serve();
     assert_eq!(obtain(&service, &token).keys.len(), 6, "and all of it is on disk");
+}
+
+/// The lines of the log about operations, and their levels.
+fn operations(installation: &Installation) -> Vec<Value> {
+    let log = installation.log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["operation"].is_string()).collect()
+}
+
+/// A rule that refuses is the operator's business; what fails is ours, and is logged as such, once.
+#[test]
+fn a_refusal_and_a_fault_are_told_apart_and_each_is_logged_once() {
+    let (installation, _) = provisioned();
+    let data = installation.data.path();
+    let socket = data.join("admin.sock");
+    let service = installation.serve();
+    let ask = |operation: &str, body: &str| {
+        let answer = operate(&socket, operation, body).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].to_owned(), serde_json::from_str::<Value>(body).unwrap())
+    };
+    let (status, refused) = ask("content/show", r#"{"content_id":"movies/none"}"#);
+    assert_eq!((&*status, &refused["message"]), ("409", &json!("there is no content movies/none")));
+    assert!(refused["remedy"].as_str().unwrap().contains("reelkey content add movies/none"));
+
+    let root = data.join("keys/root.key");
+    let own = fs::read(&root).unwrap();
+    fs::write(&root, "no root key").unwrap();
+    let (status, failed) = ask("kek/rotate", "{}");
+    assert_eq!(status, "500", "{failed}");
+    let message = failed["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("root.key"), "{message}");
+    assert!(installation.fail(&["kek", "rotate"]).contains(&message), "the command says it too");
+    fs::write(&root, own).unwrap();
+    assert_eq!(ask("kek/rotate", "{}").0, "200");
+    service.terminate();
+
+    let user = format!("uid {}", fs::metadata(data).unwrap().uid());
+    let said: Vec<_> = operations(&installation)
+        .into_iter()
+        .map(|line| {
+            assert_eq!(line["actor"], user.as_str(), "{line}");
+            [line["level"].clone(), line["operation"].clone(), line["message"].clone()]
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ["INFO", "content/show", "operation refused"],
+            ["ERROR", "kek/rotate", "operation failed"],
+            ["ERROR", "kek/rotate", "operation failed"],
+            ["INFO", "kek/rotate", "operation done"],
+        ]
+    );
+}
+
+#[test]
+fn a_refused_license_is_logged_once() {
+    let (installation, _) = provisioned();
+    let token = installation.mint(&["--content", "movies/other"]);
+    let service = installation.serve();
+    assert_eq!(service.send("POST", "/v1/license", &token, "no request").0, 400);
+    assert_eq!(service.send("POST", "/v1/license", "", "no request").0, 403);
+    service.terminate();
+    let log = installation.log();
+    let refusals = log.lines().filter(|line| line.contains("refused")).count();
+    assert_eq!(refusals, 2, "{log}");
 }
 
 #[test]

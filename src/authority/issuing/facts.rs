@@ -85,3 +85,108 @@ fn title_key(record: &KeyRecord) -> TitleKey {
     let KeyRecord { kid, track_type, state, .. } = record;
     TitleKey { kid: *kid, track: *track_type, active: *state == KeyState::Active }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use reelkey_client::time::UnixTime;
+
+    use crate::authority::provision::contents;
+    use crate::authority::provision::keys::{self, NewKey};
+    use crate::authority::vault::install::first_records;
+    use crate::authority::vault::open::Vault;
+    use crate::authority::vault::root_key_file;
+    use crate::crypto::root_key::RootKey;
+    use crate::domain::entitlement::Account;
+    use crate::store::batch::{Batch, Committed, Entry};
+    use crate::store::error::Error;
+    use crate::store::open::{StoreUrl, create, open};
+
+    /// Counts what a round trip would be to another engine.
+    struct Counted<'a> {
+        store: &'a dyn Store,
+        reads: AtomicUsize,
+    }
+
+    impl Counted<'_> {
+        fn count(&self) -> &dyn Store {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            self.store
+        }
+    }
+
+    #[async_trait]
+    impl Store for Counted<'_> {
+        async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+            self.count().get(key).await
+        }
+
+        async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+            self.count().get_many(keys).await
+        }
+
+        async fn scan(
+            &self,
+            prefix: &[u8],
+            after: Option<&[u8]>,
+            limit: usize,
+        ) -> Result<Vec<Entry>, Error> {
+            self.count().scan(prefix, after, limit).await
+        }
+
+        async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
+            self.store.commit(batch).await
+        }
+
+        fn is_healthy(&self) -> bool {
+            self.store.is_healthy()
+        }
+    }
+
+    fn token() -> Entitlement {
+        Entitlement {
+            account: Account { iss: "https://auth.example".into(), sub: "alice".into() },
+            issuer_content: vec!["*".parse().unwrap()],
+            content: Some(vec!["movies/*".parse().unwrap()]),
+            kids: None,
+            policy_id: None,
+            license_not_after: None,
+            region: None,
+            device: None,
+            amr: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_license_needs_at_most_two_reads_however_many_keys_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let (url, now) = (StoreUrl::Sled(folder.path().join("store")), UnixTime::from_secs(9));
+        let (root, file) = (RootKey::generate().unwrap(), folder.path().join("root.key"));
+        root_key_file::write(&file, &root).unwrap();
+        create(&url, first_records(&root, now).unwrap()).await.unwrap();
+        let vault = Vault::open(open(&url).await.unwrap(), file).await.unwrap();
+        let content = "movies/bunny".parse().unwrap();
+        contents::add(&vault, &content, &["open".into()], now).await.unwrap();
+        let new: Vec<_> = (0..300).map(|_| NewKey::generate(&content, None).unwrap()).collect();
+        let kids: BTreeSet<_> = new.iter().take(64).map(|new| new.kid).collect();
+        keys::import_many(&vault, &[], new, now).await;
+
+        let store = vault.store();
+        for (kids, content_id) in [(&kids, None), (&BTreeSet::new(), Some("movies/bunny"))] {
+            let counted = Counted { store: &*store, reads: AtomicUsize::new(0) };
+            let wanted = Wanted {
+                request_type: RequestType::New,
+                session_type: SessionType::Temporary,
+                kids,
+                content_id,
+                device_level: SecurityLevel::SwSecureCrypto,
+            };
+            let facts = load(&counted, wanted, &token()).await.unwrap();
+            assert_eq!(facts.records.len(), 300);
+            assert!(counted.reads.into_inner() <= 2);
+        }
+    }
+}
