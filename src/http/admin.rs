@@ -1,6 +1,6 @@
 //! The admin socket: the operator's commands, executed by the running service. Each operation is its own route.
 //!
-//! Who may connect was decided when the connection was accepted (see [`crate::http::listener::connection`]), which also
+//! Who may connect was decided when the connection was accepted (see `listener/connection.rs`), which also
 //! says who it is. What a rule refuses is `409`, what failed is `500`; both tell the operator why, and what to do.
 
 use std::fmt;
