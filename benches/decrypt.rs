@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use reelkey_client::cenc::boxes::Boxes;
 use reelkey_client::cenc::{Init, Keys};
 use reelkey_client::key::ContentKey;
 
@@ -70,17 +71,19 @@ fn package(folder: &Path, scheme: &str, stream: &str) -> (Vec<u8>, Vec<u8>) {
     let (from, to) = (clear.display(), packaged.display());
     succeed(packager.arg(format!("in={from},stream={stream},output={to}")));
     let film = fs::read(packaged).unwrap();
-    let (mut head, mut at) = (Vec::new(), 0);
-    while &film[at + 4..at + 8] != b"moof" {
-        let size = u32::from_be_bytes(film[at..at + 4].try_into().unwrap());
-        let end = at + usize::try_from(size).unwrap();
-        // An index would be of another file.
-        if &film[at + 4..at + 8] != b"sidx" {
-            head.extend_from_slice(&film[at..end]);
+    let (mut head, mut fragments) = (Vec::new(), 0);
+    for this in Boxes::of(&film).map(Result::unwrap) {
+        match &this.kind.0 {
+            b"moof" => {
+                fragments = this.at;
+                break;
+            }
+            // An index would be of another file.
+            b"sidx" => {}
+            _ => head.extend_from_slice(&film[this.at..this.end()]),
         }
-        at = end;
     }
-    (head, film[at..].to_vec())
+    (head, film[fragments..].to_vec())
 }
 
 /// So many bytes of the same fragments.

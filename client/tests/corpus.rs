@@ -14,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use reelkey_client::cenc::boxes::Boxes;
+use reelkey_client::cenc::stream::append_to;
 use reelkey_client::cenc::{Init, Keys, Stream};
 use reelkey_client::key::ContentKey;
 use serde_json::Value;
@@ -41,9 +42,9 @@ fn stream(keys: &Keys, init: Option<Init>, media: &[u8]) -> Option<Vec<u8>> {
     };
     let mut clear = Vec::new();
     for piece in media.chunks(1000) {
-        stream.push(piece, &mut |bytes| clear.extend_from_slice(bytes)).ok()?;
+        stream.push(piece, append_to(&mut clear)).ok()?;
     }
-    stream.finish(&mut |bytes| clear.extend_from_slice(bytes)).ok()?;
+    stream.finish(append_to(&mut clear)).ok()?;
     Some(clear)
 }
 

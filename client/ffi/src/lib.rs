@@ -10,8 +10,8 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 use std::slice;
 
-use reelkey_client::cenc::stream::Stream;
-use reelkey_client::cenc::{Error, Init, Keys};
+use reelkey_client::cenc::stream::append_to;
+use reelkey_client::cenc::{Error, Init, Keys, Stream};
 use reelkey_client::key::{ContentKey, KeyId};
 
 /// Whether a call did what it was asked for. `reelkey_decrypter_error` has the words.
@@ -184,9 +184,8 @@ pub unsafe extern "C" fn reelkey_decrypter_feed(
     let State::Streaming(stream) = &mut this.state else { return this.misuse(OVER) };
     this.clear.drain(..this.read);
     this.read = 0;
-    let clear = &mut this.clear;
-    let fed = stream.push(bytes, &mut |bytes| clear.extend_from_slice(bytes));
-    this.take(fed)
+    let fed = stream.push(bytes, append_to(&mut this.clear));
+    this.take(fed.map_err(Error::from))
 }
 
 /// The stream is at its end. What is clear by then waits for `reelkey_decrypter_read`.
@@ -201,9 +200,8 @@ pub unsafe extern "C" fn reelkey_decrypter_finish(decrypter: *mut Decrypter) -> 
     let State::Streaming(stream) = std::mem::replace(&mut this.state, State::Over) else {
         return this.misuse(OVER);
     };
-    let clear = &mut this.clear;
-    let finished = stream.finish(&mut |bytes| clear.extend_from_slice(bytes));
-    this.take(finished)
+    let finished = stream.finish(append_to(&mut this.clear));
+    this.take(finished.map_err(Error::from))
 }
 
 /// Copies what is clear into `buffer`, at most `capacity` bytes, and answers how many that were; 0: there are none

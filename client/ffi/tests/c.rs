@@ -15,6 +15,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use reelkey_client::cenc::stream::append_to;
 use reelkey_client::cenc::{Error, Init, Keys, Stream, decrypt_file};
 use reelkey_client::key::ContentKey;
 use serde_json::Value;
@@ -76,12 +77,10 @@ impl Film {
             }
         };
         let mut clear = Vec::new();
-        let pushed = film
-            .chunks(1000)
-            .try_for_each(|piece| stream.push(piece, &mut |bytes| clear.extend_from_slice(bytes)));
-        let streamed = pushed
-            .and_then(|()| stream.finish(&mut |bytes| clear.extend_from_slice(bytes)).map(|_| ()));
-        streamed.map_or_else(words, |()| clear)
+        let pushed =
+            film.chunks(1000).try_for_each(|piece| stream.push(piece, append_to(&mut clear)));
+        let streamed = pushed.and_then(|()| stream.finish(append_to(&mut clear)));
+        streamed.map_or_else(|error| words(error.into()), |_| clear)
     }
 }
 

@@ -1,9 +1,13 @@
 //! Whole films: in place, as a stream, and looked through. They agree, and an error leaves everything as it was.
 #![no_main]
 
+use std::convert::Infallible;
+use std::io::Read;
+
 use libfuzzer_sys::fuzz_target;
 use reelkey_client::cenc::boxes::Boxes;
-use reelkey_client::cenc::{Error, Keys, Stream, decrypt_file};
+use reelkey_client::cenc::stream::append_to;
+use reelkey_client::cenc::{Error, Keys, Reader, Stream, decrypt_file};
 use reelkey_client::key::{ContentKey, KeyId};
 
 /// As the films of the tests have them.
@@ -19,13 +23,17 @@ fn keys() -> Keys {
     [first, pair(b"another such kid", b"another such key")].into_iter().collect()
 }
 
+/// A sink that drops the clear bytes.
+fn nowhere(_: &[u8]) -> Result<(), Infallible> {
+    Ok(())
+}
+
 fn stream(keys: &Keys, film: &[u8], piece: usize) -> (Vec<u8>, Result<usize, Error>) {
     let (mut stream, mut clear) = (Stream::new(keys), Vec::new());
-    let pushed = film
-        .chunks(piece)
-        .try_for_each(|piece| stream.push(piece, &mut |bytes| clear.extend_from_slice(bytes)));
-    let ended = pushed.and_then(|()| stream.finish(&mut |bytes| clear.extend_from_slice(bytes)));
-    (clear, ended)
+    let pushed =
+        film.chunks(piece).try_for_each(|piece| stream.push(piece, append_to(&mut clear)));
+    let ended = pushed.and_then(|()| stream.finish(append_to(&mut clear)));
+    (clear, ended.map_err(Error::from))
 }
 
 /// A film whose `moov` lists its samples, with that at hand.
@@ -38,9 +46,9 @@ fn table(keys: &Keys, film: &[u8], piece: usize) -> Option<Vec<u8>> {
     let mut stream = Stream::with_table(keys, &film[moov.at..moov.end()], &media).ok()??;
     let mut clear = Vec::new();
     for piece in film.chunks(piece) {
-        stream.push(piece, &mut |bytes| clear.extend_from_slice(bytes)).expect("it was checked");
+        stream.push(piece, append_to(&mut clear)).expect("it was checked");
     }
-    stream.finish(&mut |bytes| clear.extend_from_slice(bytes)).expect("it was checked");
+    stream.finish(append_to(&mut clear)).expect("it was checked");
     Some(clear)
 }
 
@@ -48,10 +56,10 @@ fn check(keys: &Keys, film: &[u8]) -> Result<usize, Error> {
     let (mut stream, mut at) = (Stream::new(keys), 0);
     while at < film.len() {
         let to = film.len().min(at + 20);
-        stream.push(&film[at..to], &mut |_| {})?;
+        stream.push(&film[at..to], nowhere)?;
         at = to + usize::try_from(stream.skip((film.len() - to) as u64)).unwrap();
     }
-    stream.finish(&mut |_| {})
+    Ok(stream.finish(nowhere)?)
 }
 
 fuzz_target!(|film: &[u8]| {
@@ -70,10 +78,14 @@ fuzz_target!(|film: &[u8]| {
         in_place.as_ref().expect("it is right with the table at hand");
         assert_eq!(clear, placed);
     }
+    let mut read = Vec::new();
+    let read_ended = Reader::new(film, &keys).read_to_end(&mut read);
+    assert_eq!(ended.is_ok(), read_ended.is_ok(), "{ended:?}, {read_ended:?}");
     let checked = check(&keys, film);
     assert_eq!(ended.is_ok(), checked.is_ok(), "{ended:?}, {checked:?}");
     if ended.is_ok() {
         assert_eq!(streamed, other);
+        assert_eq!(streamed, read);
         if in_place.is_ok() {
             assert_eq!(streamed, placed);
         }

@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::cenc::boxes::{self, BoxRef, Fields, FourCc};
+use crate::cenc::boxes::{self, BoxRef, Fields, FourCc, VersionAndFlags};
 use crate::cenc::group;
 use crate::cenc::init::Clearing;
 use crate::cenc::protection::{self, Description, Iv, IvSize};
@@ -179,13 +179,13 @@ impl<'a> Found<'a> {
 /// Whether a `saiz` or `saio` is of protection: it says so, or says nothing (7.1).
 fn is_protection(this: &BoxRef<'_>) -> Result<bool, Error> {
     let mut fields = this.fields();
-    let (_, flags) = fields.version_and_flags()?;
+    let flags = fields.version_and_flags()?.flags;
     Ok(flags & 1 == 0 || matches!(&fields.array()?, b"cenc" | b"cbcs"))
 }
 
 /// Passes over the type that [`is_protection`] read. Answers the version.
 fn skip_type(fields: &mut Fields<'_>) -> Result<u8, Error> {
-    let (version, flags) = fields.version_and_flags()?;
+    let VersionAndFlags { version, flags } = fields.version_and_flags()?;
     if flags & 1 != 0 {
         fields.bytes(8)?;
     }
@@ -246,7 +246,7 @@ impl Reader<'_, '_> {
         if is_piff {
             fields.bytes(PIFF_SENC.len())?;
         }
-        let (_, flags) = fields.version_and_flags()?;
+        let flags = fields.version_and_flags()?.flags;
         if is_piff && flags & 1 != 0 {
             let wrong = |source| Error::Override { at: senc.at, source };
             let (description, scheme) = Description::of_piff(&mut fields).map_err(wrong)?;

@@ -1,11 +1,25 @@
 //! Boxes (ISO/IEC 14496-12:2022, 4.2): a size, a type, a body.
 //!
-//! Nothing is copied, and nothing is allocated on the word of a size: a box is a slice of what is
-//! there, or an error.
+//! [`Header`] is the only reader of sizes. Nothing is copied, and nothing is allocated on the word of a size: a box is a
+//! slice of the bytes that are there, or an error.
+//!
+//! ```
+//! use reelkey_client::cenc::boxes::Boxes;
+//!
+//! # fn main() -> Result<(), reelkey_client::cenc::boxes::Error> {
+//! let bytes = b"\0\0\0\x0cfree....\0\0\0\x08skip";
+//! for this in Boxes::of(bytes) {
+//!     let this = this?;
+//!     println!("{} at byte {}: {} bytes", this.kind, this.at, this.body.len());
+//! }
+//! # assert_eq!(Boxes::of(bytes).count(), 2);
+//! # Ok(())
+//! # }
+//! ```
 
 use core::fmt;
 
-/// Four characters that name a box.
+/// Four characters: the type of a box, a protection scheme, or the kind of a track's handler.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FourCc(pub [u8; 4]);
 
@@ -21,8 +35,9 @@ impl fmt::Debug for FourCc {
     }
 }
 
-/// A box is not one. Offsets count from the start of what was read.
+/// A box is damaged. Offsets count from the start of the bytes that were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// Fewer bytes than a header takes (4.2.2).
     #[error("at byte {at}: {rest} bytes are too few for a box header (ISO/IEC 14496-12, 4.2.2)")]
@@ -41,12 +56,12 @@ pub enum Error {
         kind: FourCc,
         /// Where it begins.
         at: usize,
-        /// What it says.
+        /// Its size as its header states it, in bytes.
         size: u64,
         /// How many bytes are left there.
         rest: usize,
     },
-    /// A field lies behind the box's end.
+    /// A field lies behind the end of the box.
     #[error("box {kind} at byte {at} ends before its fields do (ISO/IEC 14496-12, 4.2.2)")]
     Field {
         /// Its type.
@@ -56,30 +71,31 @@ pub enum Error {
     },
 }
 
-/// A box in a slice.
+/// A box in a slice. Positions count from the start of the bytes that were read.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct BoxRef<'a> {
     /// Its type.
     pub kind: FourCc,
-    /// Where it begins, in bytes from the start of what was read.
+    /// Where its header begins.
     pub at: usize,
     /// Where its body begins.
     pub body_at: usize,
-    /// What is in it, the header left out.
+    /// The body: everything behind the header.
     pub body: &'a [u8],
 }
 
 impl<'a> BoxRef<'a> {
-    /// The boxes in it, from byte `skip` of the body on.
+    /// The boxes in the body, from its byte `skip` on.
     ///
     /// # Errors
-    /// [`Error::Field`] where the body is shorter.
+    /// [`Error::Field`] if the body is shorter than `skip` bytes.
     pub fn children(&self, skip: usize) -> Result<Boxes<'a>, Error> {
         let rest = self.body.get(skip..).ok_or_else(|| self.too_short())?;
         Ok(Boxes { rest, at: self.body_at.saturating_add(skip) })
     }
 
-    /// A reader of its fields.
+    /// A reader of the fields at the front of the body.
     #[must_use]
     pub fn fields(&self) -> Fields<'a> {
         Fields { kind: self.kind, at: self.at, rest: self.body }
@@ -96,26 +112,42 @@ impl<'a> BoxRef<'a> {
     }
 }
 
-/// The header of a box whose body may still be to come.
-pub(super) struct Next {
-    pub(super) kind: FourCc,
-    /// All of it, header included; `None`: to the end of the stream.
-    pub(super) size: Option<u64>,
-    /// How long the header is.
-    pub(super) header: u64,
+/// The header of a box (4.2.2). The body may still be to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Header {
+    /// The type of the box.
+    pub kind: FourCc,
+    /// The size of the whole box in bytes, header included; `None` if the box goes on to the end of the file. No rule is
+    /// checked yet: the size may be less than that of the header.
+    pub size: Option<u64>,
+    /// The size of the header in bytes: 8, or 16 where the size takes 64 bits.
+    pub length: u8,
 }
 
-impl Next {
-    /// Reads it, if all of it is there.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+impl Header {
+    /// Reads the header that `bytes` begin with; `None` if they end before it does. 16 bytes are always enough.
+    ///
+    /// ```
+    /// use reelkey_client::cenc::boxes::Header;
+    ///
+    /// let header = Header::parse(b"\0\0\x10\0moof").unwrap();
+    /// assert_eq!((&header.kind.0, header.size, header.length), (b"moof", Some(4096), 8));
+    ///
+    /// // A size of 1 announces 64 bits of it behind the type; a size of 0, a box up to the end of the file.
+    /// assert_eq!(Header::parse(b"\0\0\0\x01mdat\0\0\0"), None);
+    /// assert_eq!(Header::parse(b"\0\0\0\0mdat").unwrap().size, None);
+    /// ```
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (size, rest) = bytes.split_first_chunk::<4>()?;
         let (kind, rest) = rest.split_first_chunk::<4>()?;
-        let (size, header) = match u32::from_be_bytes(*size) {
+        let (size, length) = match u32::from_be_bytes(*size) {
             0 => (None, 8),
             1 => (Some(u64::from_be_bytes(*rest.first_chunk()?)), 16),
             size => (Some(size.into()), 8),
         };
-        Some(Self { kind: FourCc(*kind), size, header })
+        Some(Self { kind: FourCc(*kind), size, length })
     }
 }
 
@@ -127,7 +159,7 @@ pub struct Boxes<'a> {
 }
 
 impl<'a> Boxes<'a> {
-    /// The boxes that `bytes` consists of.
+    /// The boxes that `bytes` consist of.
     #[must_use]
     pub fn of(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, at: 0 }
@@ -136,7 +168,7 @@ impl<'a> Boxes<'a> {
     /// The first box of a type.
     ///
     /// # Errors
-    /// [`Error`], for a damaged box before it.
+    /// [`Error`] if a box before it is damaged.
     pub fn find(self, kind: &[u8; 4]) -> Result<Option<BoxRef<'a>>, Error> {
         for this in self {
             let this = this?;
@@ -167,22 +199,27 @@ impl<'a> Iterator for Boxes<'a> {
     }
 }
 
+/// The box at the front of `bytes`, which begin at position `at`, and the bytes behind the box.
 fn read_box(bytes: &[u8], at: usize) -> Result<(BoxRef<'_>, &[u8]), Error> {
-    let header = || Error::Header { at, rest: bytes.len() };
-    let (size, rest) = bytes.split_first_chunk::<4>().ok_or_else(header)?;
-    let (kind, rest) = rest.split_first_chunk::<4>().ok_or_else(header)?;
-    let kind = FourCc(*kind);
-    let (size, header_len) = match u32::from_be_bytes(*size) {
-        // To the end of what is there.
-        0 => (u64::try_from(bytes.len()).unwrap_or(u64::MAX), 8),
-        1 => (u64::from_be_bytes(*rest.first_chunk().ok_or_else(header)?), 16),
-        size => (u64::from(size), 8),
-    };
+    let header = Header::parse(bytes).ok_or(Error::Header { at, rest: bytes.len() })?;
+    let Header { kind, size, length: header_length } = header;
+    let header_length = usize::from(header_length);
+    let size = size.unwrap_or_else(|| u64::try_from(bytes.len()).unwrap_or(u64::MAX));
     let wrong = || Error::Size { kind, at, size, rest: bytes.len() };
     let length = usize::try_from(size).map_err(|_| wrong())?;
     let (this, following) = bytes.split_at_checked(length).ok_or_else(wrong)?;
-    let body = this.get(header_len..).ok_or_else(wrong)?;
-    Ok((BoxRef { kind, at, body_at: at.saturating_add(header_len), body }, following))
+    let body = this.get(header_length..).ok_or_else(wrong)?;
+    Ok((BoxRef { kind, at, body_at: at.saturating_add(header_length), body }, following))
+}
+
+/// The first four bytes of the body of a full box (4.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VersionAndFlags {
+    /// The version of the box's layout.
+    pub version: u8,
+    /// 24 flags.
+    pub flags: u32,
 }
 
 /// Reads fields from the front of a box, big-endian.
@@ -197,7 +234,7 @@ impl<'a> Fields<'a> {
     /// The next `N` bytes.
     ///
     /// # Errors
-    /// [`Error::Field`] where there are fewer, as with every reader here.
+    /// [`Error::Field`] if fewer are left, as with every reader here.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let (array, rest) = self.rest.split_first_chunk().ok_or_else(|| self.too_short())?;
         self.rest = rest;
@@ -250,9 +287,9 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// [`Error::Field`].
-    pub fn version_and_flags(&mut self) -> Result<(u8, u32), Error> {
+    pub fn version_and_flags(&mut self) -> Result<VersionAndFlags, Error> {
         let [version, a, b, c] = self.array()?;
-        Ok((version, u32::from_be_bytes([0, a, b, c])))
+        Ok(VersionAndFlags { version, flags: u32::from_be_bytes([0, a, b, c]) })
     }
 
     /// How many bytes are left.

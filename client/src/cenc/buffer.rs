@@ -1,27 +1,30 @@
-//! What a stream holds.
+//! The bytes that a stream holds: those that are not final yet, and those that are and wait to be handed on.
+//!
+//! The caller says how many bytes are final and where in the file they come from. Deliberately absent: what they mean.
 
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Bytes that come in behind and go out in front, as many at a time as can. Its memory is zeroed once and used again.
+/// A queue of bytes: they are added at the back, become final in order, and are handed on from the front. Its memory is
+/// zeroed once and used again.
 ///
-/// They lie as far from the start of a cache line as they do in their file: a copy between memory that is the same in
-/// this is a tenth quicker.
+/// Each byte lies as far from the start of a cache line as it does in its file: a copy between two places that agree in
+/// this takes a tenth less time.
 #[derive(Default)]
 pub(super) struct Buffer {
     memory: Vec<u8>,
-    /// Here the bytes begin.
+    /// The bytes from `start` to `done` are final and wait to be handed on.
     start: usize,
-    /// Up to here they are final, and to be handed on.
+    /// The bytes from `done` to `filled` are not final.
     done: usize,
     filled: usize,
 }
 
-/// The bytes of a cache line.
+/// The size of a cache line.
 const LINE_BYTES: u8 = 64;
 
 impl Buffer {
-    /// How many bytes there are that are not final.
+    /// How many bytes are not final.
     pub(super) fn len(&self) -> usize {
         self.filled - self.done
     }
@@ -31,16 +34,17 @@ impl Buffer {
         self.memory.get(self.done..self.filled).unwrap_or_default()
     }
 
+    /// The bytes that are not final, to be decrypted.
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         self.memory.get_mut(self.done..self.filled).unwrap_or_default()
     }
 
-    /// Room for so many bytes behind those that are there. The first of all is `at` this place in its file.
+    /// Room for `length` bytes behind those that are there. The first byte that is not final has position `at` in the file.
     pub(super) fn room(&mut self, length: usize, at: u64) -> &mut [u8] {
-        // A line more, so that there is one to choose a place in.
+        // One cache line more, within which the first byte is placed.
         let end = self.filled.saturating_add(length).saturating_add(LINE_BYTES.into());
         if self.memory.len() < end {
-            // What is left over of one piece is short as a rule, and should find room beside the next.
+            // The rest of one piece is usually short; it should fit beside the next piece.
             self.memory.resize(end.saturating_add(length / 8), 0);
         }
         if self.start == self.filled {
@@ -50,35 +54,44 @@ impl Buffer {
         self.memory.get_mut(self.filled..self.filled.saturating_add(length)).unwrap_or_default()
     }
 
-    /// So many bytes of the room hold something now.
+    /// The first `length` bytes of the room are filled now.
     pub(super) fn fill(&mut self, length: usize) {
         self.filled = self.filled.saturating_add(length).min(self.memory.len());
     }
 
-    /// So many more are final.
+    /// The next `length` bytes are final.
     pub(super) fn finish(&mut self, length: usize) {
         self.done = self.done.saturating_add(length).min(self.filled);
     }
 
-    /// Hands on what is final; the rest, which begins `at` this place in its file, moves to the front.
-    pub(super) fn hand_on(&mut self, at: u64, out: &mut dyn FnMut(&[u8])) {
-        if let Some(done @ [_, ..]) = self.memory.get(self.start..self.done) {
-            out(done);
-            // There is room for a line behind what is filled.
+    /// The bytes that are final and wait to be handed on.
+    pub(super) fn ready(&self) -> &[u8] {
+        self.memory.get(self.start..self.done).unwrap_or_default()
+    }
+
+    /// Removes the first `length` of the ready bytes, which were handed on. After the last of them the rest, whose first
+    /// byte has position `at` in the file, moves to the front.
+    pub(super) fn consume(&mut self, length: usize, at: u64) {
+        if length == 0 {
+            return;
+        }
+        self.start = self.start.saturating_add(length).min(self.done);
+        if self.start == self.done {
+            // There is room for a cache line behind the filled bytes.
             let (front, rest) = (self.front(at), self.len());
             self.memory.copy_within(self.done..self.filled, front);
             (self.start, self.done, self.filled) = (front, front, front + rest);
         }
     }
 
-    /// Where in the first line of the memory a byte from this place belongs.
+    /// Where in the first cache line of the memory the byte from position `at` of the file belongs.
     fn front(&self, at: u64) -> usize {
         let address = u64::try_from(self.memory.as_ptr().addr()).unwrap_or(0);
         usize::try_from(at.wrapping_sub(address) % u64::from(LINE_BYTES)).unwrap_or(0)
     }
 }
 
-/// Some of it is clear media, so only how much there is.
+/// Prints only how many bytes there are: some of them are clear media.
 impl fmt::Debug for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Buffer({} bytes)", self.filled - self.start)
@@ -90,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_lie_in_their_line_as_they_do_in_their_file() {
+    fn bytes_lie_in_their_cache_line_as_they_do_in_their_file() {
         let mut buffer = Buffer::default();
         let (mut came, mut gone) = (1000_u64, 1000_u64);
         for (read, finished) in [(1, 1), (5, 0), (100, 1), (4096, 4199), (10, 3), (7, 8), (1, 0)] {
@@ -102,7 +115,12 @@ mod tests {
             buffer.finish(finished);
             let mut out = Vec::new();
             let at = gone + u64::try_from(finished).unwrap();
-            buffer.hand_on(at, &mut |bytes| out.extend_from_slice(bytes));
+            // In two parts, as a reader with a small buffer takes them.
+            for part in [buffer.ready().len() / 2, usize::MAX] {
+                let part = part.min(buffer.ready().len());
+                out.extend_from_slice(&buffer.ready()[..part]);
+                buffer.consume(part, at);
+            }
             let between = |from, to| (from..to).map(|at: u64| at.to_le_bytes()[0]);
             assert!(out.into_iter().eq(between(gone, at)));
             assert!(buffer.bytes().iter().copied().eq(between(at, came)));

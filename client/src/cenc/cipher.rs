@@ -17,8 +17,9 @@ use core::fmt;
 
 use crate::cenc::aux_info::Subsample;
 use crate::cenc::block::{BLOCK_BYTES, Forward, Inverse};
+use crate::cenc::error::Error;
+use crate::cenc::keys::Keys;
 use crate::cenc::protection::{Pattern, Protection, Scheme};
-use crate::cenc::{Error, Keys};
 use crate::key::{ContentKey, KeyId};
 
 /// A key, scheduled for a scheme. Zeroed on drop.

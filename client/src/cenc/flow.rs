@@ -7,8 +7,9 @@ use core::ops::Range;
 
 use crate::cenc::aux_info::{SampleInfo, Subsample};
 use crate::cenc::cipher::{Ciphers, Progress, SampleCipher};
+use crate::cenc::error::Error;
+use crate::cenc::keys::Keys;
 use crate::cenc::plan::{Fragment, Plan};
-use crate::cenc::{Error, Keys};
 
 /// A plan on its way. Positions count from where those of the plan do.
 #[derive(Debug)]

@@ -117,7 +117,7 @@ fn read_traf<'a>(
     let tfhd = traf.children(0)?.find(b"tfhd")?.ok_or(Error::NoTfhd(traf.at))?;
     let outside = Error::OutsideMedia { kind: tfhd.kind, at: tfhd.at };
     let mut tfhd = tfhd.fields();
-    let (_, flags) = tfhd.version_and_flags()?;
+    let flags = tfhd.version_and_flags()?.flags;
     let number = tfhd.u32()?;
     let track = init.tracks.get(&number);
     let track = track.ok_or(Error::UnknownTrack { at: traf.at, track: number })?;
@@ -181,7 +181,7 @@ fn read_trun(
 ) -> Result<u64, Error> {
     let outside = || Error::OutsideMedia { kind: trun.kind, at: trun.at };
     let mut fields = trun.fields();
-    let (_, flags) = fields.version_and_flags()?;
+    let flags = fields.version_and_flags()?.flags;
     let count = fields.u32()?;
     let mut at = following;
     if flags & DATA_OFFSET != 0 {

@@ -73,7 +73,7 @@ impl Descriptions {
     pub(super) fn read(sgpd: &BoxRef<'_>) -> Result<Self, Error> {
         let wrong = |source| Error::Description { at: sgpd.at, source };
         let mut fields = sgpd.fields();
-        let (version, _) = fields.version_and_flags()?;
+        let version = fields.version_and_flags()?.version;
         fields.bytes(4)?;
         let length = if version >= 1 { fields.u32()? } else { 0 };
         let default = if version >= 2 { fields.u32()? } else { 0 };
@@ -138,7 +138,7 @@ type IndexRun = (u32, u32);
 /// `sbgp` (8.9.2).
 fn read_plain(sbgp: &BoxRef<'_>) -> Result<Vec<IndexRun>, Error> {
     let mut fields = sbgp.fields();
-    let (version, _) = fields.version_and_flags()?;
+    let version = fields.version_and_flags()?.version;
     fields.bytes(if version == 1 { 8 } else { 4 })?;
     let mut runs = Vec::new();
     for _ in 0..fields.u32()? {
@@ -154,7 +154,7 @@ const HIGH_BIT_IS_LOCAL: u32 = 1 << 7;
 /// are samples, comes of it.
 fn read_compact(csgp: &BoxRef<'_>, samples: usize) -> Result<Vec<IndexRun>, Error> {
     let mut fields = csgp.fields();
-    let (_, flags) = fields.version_and_flags()?;
+    let flags = fields.version_and_flags()?.flags;
     fields.bytes(if flags & TYPE_PARAMETER_PRESENT == 0 { 4 } else { 8 })?;
     let pattern_count = fields.u32()?;
     // Of the fields behind: 1, 2, 4 or 8 half bytes.

@@ -289,7 +289,7 @@ pub(super) fn stbl_of<'a>(trak: &BoxRef<'a>) -> Result<BoxRef<'a>, Error> {
 /// The number of a track (8.3.2).
 pub(super) fn number_of(trak: &BoxRef<'_>) -> Result<u32, Error> {
     let mut tkhd = need(trak, b"tkhd")?.fields();
-    let (version, _) = tkhd.version_and_flags()?;
+    let version = tkhd.version_and_flags()?.version;
     tkhd.bytes(if version == 1 { 16 } else { 8 })?;
     Ok(tkhd.u32()?)
 }

@@ -6,11 +6,12 @@ use core::ops::Range;
 use crate::cenc::aux_info::{self, AuxInfo, SampleInfo, Subsample};
 use crate::cenc::boxes::{BoxRef, Boxes};
 use crate::cenc::cipher::{Ciphers, Progress, SampleCipher};
+use crate::cenc::error::Error;
 use crate::cenc::fragment;
 use crate::cenc::init::{self, Clearing, Init};
+use crate::cenc::keys::Keys;
 use crate::cenc::samples::{Media, Samples};
 use crate::cenc::table;
-use crate::cenc::{Error, Keys};
 
 /// What is to be done to one segment, or to a whole file. Made by [`Init::plan`].
 #[derive(Debug)]

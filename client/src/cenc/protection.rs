@@ -139,7 +139,7 @@ impl Description {
     /// The fields of `tenc` (8.2).
     pub(super) fn of_tenc(tenc: &BoxRef<'_>) -> Result<Self, Error> {
         let mut fields = tenc.fields();
-        let (version, _) = fields.version_and_flags()?;
+        let version = fields.version_and_flags()?.version;
         let mut description = Self::read(&mut fields)?;
         if version == 0 {
             // It has no pattern; the byte is reserved (8.2.2).

@@ -8,4 +8,5 @@
 
 mod defects;
 mod film;
+mod pieces;
 mod properties;

@@ -2,9 +2,10 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use reelkey_client::cenc::stream::append_to;
 use reelkey_client::cenc::{Error, Keys, Stream, decrypt_file};
 
-use crate::film::{Film, Group, Info, KIDS, Sample, keys};
+use crate::film::{Film, Group, Info, KIDS, Sample, keys, nowhere};
 
 fn film() -> impl Strategy<Value = Film> {
     let layout = prop_oneof![
@@ -73,7 +74,7 @@ proptest! {
         let mut pushed = Ok(());
         for to in cuts {
             pushed = pushed.and_then(|()| {
-                stream.push(&file[from..to], &mut |bytes| clear.extend_from_slice(bytes))
+                stream.push(&file[from..to], append_to(&mut clear)).map_err(Error::from)
             });
             from = to;
         }
@@ -81,7 +82,7 @@ proptest! {
         decrypt_file(&keys, &mut whole).unwrap();
         if film.is_fragmented || film.clear().is_empty() {
             pushed.unwrap();
-            stream.finish(&mut |bytes| clear.extend_from_slice(bytes)).unwrap();
+            stream.finish(append_to(&mut clear)).unwrap();
             prop_assert_eq!(clear, whole);
             return Ok(());
         }
@@ -97,9 +98,9 @@ proptest! {
         let Some(mut stream) = stream else { return Ok(()) };
         clear.clear();
         for piece in file.chunks(every) {
-            stream.push(piece, &mut |bytes| clear.extend_from_slice(bytes)).unwrap();
+            stream.push(piece, append_to(&mut clear)).unwrap();
         }
-        let samples = stream.finish(&mut |bytes| clear.extend_from_slice(bytes)).unwrap();
+        let samples = stream.finish(append_to(&mut clear)).unwrap();
         prop_assert_eq!(samples, film.samples.len());
         prop_assert_eq!(clear, whole);
     }
@@ -130,11 +131,11 @@ proptest! {
         let before = file.clone();
         // A stream of it ends, well or not, and nothing comes out that did not go in.
         let keys = keys();
-        let (mut stream, mut length) = (Stream::new(&keys), 0);
-        let pushed = file.chunks(50).try_for_each(|piece| {
-            stream.push(piece, &mut |bytes| length += bytes.len())
-        });
-        let streamed = pushed.and_then(|()| stream.finish(&mut |bytes| length += bytes.len()));
+        let (mut stream, mut clear) = (Stream::new(&keys), Vec::new());
+        let pushed =
+            file.chunks(50).try_for_each(|piece| stream.push(piece, append_to(&mut clear)));
+        let streamed = pushed.and_then(|()| stream.finish(append_to(&mut clear)));
+        let length = clear.len();
         if streamed.is_ok() {
             prop_assert_eq!(length, file.len());
         }
@@ -142,10 +143,10 @@ proptest! {
         let (mut check, mut from, mut checked) = (Stream::new(&keys), 0, Ok(()));
         while from < file.len() && checked.is_ok() {
             let to = file.len().min(from + 20);
-            checked = check.push(&file[from..to], &mut |_| {});
+            checked = check.push(&file[from..to], nowhere);
             from = to + check.skip((file.len() - to) as u64) as usize;
         }
-        let checked = checked.and_then(|()| check.finish(&mut |_| {}));
+        let checked = checked.and_then(|()| check.finish(nowhere));
         prop_assert_eq!(checked.is_ok(), streamed.is_ok(), "{:?}, {:?}", checked, streamed);
         prop_assert!(length <= file.len());
         if decrypt_file(&keys, &mut file).is_err() {
@@ -181,13 +182,13 @@ fn a_sample_goes_out_while_it_comes_in() {
             let media = file.len() - film.clear().len();
             let (keys, mut clear) = (keys(), Vec::new());
             let (mut stream, mut pushed) = (Stream::new(&keys), media);
-            stream.push(&file[..media], &mut |bytes| clear.extend_from_slice(bytes)).unwrap();
+            stream.push(&file[..media], append_to(&mut clear)).unwrap();
             for piece in file[media..].chunks(100) {
-                stream.push(piece, &mut |bytes| clear.extend_from_slice(bytes)).unwrap();
+                stream.push(piece, append_to(&mut clear)).unwrap();
                 pushed += piece.len();
                 assert!(pushed - clear.len() <= held_max, "{scheme:?}, {pattern:?}");
             }
-            stream.finish(&mut |_| {}).unwrap();
+            stream.finish(nowhere).unwrap();
             assert!(clear.ends_with(&film.clear()));
         }
     }

@@ -1,0 +1,470 @@
+//! The states of a stream: what is to be done with the next bytes of it.
+//!
+//! A box passes as it is, or a `moov` is read, or a `moof` and its `mdat`s are: those go out while they come in where all
+//! that they need came before, and are held until they are whole otherwise. [`State`] says in each state what holds.
+//!
+//! Deliberately absent: where the bytes come from and where they go, which is [`stream`](crate::cenc::stream)'s, and the
+//! order of samples, which is [`flow`](crate::cenc::flow)'s.
+
+use alloc::boxed::Box;
+
+use crate::cenc::boxes::{self, Boxes, FourCc, Header};
+use crate::cenc::buffer::Buffer;
+use crate::cenc::cipher::Ciphers;
+use crate::cenc::error::Error;
+use crate::cenc::flow::Flow;
+use crate::cenc::fragment;
+use crate::cenc::init::{self, Init};
+use crate::cenc::keys::Keys;
+
+/// A stream without its keys, which every call brings.
+#[derive(Debug)]
+pub(super) struct Machine {
+    /// The last `moov`.
+    pub(super) init: Option<Init>,
+    /// The samples that the `moov` lists, where it was read before the stream began: then all samples of the stream are
+    /// those. Positions count from the start of the file.
+    table: Option<Flow>,
+    /// The ciphers of the fragments before: a fragment may be short, and have the same keys.
+    ciphers: Ciphers,
+    /// The bytes that came: some are final and wait to be handed on, the others are what the state says.
+    pub(super) held: Buffer,
+    /// The most bytes that may be held.
+    pub(super) held_max: usize,
+    /// The position in the file of the first byte that is not final.
+    pub(super) at: u64,
+    state: State,
+    /// How many samples came out.
+    pub(super) samples: usize,
+}
+
+/// What comes next in a stream. "Held" are the bytes of [`Machine::held`] that are not final.
+#[derive(Debug)]
+enum State {
+    /// The held bytes, if there are any, begin with a box of which nothing is final. Either its header is not whole, or it
+    /// is a `moov` or a `moof` that is not whole.
+    AtBox,
+    /// A box that is neither decrypted nor read is going by. Nothing is held.
+    Passing {
+        this: StreamBox,
+        /// How many bytes of the box are still to come; `u64::MAX` at first for a box up to the end of the stream.
+        left: u64,
+    },
+    /// The held bytes begin with a whole `moof`. Its samples are not known to be complete.
+    Fragment(Gathered),
+    /// The `moof` of this `mdat` was read and has all that its samples need. What is held is part of one sample.
+    FragmentMedia(Box<Flow>, Media),
+    /// [`Machine::table`] has the samples of this `mdat`. What is held is part of one sample.
+    TableMedia(Media),
+    /// An error was returned. The bytes behind it are not looked at.
+    Failed,
+}
+
+/// A box of the stream whose first bytes are not held any more.
+#[derive(Clone, Copy, Debug)]
+struct StreamBox {
+    kind: FourCc,
+    /// The position in the file of its first byte.
+    at: u64,
+    /// Its size in bytes; `None`: up to the end of the stream.
+    size: Option<u64>,
+}
+
+/// An `mdat` that goes out while it comes in, with the boxes before it that are not out yet. Positions count from where
+/// those of the samples do: the start of the fragment, or of the file.
+#[derive(Clone, Copy, Debug)]
+struct Media {
+    mdat: StreamBox,
+    /// The position of the first byte that is not out.
+    gone: usize,
+    /// The position where the `mdat` ends.
+    end: usize,
+}
+
+/// A `moof` and the boxes behind it, and what was tried with them in vain: a second attempt waits until there is more.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gathered {
+    /// The held bytes up to here are whole boxes of this fragment.
+    parsed: usize,
+    /// Where the last `mdat` begins that could not go out while it comes in.
+    not_flowing: Option<usize>,
+    /// How many times the boxes were taken for a whole fragment.
+    attempts: u32,
+    /// How many bytes the boxes had at the last of these attempts.
+    attempted: usize,
+}
+
+/// After so many `mdat`s of one `moof`, each of which may be the last, only those that double the bytes are taken for
+/// it. This keeps the time linear.
+const MDATS_TRIED_MAX: u32 = 16;
+
+impl StreamBox {
+    /// The error that the stream ends when `missing` bytes of the box are still to come.
+    fn cut_short(&self, missing: u64) -> Error {
+        let (at, size) = (usize::try_from(self.at).unwrap_or(usize::MAX), self.size.unwrap_or(0));
+        let rest = usize::try_from(size.saturating_sub(missing)).unwrap_or(usize::MAX);
+        boxes::Error::Size { kind: self.kind, at, size, rest }.into()
+    }
+}
+
+impl Media {
+    /// How many bytes are not out, if `held` of them are there.
+    fn missing(&self, held: usize) -> usize {
+        self.end.saturating_sub(self.gone).saturating_sub(held)
+    }
+}
+
+impl Machine {
+    /// At the start of a stream that holds at most `held_max` bytes.
+    pub(super) fn new(init: Option<Init>, held_max: usize) -> Self {
+        Self {
+            init,
+            table: None,
+            ciphers: Ciphers::default(),
+            held: Buffer::default(),
+            held_max,
+            at: 0,
+            state: State::AtBox,
+            samples: 0,
+        }
+    }
+
+    /// At the start of a file, whose samples `table` has all, with the ciphers for them.
+    pub(super) fn with_table(table: Flow, ciphers: Ciphers, held_max: usize) -> Self {
+        Self { table: Some(table), ciphers, ..Self::new(None, held_max) }
+    }
+
+    /// Goes on as far as the held bytes allow: more of them are final then.
+    ///
+    /// # Errors
+    /// [`Error`]; then every later call is one too.
+    pub(super) fn advance(&mut self, keys: &Keys) -> Result<(), Error> {
+        loop {
+            let stepped = match self.state {
+                State::AtBox => self.begin_box(keys),
+                State::Passing { this, left } => Ok(self.pass(this, left)),
+                State::Fragment(gathered) => self.gather(gathered, keys),
+                State::FragmentMedia(..) | State::TableMedia(_) => Ok(self.decrypt_media()),
+                State::Failed => Err(Error::Failed),
+            };
+            match stepped {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(error) => {
+                    self.fail();
+                    return Err(error.within(self.at));
+                }
+            }
+        }
+    }
+
+    /// The output is not complete any more: nothing may follow.
+    pub(super) fn fail(&mut self) {
+        self.state = State::Failed;
+    }
+
+    /// Ends the stream: all held bytes are final then.
+    ///
+    /// # Errors
+    /// [`Error`], also where the stream ends in the middle of a box.
+    pub(super) fn end(&mut self, keys: &Keys) -> Result<(), Error> {
+        if let State::Failed = self.state {
+            return Err(Error::Failed);
+        }
+        if let State::FragmentMedia(_, media) | State::TableMedia(media) = &self.state {
+            let held = self.held.len();
+            if media.mdat.size.is_some() || held > 0 {
+                let missing = u64::try_from(media.missing(held)).unwrap_or(u64::MAX);
+                return Err(media.mdat.cut_short(missing));
+            }
+            // An mdat up to the end of the file.
+            self.end_media();
+        }
+        match &self.table {
+            Some(table) if table.is_done() => self.samples = table.samples(),
+            Some(_) => return Err(Error::OtherBytes),
+            None => {}
+        }
+        match &self.state {
+            State::Passing { this: StreamBox { size: None, .. }, .. } => return Ok(()),
+            State::Passing { this, left } => return Err(this.cut_short(*left)),
+            State::AtBox => {
+                // Part of a box, or one up to the end of the stream.
+                let mut boxes = Boxes::of(self.held.bytes());
+                boxes.try_for_each(|this| this.map(|_| ())).map_err(|e| self.here(e.into()))?;
+            }
+            _ => {}
+        }
+        let ended = match self.header(0).map(|header| header.kind.0) {
+            _ if self.held.len() == 0 => Ok(()),
+            Some(kind) if kind == *b"moov" => self.read_moov(self.held.len(), keys),
+            _ => self.flush(self.held.len(), keys),
+        };
+        ended.map_err(|error| self.here(error))
+    }
+
+    /// Leaves out the next bytes of the stream, at most `rest`, if nothing that follows depends on them. Returns how many
+    /// that are.
+    pub(super) fn skip(&mut self, rest: u64) -> u64 {
+        if self.table.is_some() {
+            // The samples that a moov lists were checked before the stream began.
+            return 0;
+        }
+        let held = self.held.len();
+        let missing = match &self.state {
+            State::FragmentMedia(_, media) => media.missing(held),
+            State::Passing { left, .. } => {
+                usize::try_from(*left).unwrap_or(usize::MAX).saturating_sub(held)
+            }
+            _ => 0,
+        };
+        let skipped = rest.min(u64::try_from(missing).unwrap_or(u64::MAX));
+        if skipped == 0 {
+            return 0;
+        }
+        self.emit(held);
+        self.at = self.at.saturating_add(skipped);
+        self.held.consume(self.held.ready().len(), self.at);
+        let passed = held.saturating_add(usize::try_from(skipped).unwrap_or(usize::MAX));
+        match &mut self.state {
+            State::FragmentMedia(_, media) => {
+                media.gone = media.gone.saturating_add(passed);
+                if media.gone == media.end {
+                    self.end_media();
+                }
+            }
+            State::Passing { left, .. } => {
+                *left = left.saturating_sub(u64::try_from(passed).unwrap_or(u64::MAX));
+                if *left == 0 {
+                    self.state = State::AtBox;
+                }
+            }
+            _ => {}
+        }
+        skipped
+    }
+
+    /// An error of what is held, whose position the error itself does not have.
+    fn here(&self, error: Error) -> Error {
+        error.within(self.at)
+    }
+
+    /// The header of the held box at `parsed`, if all of the header is there.
+    fn header(&self, parsed: usize) -> Option<Header> {
+        Header::parse(self.held.bytes().get(parsed..)?)
+    }
+
+    /// The next `length` held bytes are final.
+    fn emit(&mut self, length: usize) {
+        self.held.finish(length);
+        self.at = self.at.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+    }
+
+    /// The next box begins. As every step, returns whether another step may be possible.
+    fn begin_box(&mut self, keys: &Keys) -> Result<bool, Error> {
+        let Some(header) = self.header(0) else { return Ok(false) };
+        let kind = &header.kind.0;
+        match (kind, &self.table) {
+            (b"mdat", Some(_)) => return self.begin_table_media(&header),
+            (b"moof", Some(_)) => return Err(Error::TableAndFragments),
+            _ => {}
+        }
+        if !matches!(kind, b"moov" | b"moof") {
+            self.hold_to_length(&header, 0)?;
+            let this = StreamBox { kind: header.kind, at: self.at, size: header.size };
+            self.state = State::Passing { this, left: header.size.unwrap_or(u64::MAX) };
+            return Ok(true);
+        }
+        let Some(end) = self.end_of(&header, 0)? else {
+            return self.hold_to_max(&header, self.held.len()).map(|()| false);
+        };
+        self.hold_to_max(&header, end)?;
+        match kind {
+            b"moov" => self.read_moov(end, keys)?,
+            _ => self.state = State::Fragment(Gathered { parsed: end, ..Gathered::default() }),
+        }
+        Ok(true)
+    }
+
+    /// More of a box came that goes by.
+    fn pass(&mut self, this: StreamBox, left: u64) -> bool {
+        let there = u64::try_from(self.held.len()).unwrap_or(u64::MAX);
+        let now = left.min(there);
+        self.emit(usize::try_from(now).unwrap_or(usize::MAX));
+        match left - now {
+            0 => self.state = State::AtBox,
+            left => self.state = State::Passing { this, left },
+        }
+        left == now
+    }
+
+    /// Another box of a fragment came, or part of it.
+    fn gather(&mut self, gathered: Gathered, keys: &Keys) -> Result<bool, Error> {
+        let parsed = gathered.parsed;
+        let Some(header) = self.header(parsed) else { return Ok(false) };
+        if let b"moov" | b"moof" = &header.kind.0 {
+            // The fragment before has all that it will ever have.
+            self.flush(parsed, keys)?;
+            return Ok(true);
+        }
+        let Some(end) = self.end_of(&header, parsed)? else {
+            let begun = self.begin_fragment_media(&header, gathered, keys)?;
+            if !begun {
+                self.hold_to_max(&header, self.held.len())?;
+            }
+            return Ok(begun);
+        };
+        self.hold_to_max(&header, end)?;
+        let gathered = Gathered { parsed: end, ..gathered };
+        self.state = State::Fragment(gathered);
+        if header.kind.0 == *b"mdat" {
+            self.flush_if_whole(gathered, keys)?;
+        }
+        Ok(true)
+    }
+
+    /// Where the held box at `parsed` ends, once it is whole.
+    fn end_of(&self, header: &Header, parsed: usize) -> Result<Option<usize>, Error> {
+        self.hold_to_length(header, parsed)?;
+        let Some(size) = header.size else { return Ok(None) };
+        let end = usize::try_from(size).ok().and_then(|size| parsed.checked_add(size));
+        let end = end.ok_or_else(|| self.wrong_size(header, parsed))?;
+        Ok((end <= self.held.len()).then_some(end))
+    }
+
+    /// Refuses a box that is smaller than its header.
+    fn hold_to_length(&self, header: &Header, parsed: usize) -> Result<(), Error> {
+        match header.size {
+            Some(size) if size < header.length.into() => Err(self.wrong_size(header, parsed)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses to hold `length` bytes if those are too many.
+    fn hold_to_max(&self, header: &Header, length: usize) -> Result<(), Error> {
+        match self.held_max {
+            max if length > max => Err(Error::TooLong { kind: header.kind, max }),
+            _ => Ok(()),
+        }
+    }
+
+    fn wrong_size(&self, header: &Header, parsed: usize) -> Error {
+        let (size, rest) = (header.size.unwrap_or(0), self.held.len().saturating_sub(parsed));
+        boxes::Error::Size { kind: header.kind, at: parsed, size, rest }.into()
+    }
+
+    /// A `moov` of `length` bytes is whole.
+    fn read_moov(&mut self, length: usize, keys: &Keys) -> Result<(), Error> {
+        let moov = self.held.bytes_mut().get_mut(..length).unwrap_or_default();
+        let init = Init::parse(moov)?;
+        match &self.table {
+            Some(table) => table.clear(moov),
+            // Samples that it lists itself would lie outside every mdat, so they are an error here, unless they are
+            // empty.
+            None => init.plan(moov)?.decrypt(keys, moov)?,
+        }
+        init.clear(moov);
+        self.init = Some(init);
+        self.emit(length);
+        self.state = State::AtBox;
+        Ok(())
+    }
+
+    /// The header of an `mdat` is there whose samples the `moov` lists.
+    fn begin_table_media(&mut self, header: &Header) -> Result<bool, Error> {
+        self.hold_to_length(header, 0)?;
+        let wrong = |_| self.wrong_size(header, 0);
+        let gone = usize::try_from(self.at).map_err(wrong)?;
+        let size = header.size.map_or(Ok(usize::MAX), usize::try_from).map_err(wrong)?;
+        let mdat = StreamBox { kind: header.kind, at: self.at, size: header.size };
+        self.state = State::TableMedia(Media { mdat, gone, end: gone.saturating_add(size) });
+        Ok(true)
+    }
+
+    /// Lets an `mdat` whose header is there go out while it comes in, if the `moof` before it has all that it takes.
+    /// Otherwise it is held until it is whole, and its errors are found then. Returns whether it goes out.
+    fn begin_fragment_media(
+        &mut self,
+        header: &Header,
+        gathered: Gathered,
+        keys: &Keys,
+    ) -> Result<bool, Error> {
+        let (Some(init), Some(size), b"mdat") = (&self.init, header.size, &header.kind.0) else {
+            return Ok(false);
+        };
+        let parsed = gathered.parsed;
+        let size = usize::try_from(size).map_err(|_| self.wrong_size(header, parsed))?;
+        let end = parsed.saturating_add(size);
+        let body = parsed.saturating_add(header.length.into())..end;
+        let boxes = self.held.bytes().get(..parsed).unwrap_or_default();
+        let was_tried = gathered.not_flowing == Some(parsed);
+        if body.is_empty() || body.start > self.held.len() || was_tried {
+            return Ok(false);
+        }
+        self.state = State::Fragment(Gathered { not_flowing: Some(parsed), ..gathered });
+        let Ok(plan) = init.plan_ahead(boxes, self.at, Some(body)) else { return Ok(false) };
+        let Some(flow) = Flow::begin(plan, &mut self.ciphers, keys)? else { return Ok(false) };
+        flow.clear(self.held.bytes_mut());
+        let at = self.at.saturating_add(u64::try_from(parsed).unwrap_or(u64::MAX));
+        let mdat = StreamBox { kind: header.kind, at, size: header.size };
+        self.state = State::FragmentMedia(Box::new(flow), Media { mdat, gone: 0, end });
+        Ok(true)
+    }
+
+    /// More of an `mdat` came: decrypts as much of it as can be.
+    fn decrypt_media(&mut self) -> bool {
+        let (flow, media) = match &mut self.state {
+            State::FragmentMedia(flow, media) => (Some(&mut **flow), media),
+            State::TableMedia(media) => (self.table.as_mut(), media),
+            _ => return false,
+        };
+        let Some(flow) = flow else { return false };
+        let ours = self.held.len().min(media.end.saturating_sub(media.gone));
+        let bytes = self.held.bytes_mut().get_mut(..ours).unwrap_or_default();
+        let done = flow.advance(&self.ciphers, bytes, media.gone);
+        media.gone = media.gone.saturating_add(done);
+        let is_all = media.gone == media.end;
+        if is_all {
+            self.end_media();
+        }
+        self.emit(done);
+        is_all
+    }
+
+    /// An `mdat` is out. Samples that a `moov` lists may go on in another.
+    fn end_media(&mut self) {
+        if let State::FragmentMedia(flow, _) = &self.state {
+            self.samples = self.samples.saturating_add(flow.samples());
+        }
+        self.state = State::AtBox;
+    }
+
+    /// An `mdat` is whole. There may be another for the same `moof`.
+    fn flush_if_whole(&mut self, gathered: Gathered, keys: &Keys) -> Result<(), Error> {
+        let Gathered { parsed, attempts, attempted, .. } = gathered;
+        if attempts >= MDATS_TRIED_MAX && parsed / 2 < attempted {
+            return Ok(());
+        }
+        match self.flush(parsed, keys) {
+            Err(Error::Fragment(fragment::Error::OutsideMedia { .. })) => {
+                let attempts = attempts.saturating_add(1);
+                self.state = State::Fragment(Gathered { attempts, attempted: parsed, ..gathered });
+                Ok(())
+            }
+            flushed => flushed,
+        }
+    }
+
+    /// Decrypts the fragment that the first `length` held bytes are.
+    fn flush(&mut self, length: usize, keys: &Keys) -> Result<(), Error> {
+        let init = self.init.as_ref().ok_or(init::Error::NoMoov)?;
+        let fragment = self.held.bytes_mut().get_mut(..length).unwrap_or_default();
+        let plan = init.plan_at(fragment, self.at)?;
+        self.ciphers.keep_few();
+        plan.decrypt_with(&mut self.ciphers, keys, fragment)?;
+        self.samples = self.samples.saturating_add(plan.count());
+        self.emit(length);
+        self.state = State::AtBox;
+        Ok(())
+    }
+}

@@ -1,0 +1,33 @@
+//! A file that has to be in memory, because its samples come before the boxes that describe them.
+
+use std::fs::File;
+use std::io::Read;
+
+use reelkey_client::cenc::{Init, Keys};
+
+use crate::cli::decrypt::report::Done;
+use crate::cli::terminal::output::Failure;
+
+/// A film that was decrypted in memory.
+pub(super) struct Whole {
+    /// All of its bytes, clear.
+    pub(super) clear: Vec<u8>,
+    pub(super) done: Done,
+}
+
+impl Whole {
+    /// Reads the file to its end and decrypts it.
+    ///
+    /// # Errors
+    /// [`Failure`] if it cannot be read or decrypted.
+    pub(super) fn decrypt(keys: &Keys, mut input: &File) -> Result<Self, Failure> {
+        let mut media = Vec::new();
+        input.read_to_end(&mut media)?;
+        let init = Init::parse(&media)?;
+        let plan = init.plan(&media)?;
+        plan.decrypt(keys, &mut media)?;
+        init.clear(&mut media);
+        let bytes = u64::try_from(media.len()).unwrap_or(u64::MAX);
+        Ok(Self { clear: media, done: Done { samples: plan.samples().count(), bytes } })
+    }
+}
