@@ -77,8 +77,8 @@ fn decrypt(folder: &Path, entry: &Value) -> Result<BTreeMap<String, String>, Str
         println!("{}: also as a stream", entry["file"]);
     }
     let mut hashes: BTreeMap<u32, Sha256> = BTreeMap::new();
-    for (track, range) in plan.samples() {
-        hashes.entry(track).or_default().update(&media[range]);
+    for sample in plan.samples() {
+        hashes.entry(sample.track_id).or_default().update(&media[sample.bytes]);
     }
     let hex = |hash: Sha256| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(hashes.into_iter().map(|(track, hash)| (track.to_string(), hex(hash))).collect())

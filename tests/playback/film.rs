@@ -73,7 +73,7 @@ fn package(folder: &Path, scheme: &str, keys: &[FilmKey]) -> [(&'static str, Pat
 /// Every sample's bytes, in order.
 fn samples(film: &[u8]) -> Vec<Vec<u8>> {
     let plan = Init::parse(film).unwrap().plan(film).unwrap();
-    plan.samples().map(|(_, range)| film[range].to_vec()).collect()
+    plan.samples().map(|sample| film[sample.bytes].to_vec()).collect()
 }
 
 /// Asks for the title, and answers the license as it came and what opens it.

@@ -1,9 +1,9 @@
-//! What each protected sample needs beside its key: a vector, and which of its bytes are protected
+//! Auxiliary information: what each protected sample needs beside its key, an IV and which of its bytes are protected
 //! (ISO/IEC 23001-7:2023, 7).
 //!
-//! It stands in `senc`, in a PIFF box of the same form, or anywhere, found by `saiz` and `saio`
-//! (ISO/IEC 14496-12:2022, 8.7.8 and 8.7.9). It cannot be read without the vector's size, so the
-//! protection is an argument.
+//! It is in `senc`, in a PIFF box of the same form, or anywhere in the file, where `saiz` and `saio` point to it
+//! (ISO/IEC 14496-12:2022, 8.7.8 and 8.7.9). The size of the IVs is not in it, so the samples' protection has to be known
+//! before. Deliberately absent: auxiliary information of other types.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -11,7 +11,7 @@ use core::ops::Range;
 use crate::cenc::boxes::{self, BoxRef, Fields, FourCc, VersionAndFlags};
 use crate::cenc::group;
 use crate::cenc::init::Clearing;
-use crate::cenc::protection::{self, Description, Iv, IvSize};
+use crate::cenc::protection::{self, Description, Entry, Iv, IvBlock, IvSize};
 use crate::cenc::samples::{Samples, Span};
 
 /// PIFF's SampleEncryptionBox, a `uuid` box of `senc`'s form (PIFF 1.1, 5.3.2).
@@ -19,13 +19,14 @@ const PIFF_SENC: [u8; 16] = [
     0xa2, 0x39, 0x4f, 0x52, 0x5a, 0x9b, 0x4f, 0x14, 0xa2, 0x44, 0x6c, 0x42, 0x7c, 0x64, 0x8d, 0xf4,
 ];
 
-/// Protected samples cannot be decrypted with what is said of them.
+/// The auxiliary information of protected samples is missing or unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A box is damaged.
     #[error(transparent)]
     Box(#[from] boxes::Error),
-    /// There is none, and the samples need it (7.1).
+    /// There is no auxiliary information, and the samples need it (7.1).
     #[error(
         "the samples of the box at byte {0} are protected and there is neither senc nor saiz and saio (ISO/IEC 23001-7, 7.1)"
     )]
@@ -39,12 +40,12 @@ pub enum Error {
         kind: FourCc,
         /// Where it begins.
         at: usize,
-        /// How many it has.
+        /// How many entries it has.
         entries: u32,
-        /// How many are needed.
+        /// How many samples there are.
         samples: usize,
     },
-    /// Bytes that belong to no entry: the vectors have another size than `tenc` says.
+    /// Bytes that belong to no entry: the IVs have another size than `tenc` says.
     #[error("the {kind} at byte {at} is longer than its entries (ISO/IEC 23001-7, 7.2)")]
     Trailing {
         /// The box.
@@ -68,10 +69,10 @@ pub enum Error {
         "the saio at byte {0} does not point to the samples' information (ISO/IEC 14496-12, 8.7.9)"
     )]
     Offset(usize),
-    /// An entry's size is not that of a vector and whole subsamples (7.1).
+    /// The size of an entry is not that of an IV and whole subsamples (7.1).
     #[error("the saiz at byte {0} has a size that no entry has (ISO/IEC 23001-7, 7.1)")]
     Size(usize),
-    /// The subsamples are not the sample (7.2: their sizes add up to the sample's).
+    /// The sizes of the subsamples do not add up to the sample's (7.2).
     #[error(
         "the subsamples of sample {sample} in the box at byte {at} are not as long as it (ISO/IEC 23001-7, 7.2)"
     )]
@@ -83,43 +84,42 @@ pub enum Error {
     },
 }
 
-/// What a protected sample needs.
+/// The auxiliary information of one sample.
 #[derive(Clone, Debug)]
 pub(super) struct SampleInfo {
-    /// Its vector, padded to a block.
-    pub(super) iv: [u8; 16],
-    /// Its subsamples in the list; empty: all of it is protected.
+    pub(super) iv: IvBlock,
+    /// The indices of its subsamples in [`AuxInfo::subsamples`]; none: all of the sample is protected.
     pub(super) subsamples: Range<usize>,
 }
 
 impl SampleInfo {
-    /// All of it is protected, by a vector of 8 or 16 bytes.
-    fn of_vector(vector: &[u8]) -> Self {
-        let short =
-            |vector: &[u8; 8]| (u128::from(u64::from_be_bytes(*vector)) << 64).to_be_bytes();
-        let iv = vector.first_chunk().copied().or_else(|| vector.first_chunk().map(short));
+    /// A sample that is protected as a whole, with an IV of 8 or 16 bytes.
+    fn of_iv(iv: &[u8]) -> Self {
+        let short = |iv: &[u8; 8]| (u128::from(u64::from_be_bytes(*iv)) << 64).to_be_bytes();
+        let iv = iv.first_chunk().copied().or_else(|| iv.first_chunk().map(short));
         Self { iv: iv.unwrap_or_default(), subsamples: 0..0 }
     }
 }
 
-/// Clear bytes, then protected ones (7.2).
+/// Clear bytes, then protected ones (7.2): how many of each.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subsample {
     pub(super) clear: u16,
     pub(super) protected: u32,
 }
 
-/// The information of samples.
+/// The auxiliary information of samples in a row.
 #[derive(Debug, Default)]
 pub(super) struct AuxInfo {
     /// How the samples are protected.
     pub(super) spans: Vec<Span>,
+    /// One entry a sample.
     pub(super) samples: Vec<SampleInfo>,
     pub(super) subsamples: Vec<Subsample>,
 }
 
-/// Reads what is said of `samples`, and takes their spans. `file` is what `saio` points into; the boxes that a clear file
-/// does without are added to `clearings`.
+/// Reads the auxiliary information of `samples`, and takes their spans. `saio` points into `file`. The boxes that a clear
+/// file does without are added to `clearings`.
 pub(super) fn read(
     samples: &mut Samples<'_>,
     file: &[u8],
@@ -140,7 +140,7 @@ pub(super) fn read(
     Ok(info)
 }
 
-/// The boxes that may say it.
+/// The boxes that may hold auxiliary information.
 #[derive(Default)]
 struct Found<'a> {
     senc: Option<BoxRef<'a>>,
@@ -176,14 +176,14 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Whether a `saiz` or `saio` is of protection: it says so, or says nothing (7.1).
+/// Whether a `saiz` or `saio` is about protection: its type says so, or it has no type (7.1).
 fn is_protection(this: &BoxRef<'_>) -> Result<bool, Error> {
     let mut fields = this.fields();
     let flags = fields.version_and_flags()?.flags;
     Ok(flags & 1 == 0 || matches!(&fields.array()?, b"cenc" | b"cbcs"))
 }
 
-/// Passes over the type that [`is_protection`] read. Answers the version.
+/// Passes over the type that [`is_protection`] read. Returns the version.
 fn skip_type(fields: &mut Fields<'_>) -> Result<u8, Error> {
     let VersionAndFlags { version, flags } = fields.version_and_flags()?;
     if flags & 1 != 0 {
@@ -192,30 +192,30 @@ fn skip_type(fields: &mut Fields<'_>) -> Result<u8, Error> {
     Ok(version)
 }
 
-/// Of each sample where its vector is; of one that is not protected, nowhere.
-fn vectors(spans: &[Span]) -> impl Iterator<Item = Option<Iv>> {
+/// For each sample where its IV comes from; `None` for a sample that is not protected.
+fn ivs(spans: &[Span]) -> impl Iterator<Item = Option<Iv>> {
     spans.iter().flat_map(|span| core::iter::repeat_n(span.by.map(|by| by.scheme.iv()), span.count))
 }
 
 impl AuxInfo {
-    /// So many samples with the same vector and no subsamples.
-    fn add_alike(&mut self, iv: [u8; 16], count: usize) {
+    /// Adds `count` samples with the same IV and no subsamples.
+    fn add_alike(&mut self, iv: IvBlock, count: usize) {
         self.samples.extend(core::iter::repeat_n(SampleInfo { iv, subsamples: 0..0 }, count));
     }
 
-    /// One sample's entry (7.2.2). One that is not protected has no vector.
+    /// Reads one sample's entry (7.2.2). A sample that is not protected has no IV.
     #[expect(
         clippy::inline_always,
-        reason = "once a sample, and an error is long: a tenth of the time of a plan"
+        reason = "called for every sample, and its error is large: inlining saves a tenth of a plan's time"
     )]
     #[inline(always)]
     fn read_entry(
         &mut self,
         fields: &mut Fields<'_>,
-        vector: Option<&Iv>,
+        source: Option<&Iv>,
         has_subsamples: bool,
     ) -> Result<(), Error> {
-        let iv = match vector {
+        let iv = match source {
             None => [0; 16],
             Some(Iv::Constant(constant)) => *constant,
             Some(Iv::PerSample(IvSize::Eight)) => (u128::from(fields.u64()?) << 64).to_be_bytes(),
@@ -231,6 +231,14 @@ impl AuxInfo {
         self.samples.push(SampleInfo { iv, subsamples });
         Ok(())
     }
+}
+
+/// Entries of samples in a row, one behind the other.
+struct Row {
+    /// The index of the first of these samples.
+    first_sample: usize,
+    /// The position of the first entry in the file.
+    at: usize,
 }
 
 struct Reader<'r, 'a> {
@@ -249,13 +257,13 @@ impl Reader<'_, '_> {
         let flags = fields.version_and_flags()?.flags;
         if is_piff && flags & 1 != 0 {
             let wrong = |source| Error::Override { at: senc.at, source };
-            let (description, scheme) = Description::of_piff(&mut fields).map_err(wrong)?;
-            let by = description.under(scheme).map_err(wrong)?;
+            let Entry { scheme, default } = Description::of_piff(&mut fields).map_err(wrong)?;
+            let by = default.under(scheme).map_err(wrong)?;
             self.samples.spans = [Span { count: self.samples.ranges.len(), by }].into();
         }
         let count = fields.u32()?;
         let spans = self.samples.spans.as_slice();
-        // GPAC leaves out samples that are not protected; they have no vector either way.
+        // GPAC leaves out samples that are not protected; they have no IV in either form.
         let protected = spans.iter().filter(|span| span.by.is_some());
         let protected: usize = protected.map(|span| span.count).sum();
         let leaves_out = usize::try_from(count).is_ok_and(|count| count == protected);
@@ -263,18 +271,18 @@ impl Reader<'_, '_> {
             self.hold_to_count(senc, count)?;
         }
         for span in spans {
-            let vector = span.by.map(|by| by.scheme.iv());
-            match vector {
+            let source = span.by.map(|by| by.scheme.iv());
+            match source {
                 None if leaves_out => self.info.add_alike([0; 16], span.count),
                 Some(Iv::Constant(iv)) if flags & 2 == 0 => self.info.add_alike(iv, span.count),
                 Some(Iv::PerSample(size)) if flags & 2 == 0 => {
-                    let vectors = fields.bytes(span.count.saturating_mul(size.bytes()))?;
-                    let vectors = vectors.chunks_exact(size.bytes());
-                    self.info.samples.extend(vectors.map(SampleInfo::of_vector));
+                    let ivs = fields.bytes(span.count.saturating_mul(size.bytes()))?;
+                    let ivs = ivs.chunks_exact(size.bytes());
+                    self.info.samples.extend(ivs.map(SampleInfo::of_iv));
                 }
                 _ => {
                     for _ in 0..span.count {
-                        self.info.read_entry(&mut fields, vector.as_ref(), flags & 2 != 0)?;
+                        self.info.read_entry(&mut fields, source.as_ref(), flags & 2 != 0)?;
                     }
                 }
             }
@@ -285,7 +293,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// `saiz` and `saio`: the entries are anywhere, in one row or in one row per run.
+    /// `saiz` and `saio`: the entries are anywhere in the file, in one row or in one row per run.
     fn read_saiz(
         &mut self,
         saiz: &BoxRef<'_>,
@@ -300,10 +308,10 @@ impl Reader<'_, '_> {
         let rows = self.read_saio(saio)?;
         let mut rows = rows.into_iter().peekable();
         let mut row: &[u8] = &[];
-        for (sample, vector) in vectors(&self.samples.spans).enumerate() {
+        for (sample, source) in ivs(&self.samples.spans).enumerate() {
             // A run without samples has a row without entries.
-            while let Some((_, at)) = rows.next_if(|(first, _)| *first == sample) {
-                row = file.get(at..).ok_or(Error::Offset(saio.at))?;
+            while let Some(next) = rows.next_if(|row| row.first_sample == sample) {
+                row = file.get(next.at..).ok_or(Error::Offset(saio.at))?;
             }
             let size = if default_size == 0 { sizes.u8()? } else { default_size };
             let (entry, rest) = row.split_at_checked(size.into()).ok_or(Error::Offset(saio.at))?;
@@ -311,8 +319,8 @@ impl Reader<'_, '_> {
             let entry = BoxRef { body: entry, ..*saiz };
             let mut fields = entry.fields();
             let has_subsamples =
-                entry.body.len() > vector.map_or(0, |vector| vector.sample_bytes());
-            let read = self.info.read_entry(&mut fields, vector.as_ref(), has_subsamples);
+                entry.body.len() > source.map_or(0, |source| source.sample_bytes());
+            let read = self.info.read_entry(&mut fields, source.as_ref(), has_subsamples);
             if read.is_err() || fields.remaining() > 0 {
                 return Err(Error::Size(saiz.at));
             }
@@ -320,8 +328,8 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// `saio` (ISO/IEC 14496-12:2022, 8.7.9): the first sample of each row, and where the row is.
-    fn read_saio(&self, saio: &BoxRef<'_>) -> Result<Vec<(usize, usize)>, Error> {
+    /// `saio` (ISO/IEC 14496-12:2022, 8.7.9).
+    fn read_saio(&self, saio: &BoxRef<'_>) -> Result<Vec<Row>, Error> {
         let mut fields = saio.fields();
         let version = skip_type(&mut fields)?;
         let count = usize::try_from(fields.u32()?).map_err(|_| Error::Offset(saio.at))?;
@@ -336,12 +344,12 @@ impl Reader<'_, '_> {
             let offset = if version == 0 { fields.u32()?.into() } else { fields.u64()? };
             let at = self.samples.base.checked_add(offset);
             let at = at.and_then(|at| usize::try_from(at).ok()).ok_or(Error::Offset(saio.at))?;
-            rows.push((*first, at));
+            rows.push(Row { first_sample: *first, at });
         }
         Ok(rows)
     }
 
-    /// No auxiliary information: right where the vector is constant and all bytes are protected.
+    /// There is no auxiliary information: right if IVs are constant and all bytes of each sample are protected.
     fn need_nothing(&mut self) -> Result<(), Error> {
         for span in &self.samples.spans {
             match span.by.map(|by| by.scheme.iv()) {
@@ -353,11 +361,12 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// Where the `traf` or `stbl` begins.
+    /// The position of the `traf` or `stbl`.
     fn at(&self) -> usize {
         self.samples.container.at
     }
 
+    /// Refuses a box `this` that has not one entry a sample.
     fn hold_to_count(&self, this: &BoxRef<'_>, entries: u32) -> Result<(), Error> {
         let samples = self.samples.ranges.len();
         if usize::try_from(entries).is_ok_and(|entries| entries == samples) {
@@ -366,6 +375,7 @@ impl Reader<'_, '_> {
         Err(Error::Count { kind: this.kind, at: this.at, entries, samples })
     }
 
+    /// Refuses subsamples that are not as long as their sample.
     fn hold_to_sizes(&self) -> Result<(), Error> {
         if self.info.subsamples.is_empty() {
             return Ok(());

@@ -1,4 +1,7 @@
-//! AES-128 as wide as the CPU has it: by [`wide`](crate::cenc::wide) where that can be, and by the `aes` crate.
+//! AES-128 in counter mode and in CBC: with [`wide`] on CPUs that have VAES, with the `aes` crate on
+//! others.
+//!
+//! Deliberately absent: schemes and samples, which [`cipher`](crate::cenc::cipher) knows.
 
 use alloc::boxed::Box;
 
@@ -10,13 +13,13 @@ use crate::cenc::protection::Pattern;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 use crate::cenc::wide;
 
-/// The bytes of a block.
+/// The size of a block.
 pub(super) const BLOCK_BYTES: usize = 16;
 
-/// As many blocks as the widest AES unit works on side by side; narrower ones take them in several steps.
+/// The number of blocks that the widest AES unit works on side by side. Narrower units take them in several steps.
 const LANES: usize = 64;
 
-/// So many blocks are as quick one by one.
+/// Up to this many blocks take no longer one by one.
 const FEW: usize = 4;
 
 /// A scheduled key that encrypts counters. Zeroed on drop.
@@ -40,7 +43,7 @@ impl Forward {
     }
 
     /// AES in counter mode from the counter block `iv` on, of which the last 64 bits count and wrap
-    /// (ISO/IEC 23001-7:2023, 9.3), after so many bytes of its key stream.
+    /// (ISO/IEC 23001-7:2023, 9.3). `used` bytes of its key stream are passed over.
     pub(super) fn xor_key_stream(&self, iv: &[u8; BLOCK_BYTES], used: usize, bytes: &mut [u8]) {
         let end = (BLOCK_BYTES - used % BLOCK_BYTES) % BLOCK_BYTES;
         let Some((end, rest)) = bytes.split_at_mut_checked(end.min(bytes.len())) else { return };
@@ -50,8 +53,8 @@ impl Forward {
         self.xor_blocks(counter(iv, used.div_ceil(BLOCK_BYTES)), rest);
     }
 
-    /// What is left of a block that was begun.
-    // Rare, as what comes by lanes: inlined, both would slow down what is not.
+    /// The rest of a block that was begun.
+    // Not inlined, like the lanes below: both are rare and would slow down the frequent case.
     #[inline(never)]
     fn xor_end_of_block(&self, iv: &[u8; BLOCK_BYTES], used: usize, end: &mut [u8]) {
         let mut keys = [0; BLOCK_BYTES];
@@ -60,7 +63,7 @@ impl Forward {
         end.iter_mut().zip(keys).for_each(|(byte, key)| *byte ^= key);
     }
 
-    /// The same from the start of a block.
+    /// Xors the key stream from the start of a block on.
     fn xor_blocks(&self, counter: u128, bytes: &mut [u8]) {
         match self {
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -73,7 +76,7 @@ impl Forward {
     }
 }
 
-/// The counter block so many blocks on: its upper half never changes.
+/// The counter block that is `blocks` behind `iv`. Its upper half never changes.
 fn counter(iv: &[u8; BLOCK_BYTES], blocks: usize) -> u128 {
     let (iv, count) = (u128::from_be_bytes(*iv), u128::from(u64::MAX));
     let on = iv.wrapping_add(u128::try_from(blocks).unwrap_or(0));
@@ -100,27 +103,29 @@ impl Inverse {
         Self::Portable(Box::new(Aes128Dec::new(key.into())))
     }
 
-    /// AES-CBC over the encrypted blocks of a protected range; `chain` is the block before, and the last one afterwards.
+    /// AES-CBC over the encrypted blocks of a protected range. `chain` is the encrypted block before them, and becomes the
+    /// last of them.
     pub(super) fn cbc(&self, pattern: Pattern, chain: &mut [u8; BLOCK_BYTES], range: &mut [u8]) {
         let (blocks, _clear_tail) = range.as_chunks_mut::<BLOCK_BYTES>();
         match (self, pattern.crypt, pattern.skip) {
-            // What audio and video have.
+            // The patterns of audio and video.
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             (Self::Wide(aes), _, 0) => aes.cbc::<1>(blocks, chain),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             (Self::Wide(aes), 1, 9) => aes.cbc::<10>(blocks, chain),
-            (_, _, 0) => self.cbc_by_lanes([1, 0], chain, blocks),
-            (_, crypt, skip) => self.cbc_by_lanes([crypt.into(), skip.into()], chain, blocks),
+            (_, _, 0) => self.cbc_by_lanes(Pattern { crypt: 1, skip: 0 }, chain, blocks),
+            _ => self.cbc_by_lanes(pattern, chain, blocks),
         }
     }
 
     #[inline(never)]
     fn cbc_by_lanes(
         &self,
-        [crypt, skip]: [usize; 2],
+        pattern: Pattern,
         chain: &mut [u8; BLOCK_BYTES],
         blocks: &mut [[u8; BLOCK_BYTES]],
     ) {
+        let (crypt, skip) = (usize::from(pattern.crypt), usize::from(pattern.skip));
         let mut lanes = Lanes::default();
         for run in (0..blocks.len()).step_by(crypt + skip) {
             for at in run..blocks.len().min(run + crypt) {
@@ -133,7 +138,7 @@ impl Inverse {
         lanes.decrypt(self, blocks, chain);
     }
 
-    /// Decrypts the first `used` blocks, each by itself. The others hold nothing afterwards.
+    /// Decrypts the first `used` blocks, each by itself. The others have no meaning afterwards.
     fn decrypt(&self, lanes: &mut [[u8; BLOCK_BYTES]; LANES], used: usize) {
         match self {
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -143,7 +148,7 @@ impl Inverse {
                 aes.decrypt(groups.get_mut(..used).unwrap_or_default());
             }
             Self::Portable(aes) => {
-                // All lanes at once cost less than a few one by one, though some are empty.
+                // All lanes at once take less time than several one by one, though some are empty.
                 let used = if used > FEW { LANES } else { used };
                 let lanes = lanes.get_mut(..used).unwrap_or_default();
                 aes.decrypt_blocks(Array::cast_slice_from_core_mut(lanes));
@@ -152,8 +157,9 @@ impl Inverse {
     }
 }
 
-/// Blocks that wait to be decrypted side by side, though they may lie far apart: where each of them is.
+/// Blocks that wait to be decrypted side by side. They may lie far apart.
 struct Lanes {
+    /// The index of each of these blocks in the protected range.
     at: [usize; LANES],
     count: usize,
 }
@@ -207,7 +213,7 @@ mod tests {
 
     /// On a CPU without wide instructions both are the portable one.
     #[test]
-    fn both_ways_make_the_same_key_stream() {
+    fn wide_and_portable_aes_make_the_same_key_stream() {
         let (wide, portable) = (Forward::new(&KEY), Forward::portable(&KEY));
         for iv in [[0; 16], [0xff; 16], *b"12345678\xff\xff\xff\xff\xff\xff\xff\xfe"] {
             // Every number of pairs and every rest of one, and ranges that go on in the middle of a block.
@@ -224,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_decrypt_the_same_blocks() {
+    fn wide_and_portable_aes_decrypt_the_same_blocks() {
         let (wide, portable) = (Inverse::new(&KEY), Inverse::portable(&KEY));
         for used in [1, 4, 5, 16, 17, 63, 64] {
             let mut lanes: [[u8; 16]; LANES] = core::array::from_fn(|at| [at.to_le_bytes()[0]; 16]);
@@ -236,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_chain_the_same_blocks() {
+    fn wide_and_portable_aes_chain_the_same_blocks() {
         let (wide, portable) = (Inverse::new(&KEY), Inverse::portable(&KEY));
         for (crypt, skip) in [(0, 0), (1, 0), (1, 1), (1, 9), (5, 5), (10, 0)] {
             // Every number of periods up to two groups, and every rest of one.
@@ -254,7 +260,7 @@ mod tests {
 
     /// FIPS 197, C.1: the key stream of a counter that is the plaintext is the ciphertext.
     #[test]
-    fn the_example_of_the_standard() {
+    fn the_example_of_fips_197_agrees() {
         let key = 0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f_u128.to_be_bytes();
         let clear = 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff_u128.to_be_bytes();
         let encrypted = 0x69c4_e0d8_6a7b_0430_d8cd_b780_70b4_c55a_u128.to_be_bytes();

@@ -8,8 +8,10 @@
 //! cbcs[key, iv](P) = AES-CBC(key, iv) over the encrypted blocks of the pattern, in each subsample
 //!                    from iv on (9.6, 10.4)
 //!
-//! In all but cenc, what is left behind the last whole block of a protected range is clear.
+//! In all but cenc, the bytes behind the last whole block of a protected range are clear.
 //! ```
+//!
+//! Deliberately absent: AES itself, which [`block`](crate::cenc::block) has, and encryption.
 
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
@@ -19,7 +21,7 @@ use crate::cenc::aux_info::Subsample;
 use crate::cenc::block::{BLOCK_BYTES, Forward, Inverse};
 use crate::cenc::error::Error;
 use crate::cenc::keys::Keys;
-use crate::cenc::protection::{Pattern, Protection, Scheme};
+use crate::cenc::protection::{IvBlock, Pattern, Protection, Scheme};
 use crate::key::{ContentKey, KeyId};
 
 /// A key, scheduled for a scheme. Zeroed on drop.
@@ -38,52 +40,70 @@ impl fmt::Debug for SampleCipher {
 
 /// One cipher for each key and way of using it, so that no key is scheduled twice.
 #[derive(Debug, Default)]
-pub(super) struct Ciphers(BTreeMap<(KeyId, Use), SampleCipher>);
+pub(super) struct Ciphers(BTreeMap<CipherId, SampleCipher>);
 
-/// The way of using a key: the scheme without its vectors, which may be as many as there are samples.
-type Use = (u8, u8, u8);
+/// A key and the way of using it: the scheme without IVs, of which there may be as many as samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct CipherId {
+    kid: KeyId,
+    mode: Mode,
+    /// Of the modes that have one.
+    pattern: Option<Pattern>,
+}
 
-fn used(scheme: Scheme) -> Use {
-    match scheme {
-        Scheme::Cenc(_) => (0, 0, 0),
-        Scheme::Cbc1(_) => (1, 0, 0),
-        Scheme::Cens(_, Pattern { crypt, skip }) => (2, crypt, skip),
-        Scheme::Cbcs(_, Pattern { crypt, skip }) => (3, crypt, skip),
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Mode {
+    Cenc,
+    Cbc1,
+    Cens,
+    Cbcs,
+}
+
+impl CipherId {
+    fn of(by: Protection) -> Self {
+        let (mode, pattern) = match by.scheme {
+            Scheme::Cenc(_) => (Mode::Cenc, None),
+            Scheme::Cbc1(_) => (Mode::Cbc1, None),
+            Scheme::Cens(_, pattern) => (Mode::Cens, Some(pattern)),
+            Scheme::Cbcs(_, pattern) => (Mode::Cbcs, Some(pattern)),
+        };
+        Self { kid: by.kid, mode, pattern }
     }
 }
 
-/// So many are worth keeping: a file may name a pattern for every key and sample.
+/// The most ciphers that are kept from one fragment to the next: a file may name a pattern for every key and sample.
 const KEPT_MAX: usize = 64;
 
 impl Ciphers {
-    /// Forgets them if they are many.
+    /// Removes all ciphers if they are more than [`KEPT_MAX`].
     pub(super) fn keep_few(&mut self) {
         if self.0.len() > KEPT_MAX {
             self.0.clear();
         }
     }
 
-    /// Sees to it that there is one.
+    /// Creates the cipher for samples that are protected so, if there is none yet.
     ///
     /// # Errors
     /// [`Error::MissingKey`].
     pub(super) fn prepare(&mut self, by: Protection, keys: &Keys) -> Result<(), Error> {
-        if let Entry::Vacant(place) = self.0.entry((by.kid, used(by.scheme))) {
+        if let Entry::Vacant(place) = self.0.entry(CipherId::of(by)) {
             let key = keys.find(by.kid).ok_or(Error::MissingKey(by.kid))?;
             place.insert(SampleCipher::new(by.scheme, key));
         }
         Ok(())
     }
 
-    /// The one that was prepared.
+    /// The cipher that [`prepare`](Self::prepare) created.
     pub(super) fn find(&self, by: Option<Protection>) -> Option<&SampleCipher> {
-        by.and_then(|by| self.0.get(&(by.kid, used(by.scheme))))
+        by.and_then(|by| self.0.get(&CipherId::of(by)))
     }
 }
 
 impl SampleCipher {
-    pub(super) fn new(scheme: Scheme, key: &ContentKey) -> Self {
-        let key = key.expose();
+    /// Schedules `content_key` for a scheme.
+    fn new(scheme: Scheme, content_key: &ContentKey) -> Self {
+        let key = content_key.expose();
         match scheme {
             Scheme::Cenc(_) => Self::Cenc(Forward::new(key)),
             Scheme::Cens(_, pattern) => Self::Cens(Forward::new(key), pattern),
@@ -92,10 +112,10 @@ impl SampleCipher {
         }
     }
 
-    /// Decrypts the next bytes of a sample of so many bytes, as far as they are there. Answers how many of them are
-    /// final: all up to the sample's end, and before it all but part of a block or pattern.
+    /// Decrypts the next bytes of a sample of `length` bytes, as far as they are there. Returns how many of them are final:
+    /// all at the end of the sample, and before it all but part of a block or pattern.
     ///
-    /// Without subsamples all of the sample is protected; with them, they are as long as it.
+    /// Without subsamples all of the sample is protected; otherwise they are as long as the sample.
     pub(super) fn decrypt(
         &self,
         progress: &mut Progress,
@@ -128,9 +148,9 @@ impl SampleCipher {
         done
     }
 
-    /// Decrypts a protected range of which so many bytes are `missing`: up to its end, or a multiple of
-    /// [`unit_bytes`](Self::unit_bytes). Answers how many bytes of it are final now.
-    // Apart from the loop over subsamples, which would have no registers left.
+    /// Decrypts a protected range, of which `missing` bytes are not final: up to its end, or a multiple of
+    /// [`unit_bytes`](Self::unit_bytes). Returns how many more bytes are final.
+    // Not inlined: the loop over subsamples would have no registers left.
     #[inline(never)]
     fn decrypt_range(&self, state: &mut State, bytes: &mut [u8], missing: usize) -> usize {
         let is_end = missing <= bytes.len();
@@ -158,7 +178,7 @@ impl SampleCipher {
         now
     }
 
-    /// A protected range may be cut after any multiple of as many bytes.
+    /// A protected range may be cut behind any multiple of this many bytes.
     fn unit_bytes(&self) -> usize {
         match self {
             Self::Cenc(_) => 1,
@@ -173,33 +193,35 @@ impl SampleCipher {
     }
 }
 
-/// How far a sample has come.
+/// How far the decryption of a sample has come.
 #[derive(Debug)]
 pub(super) struct Progress {
     place: Place,
     state: State,
 }
 
-/// In which subsample, and how many bytes of that are done.
+/// Where the next byte of a sample is.
 #[derive(Debug, Default)]
 struct Place {
+    /// The index of its subsample.
     subsample: usize,
+    /// How many bytes of the subsample come before it.
     bytes: usize,
 }
 
 /// What the cipher goes on with.
 #[derive(Debug)]
 struct State {
-    iv: [u8; BLOCK_BYTES],
-    /// So many bytes of the key stream are used: of CTR.
+    iv: IvBlock,
+    /// For CTR: how many bytes of the key stream are used.
     used: usize,
-    /// The encrypted block before: of CBC.
+    /// For CBC: the encrypted block before.
     chain: [u8; BLOCK_BYTES],
 }
 
 impl Progress {
-    /// At the start of a sample with this vector.
-    pub(super) fn new(iv: [u8; BLOCK_BYTES]) -> Self {
+    /// At the start of a sample with this IV.
+    pub(super) fn new(iv: IvBlock) -> Self {
         Self { place: Place::default(), state: State { iv, used: 0, chain: iv } }
     }
 }

@@ -1,38 +1,52 @@
 //! Carrying a plan out while the media is still coming in, in the order of the file.
+//!
+//! It is told which bytes came and says which of them are final. Deliberately absent: holding bytes, which
+//! [`machine`](crate::cenc::machine) does.
 
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::ops::Range;
 
-use crate::cenc::aux_info::{SampleInfo, Subsample};
 use crate::cenc::cipher::{Ciphers, Progress, SampleCipher};
 use crate::cenc::error::Error;
 use crate::cenc::keys::Keys;
-use crate::cenc::plan::{Fragment, Plan};
+use crate::cenc::plan::{Encryption, Fragment, Plan};
 
-/// A plan on its way. Positions count from where those of the plan do.
+/// A plan that is carried out. Positions count from where those of the plan do.
 #[derive(Debug)]
 pub(super) struct Flow {
     plan: Plan,
     /// How far each fragment of the plan has come.
     cursors: Vec<Cursor>,
-    /// Where the next sample of each fragment begins, and which fragment that is: tracks take turns in a file.
-    next: BinaryHeap<Reverse<(usize, usize)>>,
+    /// The next sample of each fragment, the first one of the file on top: tracks take turns in a file.
+    next: BinaryHeap<Reverse<NextSample>>,
     /// How far the first of them has come, if part of it was there before.
     progress: Option<Progress>,
 }
 
-/// The next sample of a fragment: which, in which span, and how many of that span came before it.
+/// The next sample of a fragment. The order is that of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct NextSample {
+    /// The position where it begins.
+    start: usize,
+    /// The index of the fragment in the plan.
+    fragment: usize,
+}
+
+/// Where the next sample of a fragment is among its samples and spans.
 #[derive(Clone, Debug, Default)]
 struct Cursor {
+    /// The index of the sample.
     sample: usize,
+    /// The index of its span.
     span: usize,
+    /// How many samples of the span came before it.
     in_span: usize,
 }
 
 impl Cursor {
-    /// Goes on by so many samples, at most to the next span.
+    /// Goes on by `count` samples, at most to the next span.
     fn advance(&mut self, fragment: &Fragment, count: usize) {
         self.sample += count;
         self.in_span += count;
@@ -43,7 +57,7 @@ impl Cursor {
         }
     }
 
-    /// The samples that are left of the span, and its cipher.
+    /// The samples that are left of the span, and the cipher of the span if it is protected.
     fn rest_of_span<'a>(
         &self,
         fragment: &'a Fragment,
@@ -59,7 +73,7 @@ impl Cursor {
         }
     }
 
-    /// Goes on to a sample that has bytes, from the current one on. Answers where it begins.
+    /// Goes on to the first sample that has bytes, from the current one on. Returns where it begins.
     fn settle(&mut self, fragment: &Fragment) -> Option<usize> {
         loop {
             let range = fragment.samples.get(self.sample)?;
@@ -72,7 +86,8 @@ impl Cursor {
 }
 
 impl Flow {
-    /// Begins `plan`, unless a fragment's samples are not in the order of the file. `ciphers` are then those that it takes.
+    /// Begins `plan`, and makes the ciphers that it needs. Returns `None` if a fragment's samples are not in the order of
+    /// the file.
     ///
     /// # Errors
     /// [`Error::MissingKey`].
@@ -83,7 +98,7 @@ impl Flow {
     ) -> Result<Option<Self>, Error> {
         let mut cursors = Vec::new();
         let mut next = Vec::new();
-        for (number, fragment) in plan.fragments.iter().enumerate() {
+        for (index, fragment) in plan.fragments.iter().enumerate() {
             let mut last = 0;
             for range in fragment.samples.iter().filter(|range| !range.is_empty()) {
                 if range.start < last {
@@ -91,11 +106,12 @@ impl Flow {
                 }
                 last = range.end;
             }
-            // A span of no samples is none.
+            // A span without samples is passed over.
             let mut cursor = Cursor::default();
             let spans = fragment.protected.as_ref().map_or(&[][..], |info| &info.spans);
             cursor.span = spans.iter().take_while(|span| span.count == 0).count();
-            next.extend(cursor.settle(fragment).map(|start| Reverse((start, number))));
+            let start = cursor.settle(fragment);
+            next.extend(start.map(|start| Reverse(NextSample { start, fragment: index })));
             cursors.push(cursor);
         }
         ciphers.keep_few();
@@ -103,20 +119,20 @@ impl Flow {
         Ok(Some(Self { plan, cursors, next: next.into(), progress: None }))
     }
 
-    /// Makes the boxes those of a clear file. `boxes` is what was planned, from its start on, as far as it is there.
+    /// Makes the boxes those of a clear file. `boxes` are the planned bytes from their start on, as far as they are there.
     pub(super) fn clear(&self, boxes: &mut [u8]) {
         for clearing in &self.plan.clearings {
             clearing.apply(boxes);
         }
     }
 
-    /// Decrypts `bytes`, which begin at `from` and hold all that was not final before. Answers how many of them are final
-    /// now.
+    /// Decrypts `bytes`, which begin at position `from` and have all that was not final before. Returns how many of them are
+    /// final now.
     pub(super) fn advance(&mut self, ciphers: &Ciphers, bytes: &mut [u8], from: usize) -> usize {
         let end = from.saturating_add(bytes.len());
-        while let Some(Reverse((_, number))) = self.next.pop() {
-            let limit = self.next.peek().map_or(usize::MAX, |Reverse((start, _))| *start);
-            let fragment = self.plan.fragments.get(number).zip(self.cursors.get_mut(number));
+        while let Some(Reverse(NextSample { fragment: index, .. })) = self.next.pop() {
+            let limit = self.next.peek().map_or(usize::MAX, |Reverse(next)| next.start);
+            let fragment = self.plan.fragments.get(index).zip(self.cursors.get_mut(index));
             let Some((fragment, cursor)) = fragment else { break };
             let (rest, cipher) = cursor.rest_of_span(fragment, ciphers);
             let Some(range) = rest.first() else { break };
@@ -132,8 +148,14 @@ impl Flow {
                 }
                 cursor.advance(fragment, whole);
             } else {
-                let by = cipher.zip(fragment.sample(cursor.sample));
-                let done = decrypt_part(&mut self.progress, range, by, bytes, from);
+                let by = cipher.zip(fragment.encryption(cursor.sample));
+                let done = match by {
+                    Some((cipher, encryption)) => {
+                        let progress = &mut self.progress;
+                        decrypt_part(progress, range, cipher, encryption, bytes, from)
+                    }
+                    None => range.end.min(end),
+                };
                 if done < range.end {
                     cut = Some(done.min(end) - from);
                 } else {
@@ -141,7 +163,8 @@ impl Flow {
                     cursor.advance(fragment, 1);
                 }
             }
-            self.next.extend(cursor.settle(fragment).map(|start| Reverse((start, number))));
+            let start = cursor.settle(fragment);
+            self.next.extend(start.map(|start| Reverse(NextSample { start, fragment: index })));
             if let Some(done) = cut {
                 return done;
             }
@@ -154,30 +177,26 @@ impl Flow {
         self.next.is_empty()
     }
 
-    /// How many samples it is about.
+    /// How many samples the plan has.
     pub(super) fn samples(&self) -> usize {
         self.plan.count()
     }
 }
 
-/// Decrypts what is there of the sample in `range`, and was not final before. Answers up to where it is final.
+/// Decrypts the bytes of the sample at the positions `range` that are there and were not final before. `bytes` begin at
+/// position `from`. Returns the position up to which the sample is final.
 fn decrypt_part(
     progress: &mut Option<Progress>,
     range: &Range<usize>,
-    by: Option<(&SampleCipher, (&SampleInfo, &[Subsample]))>,
+    cipher: &SampleCipher,
+    encryption: Encryption<'_>,
     bytes: &mut [u8],
     from: usize,
 ) -> usize {
     let here = range.start.max(from);
     let there = bytes.get_mut(here - from..).unwrap_or_default();
     let ours = there.len().min(range.end.saturating_sub(here));
-    let done = match by {
-        None => ours,
-        Some((cipher, (sample, subsamples))) => {
-            let progress = progress.get_or_insert_with(|| Progress::new(sample.iv));
-            let there = there.get_mut(..ours).unwrap_or_default();
-            cipher.decrypt(progress, there, range.len(), subsamples)
-        }
-    };
-    here + done
+    let there = there.get_mut(..ours).unwrap_or_default();
+    let progress = progress.get_or_insert_with(|| Progress::new(encryption.iv));
+    here + cipher.decrypt(progress, there, range.len(), encryption.subsamples)
 }

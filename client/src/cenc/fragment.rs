@@ -1,4 +1,6 @@
 //! Fragments: where the samples of a `moof` are (ISO/IEC 14496-12:2022, 8.8).
+//!
+//! Deliberately absent: the samples' auxiliary information, which [`aux_info`](crate::cenc::aux_info) reads.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -7,10 +9,11 @@ use crate::cenc::boxes::{self, BoxRef, FourCc};
 use crate::cenc::group::{self, Descriptions};
 use crate::cenc::init::Init;
 use crate::cenc::protection;
-use crate::cenc::samples::{Media, Samples, spans};
+use crate::cenc::samples::{EntryRun, Media, Samples, spans};
 
 /// A fragment is unreadable or contradicts the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A box is damaged.
     #[error(transparent)]
@@ -36,7 +39,7 @@ pub enum Error {
     UnknownTrack {
         /// Where the `traf` begins.
         at: usize,
-        /// The number.
+        /// The track ID.
         track: u32,
     },
     /// A sample entry that the track does not have (8.8.7).
@@ -52,7 +55,7 @@ pub enum Error {
     /// A `trun` of samples that have no size.
     #[error("the trun at byte {0} has samples without size (ISO/IEC 14496-12, 8.8.8)")]
     NoSize(usize),
-    /// More samples than any fragment has, and nothing in the file that is as long as they are many.
+    /// More samples without a listed size than any fragment has: their number is not bounded by bytes of the file.
     #[error(
         "the trun at byte {0} brings its moof to more than 2097152 samples whose sizes are not listed"
     )]
@@ -70,8 +73,8 @@ pub enum Error {
     Overlap(usize),
 }
 
-/// How many samples of one `moof` may have the size that is the default. A listed size takes bytes of the file; without
-/// them a `moof` of a few bytes could ask for any amount of memory.
+/// How many samples of one `moof` may have the default size. A listed size takes bytes of the file; a default size does
+/// not, so a `moof` of a few bytes could demand any amount of memory.
 const UNLISTED_SAMPLES_MAX: u32 = 1 << 21;
 
 const BASE_DATA_OFFSET: u32 = 0x1;
@@ -80,7 +83,17 @@ const DEFAULT_SAMPLE_DURATION: u32 = 0x8;
 const DEFAULT_SAMPLE_SIZE: u32 = 0x10;
 const DEFAULT_BASE_IS_MOOF: u32 = 0x2_0000;
 
-/// Reads the track fragments of a `moof`, which lies in bytes that begin at `origin` of the file, and hands each on.
+/// Positions from which the offsets of a track fragment may count (8.8.7), in bytes from where `moof.at` counts.
+#[derive(Clone, Copy)]
+struct Bases {
+    /// The start of the `moof`.
+    moof: u64,
+    /// The end of the data of the `traf` before, or the start of the `moof` for the first.
+    following: u64,
+}
+
+/// Reads the track fragments of `moof` and gives the samples of each to `take`. The bytes in which the `moof` lies begin
+/// at position `origin` of the file; `media` is where samples may be.
 pub(super) fn read_moof<'a, E: From<Error> + From<boxes::Error>>(
     init: &Init,
     moof: &BoxRef<'a>,
@@ -88,29 +101,26 @@ pub(super) fn read_moof<'a, E: From<Error> + From<boxes::Error>>(
     media: &Media,
     mut take: impl FnMut(Samples<'a>) -> Result<(), E>,
 ) -> Result<(), E> {
-    // 8.8.7: without an offset of its own, the first traf counts from the moof, a later one from the
-    // end of the one before it.
     let moof_at = u64::try_from(moof.at).unwrap_or(u64::MAX);
-    let mut following = moof_at;
+    let mut bases = Bases { moof: moof_at, following: moof_at };
     let mut allowance = UNLISTED_SAMPLES_MAX;
     for traf in moof.children(0)? {
         let traf = traf?;
         if traf.kind.0 == *b"traf" {
-            let (fragment, end) =
-                read_traf(init, traf, origin, [moof_at, following], media, &mut allowance)?;
-            following = end;
-            take(fragment)?;
+            let (samples, end) = read_traf(init, traf, origin, bases, media, &mut allowance)?;
+            bases.following = end;
+            take(samples)?;
         }
     }
     Ok(())
 }
 
-/// `tfhd` (8.8.7) and the `trun`s; also answers where the data ends.
+/// Reads `tfhd` (8.8.7) and the `trun`s. Returns the samples and where their data ends.
 fn read_traf<'a>(
     init: &Init,
     traf: BoxRef<'a>,
     origin: u64,
-    [moof_at, following]: [u64; 2],
+    bases: Bases,
     media: &Media,
     allowance: &mut u32,
 ) -> Result<(Samples<'a>, u64), Error> {
@@ -118,14 +128,14 @@ fn read_traf<'a>(
     let outside = Error::OutsideMedia { kind: tfhd.kind, at: tfhd.at };
     let mut tfhd = tfhd.fields();
     let flags = tfhd.version_and_flags()?.flags;
-    let number = tfhd.u32()?;
-    let track = init.tracks.get(&number);
-    let track = track.ok_or(Error::UnknownTrack { at: traf.at, track: number })?;
+    let track_id = tfhd.u32()?;
+    let track = init.tracks.get(&track_id);
+    let track = track.ok_or(Error::UnknownTrack { at: traf.at, track: track_id })?;
     let base = match (flags & BASE_DATA_OFFSET != 0, flags & DEFAULT_BASE_IS_MOOF != 0) {
         // The one offset that counts from the start of the file.
         (true, _) => tfhd.u64()?.checked_sub(origin).ok_or(outside)?,
-        (false, true) => moof_at,
-        (false, false) => following,
+        (false, true) => bases.moof,
+        (false, false) => bases.following,
     };
     let has = |flag| flags & flag != 0;
     let index = if has(SAMPLE_DESCRIPTION_INDEX) { tfhd.u32()? } else { track.description_index };
@@ -138,7 +148,7 @@ fn read_traf<'a>(
     let mut samples = Samples {
         container: traf,
         outer: None,
-        track: number,
+        track_id,
         base,
         ranges: Vec::new(),
         runs: Vec::new(),
@@ -157,7 +167,7 @@ fn read_traf<'a>(
     }
     let count = samples.ranges.len();
     let groups = group::read_runs(sbgp.as_ref(), &local, &track.groups, count)?;
-    samples.spans = spans(&[(count, entry)], &groups)
+    samples.spans = spans(&[EntryRun { count, entry }], &groups)
         .map_err(|source| Error::Protection { at: traf.at, source })?;
     Ok((samples, end))
 }
@@ -165,12 +175,13 @@ fn read_traf<'a>(
 const DATA_OFFSET: u32 = 0x1;
 const FIRST_SAMPLE_FLAGS: u32 = 0x4;
 const SAMPLE_SIZE: u32 = 0x200;
-/// Duration, flags and composition offset, 4 bytes each, around the size.
-const OTHERS_BEFORE_SIZE: u32 = 0x100;
-const OTHERS_AFTER_SIZE: [u32; 2] = [0x400, 0x800];
+/// The sample's duration, 4 bytes before its size.
+const DURATION: u32 = 0x100;
+/// The sample's flags and its composition time offset, 4 bytes each, behind its size.
+const FLAGS_AND_COMPOSITION_OFFSET: [u32; 2] = [0x400, 0x800];
 
-/// A run of samples (8.8.8), which begins where the one before it ended or where it says. Answers
-/// where it ends.
+/// Reads a run of samples (8.8.8), which begins at its own offset, or else at `following`, the end of the run before.
+/// Returns where it ends.
 fn read_trun(
     samples: &mut Samples<'_>,
     trun: &BoxRef<'_>,
@@ -192,13 +203,14 @@ fn read_trun(
         fields.u32()?;
     }
     let has_size = flags & SAMPLE_SIZE != 0;
-    let before = if flags & OTHERS_BEFORE_SIZE == 0 { 0 } else { 4 };
-    let after = OTHERS_AFTER_SIZE.into_iter().filter(|flag| flags & flag != 0).count() * 4;
+    let before = if flags & DURATION == 0 { 0 } else { 4 };
+    let after =
+        FLAGS_AND_COMPOSITION_OFFSET.into_iter().filter(|flag| flags & flag != 0).count() * 4;
     let samples_there = usize::try_from(count).unwrap_or(usize::MAX);
     let listed = before + if has_size { 4 } else { 0 } + after;
     let entries = fields.bytes(samples_there.saturating_mul(listed))?;
     if !has_size {
-        // What is not listed is not bounded by the box, so it has to be by the media.
+        // The sizes take no bytes of the box, so the media has to bound the number of samples.
         let total = u64::from(count).saturating_mul(u64::from(default_size));
         if count > 0 && default_size == 0 {
             return Err(Error::NoSize(trun.at));
@@ -219,7 +231,7 @@ fn read_trun(
     laid_out.ok_or_else(outside)
 }
 
-/// Adds samples of these sizes, one behind the other. Answers where they end, if each lies in an `mdat`.
+/// Adds samples of these sizes, one behind the other from `at` on. Returns where they end, if each lies in an `mdat`.
 fn lay_out(
     ranges: &mut Vec<Range<usize>>,
     media: &Media,
@@ -228,7 +240,7 @@ fn lay_out(
 ) -> Option<u64> {
     let total = sizes.clone().map(u64::from).sum();
     if let Some(Range { start: mut next, .. }) = media.range(at, total) {
-        // Most often all lie in the same.
+        // Usually all lie in the same mdat.
         ranges.extend(sizes.map(|size| {
             let start = next;
             next = next.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));

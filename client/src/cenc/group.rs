@@ -2,12 +2,15 @@
 //! clause 6; ISO/IEC 14496-12:2022, 8.9).
 //!
 //! `sgpd` describes groups, in the `moov` for a whole track or in a `traf` for its own samples, and `sbgp`, or `csgp` in
-//! fewer bytes, says which samples are in which. Keys rotate this way, and clear samples are mixed in.
+//! fewer bytes, says which samples are in which group. Keys rotate this way, and clear samples are mixed in.
+//!
+//! Deliberately absent: sample groups of other types.
 
 use alloc::vec::Vec;
 
 use crate::cenc::boxes::{self, BoxRef, Fields};
 use crate::cenc::protection::{self, Description};
+use crate::key::KeyId;
 
 /// The grouping type of protection.
 const SEIG: [u8; 4] = *b"seig";
@@ -17,6 +20,7 @@ const LOCAL: u32 = 0x1_0000;
 
 /// A group of protection is unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A box is damaged.
     #[error(transparent)]
@@ -29,36 +33,42 @@ pub enum Error {
         /// The rule.
         source: protection::Error,
     },
-    /// A group that nothing describes (8.9.4).
+    /// A group without a description (8.9.4).
     #[error(
         "the box at byte {at} names group {index}, which is not described (ISO/IEC 14496-12, 8.9.4)"
     )]
     Undescribed {
         /// Where the box begins.
         at: usize,
-        /// The index.
+        /// The index of the group.
         index: u32,
     },
     /// More samples are grouped than there are (8.9.2).
     #[error("the box at byte {0} groups more samples than there are (ISO/IEC 14496-12, 8.9.2)")]
     TooMany(usize),
-    /// A pattern of no samples, or of which only the length or the count takes four bits (8.9.5).
+    /// A pattern of no samples, or one with a length or a count, but not both, of four bits (8.9.5).
     #[error("the csgp at byte {0} has a pattern that cannot be (ISO/IEC 14496-12, 8.9.5)")]
     Pattern(usize),
 }
 
-/// The descriptions of one box, from 1.
+/// The descriptions of one `sgpd` box. Indices count from 1.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Descriptions {
     all: Vec<Description>,
-    /// The one of samples in no group; 0: the sample entry's.
+    /// The index of the description for samples in no group; 0: their sample entry's.
     default: u32,
 }
 
-/// So many samples in a row, and the description that they have, if not their sample entry's.
-pub(super) type GroupRun = (usize, Option<Description>);
+/// Samples in a row that are in one group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GroupRun {
+    /// How many samples.
+    pub(super) count: usize,
+    /// The group's description; `None`: their sample entry's.
+    pub(super) description: Option<Description>,
+}
 
-/// Whether a box is about groups of protection. Answers what kind of box.
+/// Whether a box is about groups of protection: `sgpd`, `sbgp` or `csgp` with this grouping type.
 pub(super) fn is_seig(this: &BoxRef<'_>) -> Result<bool, Error> {
     if !matches!(&this.kind.0, b"sgpd" | b"sbgp" | b"csgp") {
         return Ok(false);
@@ -80,7 +90,7 @@ impl Descriptions {
         let mut all = Vec::new();
         for _ in 0..fields.u32()? {
             if version == 0 {
-                // It has no lengths, but what it holds is known.
+                // Without lengths, but the fields of a description are known.
                 all.push(Description::of_seig(&mut fields).map_err(wrong)?);
                 continue;
             }
@@ -90,6 +100,11 @@ impl Descriptions {
             all.push(Description::of_seig(&mut entry.fields()).map_err(wrong)?);
         }
         Ok(Self { all, default })
+    }
+
+    /// The KIDs of all descriptions.
+    pub(super) fn kids(&self) -> impl Iterator<Item = KeyId> {
+        self.all.iter().filter_map(Description::kid)
     }
 
     fn find(&self, index: u32) -> Option<Description> {
@@ -107,16 +122,18 @@ pub(super) fn read_runs(
     samples: usize,
 ) -> Result<Vec<GroupRun>, Error> {
     let default = local.find(local.default).or_else(|| global.find(global.default));
-    let Some(to_group) = to_group else { return Ok([(samples, default)].into()) };
+    let Some(to_group) = to_group else {
+        return Ok([GroupRun { count: samples, description: default }].into());
+    };
     let indices = match &to_group.kind.0 {
         b"csgp" => read_compact(to_group, samples)?,
         _ => read_plain(to_group)?,
     };
     let (mut runs, mut left) = (Vec::new(), samples);
-    for (count, index) in indices {
+    for IndexRun { count, index } in indices {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         left = left.checked_sub(count).ok_or(Error::TooMany(to_group.at))?;
-        let found = match index {
+        let description = match index {
             0 => default,
             _ => {
                 let found = match index.checked_sub(LOCAL) {
@@ -126,14 +143,18 @@ pub(super) fn read_runs(
                 Some(found.ok_or(Error::Undescribed { at: to_group.at, index })?)
             }
         };
-        runs.push((count, found));
+        runs.push(GroupRun { count, description });
     }
-    runs.push((left, default));
+    runs.push(GroupRun { count: left, description: default });
     Ok(runs)
 }
 
-/// So many samples in a row, and the index of their group.
-type IndexRun = (u32, u32);
+/// Samples in a row, and the index of their group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct IndexRun {
+    count: u32,
+    index: u32,
+}
 
 /// `sbgp` (8.9.2).
 fn read_plain(sbgp: &BoxRef<'_>) -> Result<Vec<IndexRun>, Error> {
@@ -142,7 +163,7 @@ fn read_plain(sbgp: &BoxRef<'_>) -> Result<Vec<IndexRun>, Error> {
     fields.bytes(if version == 1 { 8 } else { 4 })?;
     let mut runs = Vec::new();
     for _ in 0..fields.u32()? {
-        runs.push((fields.u32()?, fields.u32()?));
+        runs.push(IndexRun { count: fields.u32()?, index: fields.u32()? });
     }
     Ok(runs)
 }
@@ -150,14 +171,19 @@ fn read_plain(sbgp: &BoxRef<'_>) -> Result<Vec<IndexRun>, Error> {
 const TYPE_PARAMETER_PRESENT: u32 = 1 << 6;
 const HIGH_BIT_IS_LOCAL: u32 = 1 << 7;
 
-/// `csgp` (8.9.5): patterns of indices, each repeated over so many samples. Nothing longer than the box, or than there
-/// are samples, comes of it.
+/// A pattern of `csgp`: `length` indices, repeated over `count` samples.
+struct CompactPattern {
+    length: u32,
+    count: u32,
+}
+
+/// `csgp` (8.9.5): patterns of indices. The runs are never more than the samples, or than the bytes of the box.
 fn read_compact(csgp: &BoxRef<'_>, samples: usize) -> Result<Vec<IndexRun>, Error> {
     let mut fields = csgp.fields();
     let flags = fields.version_and_flags()?.flags;
     fields.bytes(if flags & TYPE_PARAMETER_PRESENT == 0 { 4 } else { 8 })?;
     let pattern_count = fields.u32()?;
-    // Of the fields behind: 1, 2, 4 or 8 half bytes.
+    // The width of a field: 1, 2, 4 or 8 half bytes.
     let width = |shift: u32| 1_u32 << (flags >> shift & 0b11);
     let (index_width, count_width, length_width) = (width(0), width(2), width(4));
     if (length_width == 1) != (count_width == 1) {
@@ -172,11 +198,11 @@ fn read_compact(csgp: &BoxRef<'_>, samples: usize) -> Result<Vec<IndexRun>, Erro
         }
         let grouped = usize::try_from(count).unwrap_or(usize::MAX);
         left = left.checked_sub(grouped).ok_or(Error::TooMany(csgp.at))?;
-        patterns.push((length, count));
+        patterns.push(CompactPattern { length, count });
     }
     let high_bit = 1_u32 << (4 * index_width - 1);
     let mut runs = Vec::new();
-    for (length, count) in patterns {
+    for CompactPattern { length, count } in patterns {
         let mut indices = Vec::new();
         for _ in 0..length {
             let index = halves.read(index_width)?;
@@ -184,10 +210,16 @@ fn read_compact(csgp: &BoxRef<'_>, samples: usize) -> Result<Vec<IndexRun>, Erro
             indices.push(if is_local { LOCAL.saturating_add(index & !high_bit) } else { index });
         }
         match indices.as_slice() {
-            [index] => runs.push((count, *index)),
+            [index] => runs.push(IndexRun { count, index: *index }),
             _ => {
                 let count = usize::try_from(count).unwrap_or(usize::MAX);
-                runs.extend(indices.iter().cycle().take(count).map(|index| (1, *index)));
+                runs.extend(
+                    indices
+                        .iter()
+                        .cycle()
+                        .take(count)
+                        .map(|index| IndexRun { count: 1, index: *index }),
+                );
             }
         }
     }
@@ -197,7 +229,7 @@ fn read_compact(csgp: &BoxRef<'_>, samples: usize) -> Result<Vec<IndexRun>, Erro
 /// Reads numbers of some half bytes each, the high half of a byte first.
 struct HalfBytes<'a> {
     fields: Fields<'a>,
-    /// The half that was not read yet.
+    /// The low half of the last byte, if it was not read yet.
     low: Option<u8>,
 }
 
@@ -224,10 +256,12 @@ mod tests {
     use super::*;
     use crate::cenc::boxes::FourCc;
 
-    fn compact(flags: u8, body: &[u8], samples: usize) -> Result<Vec<IndexRun>, Error> {
+    /// The count and the index of every run.
+    fn compact(flags: u8, body: &[u8], samples: usize) -> Result<Vec<(u32, u32)>, Error> {
         let body = [&[0, 0, 0, flags], &SEIG, body].concat();
         let csgp = BoxRef { kind: FourCc(*b"csgp"), at: 0, body_at: 8, body: &body };
-        read_compact(&csgp, samples)
+        let runs = read_compact(&csgp, samples)?;
+        Ok(runs.into_iter().map(|run| (run.count, run.index)).collect())
     }
 
     #[test]

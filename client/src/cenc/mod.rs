@@ -59,6 +59,7 @@ pub mod reader;
 mod samples;
 pub mod stream;
 pub mod table;
+pub mod track;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod wide;
 

@@ -1,19 +1,49 @@
 //! A plan: every sample of a segment, where it is and how it is protected.
+//!
+//! Deliberately absent: media that is still to come, whose plan `flow` carries out in parts.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::cenc::aux_info::{self, AuxInfo, SampleInfo, Subsample};
+use crate::cenc::aux_info::{self, AuxInfo, Subsample};
 use crate::cenc::boxes::{BoxRef, Boxes};
 use crate::cenc::cipher::{Ciphers, Progress, SampleCipher};
 use crate::cenc::error::Error;
 use crate::cenc::fragment;
 use crate::cenc::init::{self, Clearing, Init};
 use crate::cenc::keys::Keys;
+use crate::cenc::protection::{IvBlock, Protection};
 use crate::cenc::samples::{Media, Samples};
 use crate::cenc::table;
+use crate::key::KeyId;
 
-/// What is to be done to one segment, or to a whole file. Made by [`Init::plan`].
+/// What is to be done to one segment, or to a whole file. [`Init::plan`] makes it.
+///
+/// ```
+/// use reelkey_client::cenc::{Init, Keys};
+/// use reelkey_client::key::ContentKey;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/cli/demo/clip/cbcs/video.mp4");
+/// # let film = std::fs::read(path)?;
+/// # let moof = film.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+/// # let (init_segment, segment) = (&film[..moof], &mut film[moof..].to_vec());
+/// # let kid = "5ee1ce7a-0d3b-4c5d-8e6f-708192a3b4c5".parse()?;
+/// # let keys = Keys::from_iter([(kid, ContentKey::parse_hex("0f1e2d3c4b5a69788796a5b4c3d2e1f0")?)]);
+/// let init = Init::parse(init_segment)?;
+///
+/// let plan = init.plan(segment)?; // everything that is wrong with the segment is found here
+/// assert_eq!(plan.kids(), [kid]);
+/// plan.decrypt(&keys, segment)?; // in place
+/// for sample in plan.samples() {
+///     let clear = &segment[sample.bytes];
+/// #   assert!(!clear.is_empty());
+/// }
+/// # assert_eq!(plan.samples().count(), 75);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Plan {
     length: usize,
@@ -21,24 +51,45 @@ pub struct Plan {
     pub(super) clearings: Vec<Clearing>,
 }
 
-/// Samples in a row.
+/// A sample of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sample {
+    /// The ID of its track.
+    pub track_id: u32,
+    /// The positions of its bytes in the segment.
+    pub bytes: Range<usize>,
+}
+
+/// Samples of one track in a row.
 #[derive(Debug)]
 pub(super) struct Fragment {
-    track: u32,
+    track_id: u32,
+    /// The positions of each sample's bytes.
     pub(super) samples: Vec<Range<usize>>,
-    /// How they are protected; `None`: not at all.
+    /// How the samples are protected; `None`: not at all.
     pub(super) protected: Option<AuxInfo>,
 }
 
+/// What a cipher needs of one protected sample, apart from the key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Encryption<'a> {
+    pub(super) iv: IvBlock,
+    /// None: all of the sample is protected.
+    pub(super) subsamples: &'a [Subsample],
+}
+
 impl Fragment {
-    /// What a protected sample needs.
-    pub(super) fn sample(&self, number: usize) -> Option<(&SampleInfo, &[Subsample])> {
+    /// How the sample with this index is encrypted, if any is.
+    pub(super) fn encryption(&self, index: usize) -> Option<Encryption<'_>> {
         let info = self.protected.as_ref()?;
-        let sample = info.samples.get(number)?;
-        Some((sample, info.subsamples.get(sample.subsamples.clone())?))
+        let sample = info.samples.get(index)?;
+        let subsamples = info.subsamples.get(sample.subsamples.clone())?;
+        Some(Encryption { iv: sample.iv, subsamples })
     }
 
-    /// Decrypts so many samples in a row, from the `first` on, in bytes that begin at `from` and have all of them.
+    /// Decrypts `count` samples from the one with index `first` on. `bytes` begin at position `from` and have all of the
+    /// samples.
     pub(super) fn decrypt(
         &self,
         cipher: &SampleCipher,
@@ -61,29 +112,49 @@ impl Fragment {
 
 impl Init {
     /// Reads every fragment of `segment`: one or more media segments, or the whole file. Of a file also the samples
-    /// that its `moov` lists.
+    /// that its `moov` lists. [`Plan`] has an example.
     ///
     /// # Errors
-    /// [`Error`]: whatever is wrong with the segment is found here.
+    /// [`Error`]: everything that is wrong with the segment is found here, apart from missing keys.
     pub fn plan(&self, segment: &[u8]) -> Result<Plan, Error> {
         self.plan_at(segment, 0)
     }
 
-    /// As [`plan`](Self::plan), for a segment that begins so many bytes into its file: some offsets count from the
-    /// file's start (ISO/IEC 14496-12:2022, 8.8.7).
+    /// As [`plan`](Self::plan), for a segment that begins at position `origin` of its file, in bytes: some offsets count
+    /// from the start of the file (ISO/IEC 14496-12:2022, 8.8.7).
+    ///
+    /// ```
+    /// # use reelkey_client::cenc::{Error, Init, Keys};
+    /// /// Decrypts the segment that begins at byte `at` of `file`, and nothing else of the file.
+    /// fn decrypt_segment(init: &Init, keys: &Keys, file: &mut [u8], at: usize) -> Result<(), Error> {
+    ///     let segment = &mut file[at..];
+    ///     init.plan_at(segment, at as u64)?.decrypt(keys, segment)
+    /// }
+    /// # let mut film = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../src/cli/demo/clip/cbcs/video.mp4")).to_vec();
+    /// # let moof = film.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+    /// # let init = Init::parse(&film).unwrap();
+    /// # let kid = "5ee1ce7a-0d3b-4c5d-8e6f-708192a3b4c5".parse().unwrap();
+    /// # let key = reelkey_client::key::ContentKey::parse_hex("0f1e2d3c4b5a69788796a5b4c3d2e1f0").unwrap();
+    /// # decrypt_segment(&init, &Keys::from_iter([(kid, key)]), &mut film, moof).unwrap();
+    /// ```
     ///
     /// # Errors
-    /// [`Error`].
+    /// As [`plan`](Self::plan).
     pub fn plan_at(&self, segment: &[u8], origin: u64) -> Result<Plan, Error> {
         self.plan_ahead(segment, origin, None)
     }
 
-    /// Reads the samples that a `moov` lists, without the rest of its file, where the bodies of the `mdat`s are `media`:
-    /// positions of boxes count from the start of `moov`, those of samples from the start of the file.
-    pub(super) fn plan_table(&self, moov: &[u8], media: &[Range<usize>]) -> Result<Plan, Error> {
+    /// Reads the samples that a `moov` lists, without the rest of its file. `mdat_bodies` are the positions of the bodies
+    /// of its `mdat`s. In the plan, positions of boxes count from the start of `moov`, those of samples from the start of
+    /// the file.
+    pub(super) fn plan_table(
+        &self,
+        moov: &[u8],
+        mdat_bodies: &[Range<usize>],
+    ) -> Result<Plan, Error> {
         let mut plan = Plan { length: moov.len(), fragments: Vec::new(), clearings: Vec::new() };
         let mut bodies = Media::default();
-        media.iter().for_each(|body| bodies.extend(Some(body.clone())));
+        bodies.extend(mdat_bodies.iter().cloned());
         for this in Boxes::of(moov) {
             let this = this?;
             if this.kind.0 == *b"moov" {
@@ -95,7 +166,8 @@ impl Init {
         Ok(plan)
     }
 
-    /// As [`plan_at`](Self::plan_at), for a segment whose last `mdat` is still to come: its body will be `ahead`.
+    /// As [`plan_at`](Self::plan_at), for a segment whose last `mdat` is still to come: its body will be at the positions
+    /// `ahead`.
     pub(super) fn plan_ahead(
         &self,
         segment: &[u8],
@@ -138,9 +210,9 @@ impl Init {
             if trak.kind.0 != *b"trak" {
                 continue;
             }
-            let number = init::number_of(&trak)?;
-            let Some(track) = self.tracks.get(&number) else { continue };
-            if let Some(samples) = table::read(track, number, &trak, media)? {
+            let track_id = init::track_id_of(&trak)?;
+            let Some(track) = self.tracks.get(&track_id) else { continue };
+            if let Some(samples) = table::read(track, track_id, &trak, media)? {
                 plan.add(samples, segment)?;
             }
         }
@@ -149,22 +221,31 @@ impl Init {
 }
 
 impl Plan {
-    /// Every sample in the order of the file: its track and where it is.
-    pub fn samples(&self) -> impl Iterator<Item = (u32, Range<usize>)> {
+    /// Every sample, in the order in which the boxes list them.
+    pub fn samples(&self) -> impl Iterator<Item = Sample> {
         self.fragments.iter().flat_map(|fragment| {
-            fragment.samples.iter().map(|range| (fragment.track, range.clone()))
+            let samples = fragment.samples.iter();
+            samples.map(|bytes| Sample { track_id: fragment.track_id, bytes: bytes.clone() })
         })
     }
 
-    /// How many samples it is about.
+    /// The KIDs of all keys that the samples need, in order and each of them once. Groups of a fragment may name KIDs that
+    /// the `moov` does not.
+    #[must_use]
+    pub fn kids(&self) -> Vec<KeyId> {
+        let kids = self.protections().map(|by| by.kid);
+        kids.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// How many samples there are.
     pub(super) fn count(&self) -> usize {
         self.fragments.iter().map(|fragment| fragment.samples.len()).sum()
     }
 
-    /// Decrypts `segment`, the bytes that were planned for, in place.
+    /// Decrypts `segment`, the bytes that were planned for, in place. [`Plan`] has an example.
     ///
     /// # Errors
-    /// [`Error::MissingKey`] or [`Error::OtherBytes`], before the first byte is changed.
+    /// [`Error::MissingKey`], or [`Error::OtherBytes`] if `segment` has another length. No byte is changed then.
     pub fn decrypt(&self, keys: &Keys, segment: &mut [u8]) -> Result<(), Error> {
         self.decrypt_with(&mut Ciphers::default(), keys, segment)
     }
@@ -196,13 +277,17 @@ impl Plan {
         Ok(())
     }
 
-    /// Adds all that it takes.
+    /// Makes all ciphers that the samples need.
+    ///
+    /// # Errors
+    /// [`Error::MissingKey`].
     pub(super) fn prepare(&self, ciphers: &mut Ciphers, keys: &Keys) -> Result<(), Error> {
+        self.protections().try_for_each(|by| ciphers.prepare(by, keys))
+    }
+
+    fn protections(&self) -> impl Iterator<Item = Protection> {
         let infos = self.fragments.iter().filter_map(|fragment| fragment.protected.as_ref());
-        for by in infos.flat_map(|info| &info.spans).filter_map(|span| span.by) {
-            ciphers.prepare(by, keys)?;
-        }
-        Ok(())
+        infos.flat_map(|info| &info.spans).filter_map(|span| span.by)
     }
 
     fn add(&mut self, mut samples: Samples<'_>, segment: &[u8]) -> Result<(), Error> {
@@ -210,8 +295,8 @@ impl Plan {
         if samples.is_protected() {
             protected = Some(aux_info::read(&mut samples, segment, &mut self.clearings)?);
         }
-        let Samples { track, ranges, .. } = samples;
-        self.fragments.push(Fragment { track, samples: ranges, protected });
+        let Samples { track_id, ranges, .. } = samples;
+        self.fragments.push(Fragment { track_id, samples: ranges, protected });
         Ok(())
     }
 
@@ -225,7 +310,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Bytes that were decrypted twice would be garbage.
+    /// Refuses samples that share bytes: decrypted twice, those would be garbage.
     fn refuse_overlaps(&self) -> Result<(), fragment::Error> {
         let all = || self.fragments.iter().flat_map(|fragment| &fragment.samples);
         let is_overlap = |one: &Range<usize>, next: &Range<usize>| {

@@ -1,9 +1,11 @@
 //! How samples are protected (ISO/IEC 23001-7:2023, clauses 6, 8.2, 9 and 10).
 //!
-//! The same five facts stand in `tenc` for a whole track, in a `seig` group description for some of its samples,
-//! and in two boxes of PIFF 1.1. They are read into one description; under a scheme it is a [`Protection`].
-//! What the standard forbids cannot be written down there: a scheme without pattern has none, and a
-//! sample either brings its initialization vector or shares a constant one.
+//! The same five facts stand in `tenc` for a whole track, in a `seig` group description for some of its samples, and in
+//! two boxes of PIFF 1.1. They are read into one description; under a scheme it is a [`Protection`]. A [`Protection`]
+//! cannot express what the standard forbids: a scheme without a pattern has no field for one, and the IV is either the
+//! sample's own or constant.
+//!
+//! Deliberately absent: which samples are protected so. Sample entries and groups say that.
 
 use crate::cenc::boxes::{self, BoxRef, Fields, FourCc};
 use crate::key::KeyId;
@@ -13,19 +15,20 @@ pub(super) const PIFF_TENC: [u8; 16] = [
     0x89, 0x74, 0xdb, 0xce, 0x7b, 0xe7, 0x4c, 0x51, 0x84, 0xf9, 0x71, 0x48, 0xf9, 0x88, 0x25, 0x54,
 ];
 
-/// A protection in force.
+/// How a sample is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Protection {
-    /// The key.
+    /// The identifier of the content key.
     pub kid: KeyId,
-    /// How it is used.
+    /// How the content key is used.
     pub scheme: Scheme,
 }
 
 /// A protection scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// `cenc`: AES-CTR over all protected bytes of a sample, each with its own vector (10.1).
+    /// `cenc`: AES-CTR over all protected bytes of a sample, each with its own IV (10.1).
     Cenc(IvSize),
     /// `cbc1`: AES-CBC over all whole protected blocks of a sample (10.2).
     Cbc1(IvSize),
@@ -35,7 +38,7 @@ pub enum Scheme {
     Cbcs(Iv, Pattern),
 }
 
-/// How long the vector of a sample is.
+/// The length of a sample's IV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IvSize {
     /// 8 bytes, followed by a block counter of 8 bytes (9.6.1).
@@ -44,26 +47,30 @@ pub enum IvSize {
     Sixteen,
 }
 
-/// Where the vector comes from.
+/// An IV as AES takes it. One of 8 bytes is padded with zeros on the right (9.3).
+pub type IvBlock = [u8; 16];
+
+/// Where the IV of a sample comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Iv {
-    /// Each sample's auxiliary information.
+    /// From the sample's auxiliary information.
     PerSample(IvSize),
-    /// One for all; 8 bytes are padded with zeros on the right (9.3).
-    Constant([u8; 16]),
+    /// All samples have this one.
+    Constant(IvBlock),
 }
 
 /// Which 16-byte blocks of a protected range are encrypted (9.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Pattern {
-    /// First as many are.
+    /// The number of encrypted blocks at the start of each period.
     pub crypt: u8,
-    /// Then as many are not, and again; 0 means that all are.
+    /// The number of clear blocks behind them; 0 means that all blocks are encrypted.
     pub skip: u8,
 }
 
 impl IvSize {
-    /// In bytes.
+    /// The length in bytes.
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
@@ -74,7 +81,7 @@ impl IvSize {
 }
 
 impl Scheme {
-    /// Where the vector comes from.
+    /// Where the IV of a sample comes from.
     #[must_use]
     pub const fn iv(&self) -> Iv {
         match self {
@@ -85,7 +92,7 @@ impl Scheme {
 }
 
 impl Iv {
-    /// The length of the vector in each sample's auxiliary information.
+    /// The length of the IV in each sample's auxiliary information, in bytes.
     #[must_use]
     pub const fn sample_bytes(&self) -> usize {
         match self {
@@ -95,8 +102,9 @@ impl Iv {
     }
 }
 
-/// What a box says of protection breaks a rule.
+/// The protection that a box describes breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The box is damaged.
     #[error(transparent)]
@@ -110,10 +118,10 @@ pub enum Error {
     /// `Per_Sample_IV_Size` is none of 0, 8 and 16 (9.1).
     #[error("a vector of {0} bytes; only 8 and 16 exist (ISO/IEC 23001-7, 9.1)")]
     IvSize(u8),
-    /// Another scheme than `cbcs` with a constant vector (10.1 to 10.3).
+    /// Another scheme than `cbcs` with a constant IV (10.1 to 10.3).
     #[error("{0} needs a vector of each sample (ISO/IEC 23001-7, 10)")]
     ConstantIv(FourCc),
-    /// A pattern where there is none, or one that encrypts nothing (9.6, 10).
+    /// A pattern under a scheme without one, or a pattern that encrypts nothing (9.6, 10).
     #[error("a pattern of {crypt}:{skip} blocks is impossible here (ISO/IEC 23001-7, 9.6)")]
     Pattern {
         /// Encrypted blocks.
@@ -126,13 +134,27 @@ pub enum Error {
     Algorithm(u32),
 }
 
-/// What a box says of samples, before it is known under which scheme.
+/// How samples are protected, as a box describes it without the scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Description {
     crypt: u8,
     skip: u8,
-    /// `None`: not protected.
-    protected: Option<(KeyId, Iv)>,
+    /// `None`: the samples are not protected.
+    protected: Option<KeyAndIv>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct KeyAndIv {
+    kid: KeyId,
+    iv: Iv,
+}
+
+/// How a protected sample entry says that its samples are protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) scheme: FourCc,
+    /// For samples in no group.
+    pub(super) default: Description,
 }
 
 impl Description {
@@ -159,7 +181,7 @@ impl Description {
         let (crypt, skip) = (blocks >> 4, blocks & 0xf);
         let protected = match is_protected {
             0 => None,
-            1 => Some((kid, Self::read_iv(iv_size, fields)?)),
+            1 => Some(KeyAndIv { kid, iv: Self::read_iv(iv_size, fields)? }),
             other => return Err(Error::IsProtected(other)),
         };
         Ok(Self { crypt, skip, protected })
@@ -178,9 +200,8 @@ impl Description {
         Ok(Iv::Constant(constant))
     }
 
-    /// What PIFF says in its own boxes: algorithm, vector size and key (PIFF 1.1, 5.3.2 and 5.3.3). Also answers the
-    /// scheme that the algorithm is.
-    pub(super) fn of_piff(fields: &mut Fields<'_>) -> Result<(Self, FourCc), Error> {
+    /// The fields of PIFF's own boxes: algorithm, IV size and KID (PIFF 1.1, 5.3.2 and 5.3.3). The algorithm is the scheme.
+    pub(super) fn of_piff(fields: &mut Fields<'_>) -> Result<Entry, Error> {
         let [a, b, c, iv_size] = fields.array()?;
         let algorithm = u32::from_be_bytes([0, a, b, c]);
         let kid = KeyId::from_bytes(fields.array()?);
@@ -192,15 +213,20 @@ impl Description {
         let size = read_iv_size(iv_size)?;
         let protected = match (algorithm, size) {
             (0, _) => None,
-            (_, Some(size)) => Some((kid, Iv::PerSample(size))),
+            (_, Some(size)) => Some(KeyAndIv { kid, iv: Iv::PerSample(size) }),
             (_, None) => return Err(Error::IvSize(iv_size)),
         };
-        Ok((Self { crypt: 0, skip: 0, protected }, scheme))
+        Ok(Entry { scheme, default: Self { crypt: 0, skip: 0, protected } })
     }
 
-    /// The protection that this is under `scheme`, if it is one.
+    /// The KID, if the samples are protected.
+    pub(super) fn kid(&self) -> Option<KeyId> {
+        self.protected.map(|protected| protected.kid)
+    }
+
+    /// The protection that this describes under `scheme`; `None` if the samples are not protected.
     pub(super) fn under(&self, scheme: FourCc) -> Result<Option<Protection>, Error> {
-        let Some((kid, iv)) = self.protected else { return Ok(None) };
+        let Some(KeyAndIv { kid, iv }) = self.protected else { return Ok(None) };
         let (crypt, skip) = (self.crypt, self.skip);
         let pattern = match (crypt, skip) {
             (0, 0) => Pattern { crypt: 1, skip: 0 },

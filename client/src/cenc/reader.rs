@@ -40,7 +40,7 @@ use crate::cenc::stream::{PIECE_BYTES_MAX, Stream};
 /// # Errors
 /// An error of the inner reader is passed on, and reading may then be tried again; only [`ErrorKind::Interrupted`] is not,
 /// the read is repeated at once. Media that cannot be decrypted is [`ErrorKind::InvalidData`], after all clear bytes
-/// before it were read, and the [`Error`](crate::cenc::Error) is inside:
+/// before it were read, and the [`Error`] is inside:
 ///
 /// ```
 /// use std::io::Read;

@@ -1,36 +1,49 @@
-//! Samples in a row: where each is, and how it is protected. A `traf` and an `stbl` both come down to this.
+//! Samples in a row: where each is, and how it is protected. Both a `traf` and an `stbl` are read into this.
+//!
+//! Deliberately absent: reading either box, and the samples' auxiliary information.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::cenc::boxes::BoxRef;
 use crate::cenc::group::GroupRun;
-use crate::cenc::init::Entry;
-use crate::cenc::protection::{self, Protection};
+use crate::cenc::protection::{self, Entry, Protection};
 
 /// The samples of one `traf`, or of a track that is not fragmented.
 #[derive(Debug)]
 pub(super) struct Samples<'a> {
-    /// The `traf` or `stbl`. Their auxiliary information stands in it, or in the box around it.
+    /// The `traf` or `stbl`. It holds the samples' auxiliary information, or `outer` does.
     pub(super) container: BoxRef<'a>,
+    /// The `trak` around an `stbl`.
     pub(super) outer: Option<BoxRef<'a>>,
-    /// The track's number.
-    pub(super) track: u32,
-    /// From where offsets of auxiliary information count.
+    /// The track ID.
+    pub(super) track_id: u32,
+    /// The position from which offsets of auxiliary information count.
     pub(super) base: u64,
-    /// Where each sample is.
+    /// The positions of each sample's bytes.
     pub(super) ranges: Vec<Range<usize>>,
     /// The index of the first sample of each `trun` or chunk.
     pub(super) runs: Vec<usize>,
-    /// How they are protected, in order.
+    /// How the samples are protected, in order.
     pub(super) spans: Vec<Span>,
 }
 
-/// So many samples in a row, protected alike.
+/// Samples in a row that are protected alike.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
+    /// How many samples.
     pub(super) count: usize,
+    /// How they are protected; `None`: not at all.
     pub(super) by: Option<Protection>,
+}
+
+/// Samples in a row that have one sample entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EntryRun {
+    /// How many samples.
+    pub(super) count: usize,
+    /// The sample entry, if it is a protected one.
+    pub(super) entry: Option<Entry>,
 }
 
 impl Samples<'_> {
@@ -40,20 +53,20 @@ impl Samples<'_> {
     }
 }
 
-/// Puts together what sample entries and groups say: as many spans as either changes.
+/// Joins what sample entries and groups say of the same samples. A new span begins where either changes the protection.
 pub(super) fn spans(
-    entries: &[(usize, Option<Entry>)],
+    entries: &[EntryRun],
     groups: &[GroupRun],
 ) -> Result<Vec<Span>, protection::Error> {
     let mut spans: Vec<Span> = Vec::new();
     let (mut entries, mut groups) = (entries.iter().copied(), groups.iter().copied());
-    let (mut entry, mut group) = (entries.next(), groups.next());
-    while let (Some((of_entry, by_entry)), Some((of_group, by_group))) = (entry, group) {
-        let count = of_entry.min(of_group);
-        let by = match by_entry {
+    let (mut next_entry, mut next_group) = (entries.next(), groups.next());
+    while let (Some(of_entry), Some(of_group)) = (next_entry, next_group) {
+        let count = of_entry.count.min(of_group.count);
+        let by = match of_entry.entry {
             // A sample entry without protection names no scheme, so no group can protect its samples.
             None => None,
-            Some(entry) => by_group.unwrap_or(entry.default).under(entry.scheme)?,
+            Some(entry) => of_group.description.unwrap_or(entry.default).under(entry.scheme)?,
         };
         if count > 0 {
             match spans.last_mut() {
@@ -61,13 +74,14 @@ pub(super) fn spans(
                 _ => spans.push(Span { count, by }),
             }
         }
-        (entry, group) = (Some((of_entry - count, by_entry)), Some((of_group - count, by_group)));
-        if of_entry == count {
-            entry = entries.next();
-        }
-        if of_group == count {
-            group = groups.next();
-        }
+        next_entry = match of_entry.count - count {
+            0 => entries.next(),
+            count => Some(EntryRun { count, ..of_entry }),
+        };
+        next_group = match of_group.count - count {
+            0 => groups.next(),
+            count => Some(GroupRun { count, ..of_group }),
+        };
     }
     Ok(spans)
 }
@@ -77,22 +91,23 @@ pub(super) fn spans(
 pub(super) struct Media(Vec<Range<usize>>);
 
 impl Media {
+    /// Adds the body of an `mdat`.
     pub(super) fn push(&mut self, mdat: &BoxRef<'_>) {
         self.0.push(mdat.body_at..mdat.end());
     }
 
-    /// Adds one that is still to come.
-    pub(super) fn extend(&mut self, body: Option<Range<usize>>) {
-        self.0.extend(body);
+    /// Adds the bodies of `mdat`s that are not there as bytes: their positions.
+    pub(super) fn extend(&mut self, bodies: impl IntoIterator<Item = Range<usize>>) {
+        self.0.extend(bodies);
     }
 
-    /// How many bytes there are.
+    /// How many bytes they have in all.
     pub(super) fn bytes(&self) -> u64 {
         let bytes: usize = self.0.iter().map(Range::len).sum();
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
-    /// The range of `length` bytes from `start`, if it lies in one `mdat`. An empty one has no bytes to be anywhere.
+    /// The positions of `length` bytes from `start` on, if they lie in one `mdat`. No bytes lie anywhere: they are `0..0`.
     pub(super) fn range(&self, start: u64, length: u64) -> Option<Range<usize>> {
         if length == 0 {
             return Some(0..0);

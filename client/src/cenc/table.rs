@@ -1,20 +1,24 @@
 //! Sample tables: where the samples of a track are that is not fragmented (ISO/IEC 14496-12:2022, 8.5 to 8.7).
+//!
+//! Deliberately absent: times, and everything else that a player needs to seek.
 
 use alloc::vec::Vec;
 
 use crate::cenc::boxes::{self, BoxRef, Fields, FourCc};
 use crate::cenc::group::{self, Descriptions};
-use crate::cenc::init::{self, Entry, Track};
+use crate::cenc::init;
 use crate::cenc::protection;
-use crate::cenc::samples::{Media, Samples, spans};
+use crate::cenc::samples::{EntryRun, Media, Samples, spans};
+use crate::cenc::track::TrackFacts;
 
 /// A sample table is unreadable or contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A box is damaged.
     #[error(transparent)]
     Box(#[from] boxes::Error),
-    /// A box that has to be there is not.
+    /// A mandatory box is missing.
     #[error(transparent)]
     Init(#[from] init::Error),
     /// A group of protection.
@@ -68,10 +72,10 @@ pub enum Error {
     },
 }
 
-/// The samples of a track, if its table has any.
+/// The samples of a track, if its table has any. `media` is where they may be.
 pub(super) fn read<'a>(
-    track: &Track,
-    number: u32,
+    track: &TrackFacts,
+    track_id: u32,
     trak: &BoxRef<'a>,
     media: &Media,
 ) -> Result<Option<Samples<'a>>, Error> {
@@ -94,7 +98,7 @@ pub(super) fn read<'a>(
     let offsets = chunk_offsets.ok_or_else(|| missing(b"stco"))?;
 
     if let Width::Constant(size) = sizes.width {
-        // What is not listed is not bounded by the box, so it has to be by the media.
+        // The sizes take no bytes of the box, so the media has to bound the number of samples.
         let total = u64::try_from(sizes.count).unwrap_or(u64::MAX).saturating_mul(size.into());
         if total > media.bytes() {
             return Err(Error::OutsideMedia { kind: FourCc(*b"stsz"), at: stbl.at });
@@ -104,7 +108,7 @@ pub(super) fn read<'a>(
     let mut samples = Samples {
         container: stbl,
         outer: Some(*trak),
-        track: number,
+        track_id,
         base: 0,
         ranges: Vec::new(),
         runs: Vec::new(),
@@ -119,27 +123,27 @@ pub(super) fn read<'a>(
     Ok(Some(samples))
 }
 
-/// Places every sample: chunk by chunk (8.7.4 and 8.7.5), one behind the other. Answers their sample entries.
+/// Places every sample: chunk by chunk (8.7.4 and 8.7.5), one behind the other. Returns the samples' entries.
 fn place(
     samples: &mut Samples<'_>,
-    track: &Track,
+    track: &TrackFacts,
     mut sizes: Sizes<'_>,
     stsc: &BoxRef<'_>,
     stco: &BoxRef<'_>,
     media: &Media,
     stbl_at: usize,
-) -> Result<Vec<(usize, Option<Entry>)>, Error> {
+) -> Result<Vec<EntryRun>, Error> {
     let mut runs = ChunkRuns::read(stsc)?;
     let mut offsets = stco.fields();
     offsets.version_and_flags()?;
     let wide = stco.kind == FourCc(*b"co64");
     let total = sizes.count;
-    let mut entries: Vec<(usize, Option<Entry>)> = Vec::new();
+    let mut entries: Vec<EntryRun> = Vec::new();
     for chunk in 1..=offsets.u32()? {
         let mut at = if wide { offsets.u64()? } else { offsets.u32()?.into() };
-        let (per_chunk, index) = runs.of(chunk)?;
+        let ChunkRun { samples_per_chunk, entry_index: index, .. } = runs.of(chunk)?;
         let entry = track.entry(index).ok_or(Error::SampleEntry { at: stsc.at, index })?;
-        let count = usize::try_from(per_chunk).unwrap_or(usize::MAX);
+        let count = usize::try_from(samples_per_chunk).unwrap_or(usize::MAX);
         let placed = samples.ranges.len().saturating_add(count);
         if placed > total {
             return Err(Error::Count { at: stbl_at, sizes: total, samples: placed });
@@ -152,8 +156,8 @@ fn place(
             at = at.saturating_add(size);
         }
         match entries.last_mut() {
-            Some((last, by)) if *by == entry => *last = last.saturating_add(count),
-            _ => entries.push((count, entry)),
+            Some(last) if last.entry == entry => last.count = last.count.saturating_add(count),
+            _ => entries.push(EntryRun { count, entry }),
         }
     }
     match samples.ranges.len() {
@@ -171,7 +175,7 @@ struct Sizes<'a> {
 
 /// How a size is written.
 enum Width {
-    /// Not at all: all have this one.
+    /// Not at all: every sample has this size.
     Constant(u32),
     Four {
         low_half: Option<u8>,
@@ -222,9 +226,19 @@ struct ChunkRuns<'a> {
     fields: Fields<'a>,
     left: u32,
     at: usize,
-    /// Samples in a chunk and their sample entry.
-    current: Option<(u32, u32)>,
-    next: Option<(u32, u32, u32)>,
+    /// The run of the chunk that was asked for last.
+    current: Option<ChunkRun>,
+    next: Option<ChunkRun>,
+}
+
+/// Chunks in a row that are alike: an entry of `stsc`.
+#[derive(Clone, Copy)]
+struct ChunkRun {
+    /// The number of the first chunk, from 1.
+    first_chunk: u32,
+    samples_per_chunk: u32,
+    /// The index of the samples' entry, from 1.
+    entry_index: u32,
 }
 
 impl<'a> ChunkRuns<'a> {
@@ -242,19 +256,23 @@ impl<'a> ChunkRuns<'a> {
             None => None,
             Some(left) => {
                 self.left = left;
-                Some((self.fields.u32()?, self.fields.u32()?, self.fields.u32()?))
+                Some(ChunkRun {
+                    first_chunk: self.fields.u32()?,
+                    samples_per_chunk: self.fields.u32()?,
+                    entry_index: self.fields.u32()?,
+                })
             }
         };
         Ok(())
     }
 
-    /// Samples in this chunk, from 1, and their sample entry. Asked in order.
-    fn of(&mut self, chunk: u32) -> Result<(u32, u32), Error> {
-        if let Some((first, per_chunk, entry)) = self.next {
-            if first == chunk {
-                self.current = Some((per_chunk, entry));
+    /// The run of a chunk, which counts from 1. Chunks are asked for in order.
+    fn of(&mut self, chunk: u32) -> Result<ChunkRun, Error> {
+        if let Some(next) = self.next {
+            if next.first_chunk == chunk {
+                self.current = Some(next);
                 self.advance()?;
-            } else if first < chunk {
+            } else if next.first_chunk < chunk {
                 return Err(Error::Chunks(self.at));
             }
         }

@@ -1,8 +1,10 @@
 //! AES-128 by the instructions that work on two blocks at once (VAES), sixteen blocks in flight.
 //!
-//! The rounds are those of FIPS 197, 5.1 and 5.3.5, one instruction each; what is ours is their order and the
-//! counter. Only where the CPU has them: [`Forward::new`] and [`Inverse::new`] ask it. Everywhere else, and for the
-//! keys of licenses, the `aes` crate does the work; it leaves VAES alone on CPUs without AVX-512.
+//! The rounds are those of FIPS 197, 5.1 and 5.3.5, one instruction each; this file adds their order and the counter.
+//! [`Forward::new`] and [`Inverse::new`] ask the CPU whether it has the instructions. Elsewhere, and for the keys of
+//! licenses, the `aes` crate is used; it does not use VAES on CPUs without AVX-512.
+//!
+//! Deliberately absent: `unsafe`. The crate `archmage` proves by a token that the CPU has the instructions.
 
 use alloc::boxed::Box;
 use core::arch::x86_64::{__m128i, __m256i};
@@ -14,26 +16,26 @@ const BLOCK_BYTES: usize = 16;
 const PAIR_BYTES: usize = 2 * BLOCK_BYTES;
 const ROUND_KEYS: usize = 11;
 
-/// So many blocks hide how long each of them takes.
+/// The number of blocks in flight: with fewer, the latency of an instruction shows.
 pub(super) const LANES: usize = 16;
 
-/// A register holds two of them.
+/// The number of registers for them: each holds a pair of blocks.
 const PAIRS: usize = LANES / 2;
 
-/// As many bytes as [`LANES`] blocks have.
+/// The bytes of [`LANES`] blocks.
 const GROUP_BYTES: usize = LANES * BLOCK_BYTES;
 
-/// Every round key twice, as two blocks take it. Zeroed on drop.
+/// Every round key twice, for both blocks of a pair. Zeroed on drop.
 type RoundKeys = Box<Zeroizing<[[u8; PAIR_BYTES]; ROUND_KEYS]>>;
 
-/// A key that encrypts blocks: of counters, here.
+/// A scheduled key that encrypts counter blocks.
 pub(super) struct Forward {
     cpu: X64V3CryptoToken,
     keys: RoundKeys,
 }
 
 impl Forward {
-    /// Schedules a key, if the CPU has what it takes.
+    /// Schedules a key; `None` if the CPU has no VAES.
     pub(super) fn new(key: &[u8; BLOCK_BYTES]) -> Option<Self> {
         let cpu = X64V3CryptoToken::summon()?;
         let mut keys = RoundKeys::default();
@@ -48,14 +50,14 @@ impl Forward {
     }
 }
 
-/// A key that decrypts blocks.
+/// A scheduled key that decrypts blocks.
 pub(super) struct Inverse {
     cpu: X64V3CryptoToken,
     keys: RoundKeys,
 }
 
 impl Inverse {
-    /// Schedules a key, if the CPU has what it takes.
+    /// Schedules a key; `None` if the CPU has no VAES.
     pub(super) fn new(key: &[u8; BLOCK_BYTES]) -> Option<Self> {
         let cpu = X64V3CryptoToken::summon()?;
         let mut keys = RoundKeys::default();
@@ -69,8 +71,8 @@ impl Inverse {
         decrypt(self.cpu, &self.keys, groups);
     }
 
-    /// AES-CBC (NIST SP 800-38A, 6.2) over the first of every `PERIOD` blocks. `chain` is the encrypted block before, and
-    /// the last one afterwards.
+    /// AES-CBC (NIST SP 800-38A, 6.2) over the first of every `PERIOD` blocks. `chain` is the encrypted block before them,
+    /// and becomes the last of them.
     pub(super) fn cbc<const PERIOD: usize>(
         &self,
         blocks: &mut [[u8; BLOCK_BYTES]],
@@ -118,7 +120,7 @@ fn invert(_: X64V3CryptoToken, keys: &mut RoundKeys) {
     }
 }
 
-/// The last group is made as wide as what is left.
+/// Xors whole groups, then the rest with as few registers as it needs.
 #[arcane(import_intrinsics)]
 fn xor_key_stream(cpu: X64V3CryptoToken, keys: &RoundKeys, counter: u128, bytes: &mut [u8]) {
     // The CPU counts with the last byte first, in the lower half of a block.
@@ -149,8 +151,8 @@ fn xor_key_stream(cpu: X64V3CryptoToken, keys: &RoundKeys, counter: u128, bytes:
     as_wide_as_needed!(0 of 1, 1 of 2, 2 of 3, 3 of 4, 4 of 5, 5 of 6, 6 of 7, 7 of 8);
 }
 
-/// Xors all pairs of a group and a last one that is not whole. The numbers are known when this is compiled, so that no
-/// lane leaves its register.
+/// Xors all pairs of a group and a last pair that is not whole. `WHOLE` and `ALL` are constants so that no lane leaves its
+/// register.
 #[rite(import_intrinsics)]
 fn xor_last<const WHOLE: usize, const ALL: usize>(
     cpu: X64V3CryptoToken,
@@ -170,7 +172,7 @@ fn xor_last<const WHOLE: usize, const ALL: usize>(
     }
 }
 
-/// Xors fewer than 32 bytes: both ends, which overlap, since a load that spans two stores waits for both.
+/// Xors fewer than 32 bytes: both ends at once, which may overlap, because a load that spans two stores waits for both.
 fn xor_few(bytes: &mut [u8], key: &[u8; PAIR_BYTES]) {
     let key = key.get(..bytes.len()).unwrap_or_default();
     match bytes.len() {
@@ -280,7 +282,7 @@ fn cbc<const PERIOD: usize>(
 /// Two periods, of each of which the first block is encrypted.
 type Pair<const PERIOD: usize> = [[[u8; BLOCK_BYTES]; PERIOD]; 2];
 
-/// AES-CBC over so many pairs at once. `before` is the encrypted block before; answers the last one.
+/// AES-CBC over `N` pairs at once. `before` is the encrypted block before them; returns the last of them.
 #[rite(import_intrinsics)]
 fn cbc_pairs<const PERIOD: usize, const N: usize>(
     cpu: X64V3CryptoToken,
@@ -330,13 +332,13 @@ fn decrypt_lanes<const N: usize>(
     lanes
 }
 
-/// What is behind `it` is loaded anew. Kept in registers it would leave too few for the lanes, and the compiler would
-/// finish one lane after the other: half as quick.
+/// Makes the compiler load the memory behind `it` again. Kept in registers, the round keys would leave too few for the
+/// lanes; the compiler would then finish one lane after the other, which takes twice the time.
 fn in_memory<T>(it: T) -> T {
     core::hint::black_box(it)
 }
 
-/// The halves of a counter block, as the CPU's signed words.
+/// The upper and the lower half of a counter block, as the CPU's signed words.
 fn halves(block: u128) -> [i64; 2] {
     let [a, b, c, d, e, f, g, h, rest @ ..] = block.to_be_bytes();
     [i64::from_be_bytes([a, b, c, d, e, f, g, h]), i64::from_be_bytes(rest)]

@@ -10,3 +10,4 @@ mod defects;
 mod film;
 mod pieces;
 mod properties;
+mod tracks;

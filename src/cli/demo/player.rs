@@ -172,8 +172,8 @@ pub(super) fn decrypt_clips(license: License) -> Result<Vec<Decrypted>, Failure>
 fn read_media(film: &[u8]) -> Result<(usize, Vec<u8>), Failure> {
     let plan = Init::parse(film)?.plan(film)?;
     let mut bytes = Vec::new();
-    for (_, range) in plan.samples() {
-        bytes.extend_from_slice(film.get(range).unwrap_or_default());
+    for sample in plan.samples() {
+        bytes.extend_from_slice(film.get(sample.bytes).unwrap_or_default());
     }
     Ok((plan.samples().count(), bytes))
 }
