@@ -27,16 +27,17 @@
 //! |---|---|
 //! | a whole file in memory | [`cenc::decrypt_file`] |
 //! | an initialization segment, then media segments | [`cenc::Init::parse`], [`cenc::Init::plan`], [`cenc::Plan::decrypt`] |
-//! | bytes as they come, from a socket or a pipe | [`cenc::Stream`] |
+//! | a reader: a file, a socket or a pipe | [`cenc::Reader`], an `io::Read` of clear bytes |
+//! | bytes as they come, without the standard library | [`cenc::Stream`] |
 //! | a long file whose `moov` lists its samples | [`cenc::Stream::with_table`] |
 //! | files of any size, on a command line | `reelkey decrypt` |
 //! | a program in C, or a web page | `client/ffi`, `reelkey.h` |
-//! | no keys yet | [`exchange::Ask`], then [`exchange::Pending`] |
+//! | no keys yet | [`cenc::Init::kids`], [`exchange::Ask`], then [`exchange::Pending`] |
 //! | a device key to save or load | [`exchange::DeviceKey`] |
 //! | a license that the device stored | [`exchange::Pending::resume`] |
 //!
-//! The ways to decrypt share one reader and one cipher, so they agree; whatever is wrong with a file is found before the first
-//! byte of the part that it is in is changed, and is said with the box, its place and the clause that it breaks.
+//! The ways to decrypt share one reader of boxes and one cipher, so they agree. Every error in a file is found before the
+//! first byte of the part at fault is changed; it names the box, its position and the clause of the standard.
 //!
 //! # A license
 //!
@@ -86,7 +87,7 @@
 //! # The modules
 //!
 //! - [`exchange`] writes and signs a license request, then verifies and opens the license that answers it;
-//! - [`cenc`] decrypts;
+//! - [`cenc`] reads and decrypts media in Common Encryption;
 //! - [`strict`] accepts one form only of JSON and compact JOSE objects, so that two readers cannot disagree. The server
 //!   reads its input with the same code;
 //! - [`key`] and [`time`] hold the types that all of them share.

@@ -202,6 +202,27 @@ fn the_command_line_decrypts_with_known_keys() {
     assert!(said.contains("KID:KEY") && !said.contains("secret:"), "{said}");
 }
 
+/// A child process that another one starts holds its locks for an instant.
+#[test]
+fn a_lock_that_is_released_soon_does_not_stop_decryption_in_place() {
+    let (installation, _) = provisioned();
+    let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/demo/clip");
+    let here = installation.write("here.mp4", &fs::read(clip.join("cbcs/video.mp4")).unwrap());
+    let locked = fs::File::open(&here).unwrap();
+    locked.lock().unwrap();
+    let pair = "5ee1ce7a0d3b4c5d8e6f708192a3b4c5:0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let arguments = ["decrypt", "--key", pair, "--in-place", here.to_str().unwrap()];
+    let done = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(300));
+            drop(locked);
+        });
+        installation.succeed(&arguments)
+    });
+    assert_eq!(done["samples"], 75);
+    assert_eq!(samples(&fs::read(&here).unwrap()), samples(&fs::read(clear("video")).unwrap()));
+}
+
 /// What a device keeps of a license that it may store is what the command line takes.
 #[test]
 fn the_command_line_decrypts_with_a_license() {

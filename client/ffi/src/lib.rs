@@ -31,18 +31,18 @@ pub enum Status {
 /// Decrypts one file or stream.
 pub struct Decrypter {
     state: State,
-    /// What is clear and was not read yet, from `read` on.
+    /// Clear bytes. The first `read` of them were read already.
     clear: Vec<u8>,
     read: usize,
-    /// The words of the last error.
+    /// The message of the last error.
     error: Option<CString>,
 }
 
 enum State {
-    /// Nothing was fed.
+    /// Nothing was fed yet.
     Fresh(Keys, Option<Init>),
     Streaming(Box<Stream>),
-    /// It is at its end, well or not.
+    /// The film is at its end, or an error was returned.
     Over,
 }
 
@@ -62,9 +62,9 @@ impl Decrypter {
         Status::Misuse
     }
 
-    /// Takes what a stream answered. After an error it is over.
-    fn take<T>(&mut self, answer: Result<T, Error>) -> Status {
-        match answer {
+    /// Turns a result into a status, and keeps the message of an error. After an error the decrypter is over.
+    fn take<T>(&mut self, result: Result<T, Error>) -> Status {
+        match result {
             Ok(_) => Status::Ok,
             Err(error) => {
                 self.state = State::Over;
@@ -83,7 +83,7 @@ const OVER: &str = "nothing can be decrypted after an error or the end; take a n
 /// The memory that C says is there.
 ///
 /// # Safety
-/// `bytes` is null, or `length` bytes can be read there, and nothing writes to them while the answer lives.
+/// `bytes` is null, or `length` bytes can be read there, and nothing writes to them while the result is used.
 unsafe fn read<'a>(bytes: *const u8, length: usize) -> Option<&'a [u8]> {
     if length == 0 {
         return Some(&[]);

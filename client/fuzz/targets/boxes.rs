@@ -1,4 +1,5 @@
-//! Boxes in boxes, and the `moov`: whatever is read lies in what is there.
+//! Boxes in boxes, and the `moov`: every box that is read lies within the bytes that are there, and the KIDs of tracks are
+//! those of the `moov`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,6 +9,10 @@ use reelkey_client::cenc::boxes::Boxes;
 fuzz_target!(|bytes: &[u8]| {
     walk(bytes, Boxes::of(bytes), 0);
     if let Ok(init) = Init::parse(bytes) {
+        let kids = init.kids();
+        for track in init.tracks() {
+            assert!(track.kids().iter().chain(&track.default_kid()).all(|kid| kids.contains(kid)));
+        }
         let mut clear = bytes.to_vec();
         init.clear(&mut clear);
         assert_eq!(clear.len(), bytes.len());

@@ -1,4 +1,5 @@
-//! Whole films: in place, as a stream, and looked through. They agree, and an error leaves everything as it was.
+//! Whole films: in place, as a stream, from a reader, and checked without their media. All of them agree, and an error
+//! leaves a file as it was.
 #![no_main]
 
 use std::convert::Infallible;

@@ -1,4 +1,7 @@
-//! The keys of a license that a device obtained: with the request that it answers and the key that it was sealed to.
+//! The keys of a license that a device obtained. To open it takes the request that it answers and the key that it was
+//! sealed to.
+//!
+//! Deliberately absent: asking the service for a license, which is the player's.
 
 use std::fs::File;
 use std::io::Read;
@@ -31,7 +34,10 @@ pub(super) struct LicenseArgs {
 }
 
 impl LicenseArgs {
-    /// The keys of the license, if one is named.
+    /// The keys of the license; none if no license is named.
+    ///
+    /// # Errors
+    /// [`Failure`] if a file cannot be read, the license is not genuine, or it does not hold now.
     pub(super) fn keys(&self) -> Result<Vec<(KeyId, ContentKey)>, Failure> {
         let (Some(license), Some(request), Some(key), Some(jwks)) =
             (&self.license, &self.license_request, &self.license_key, &self.jwks)
@@ -57,8 +63,8 @@ impl LicenseArgs {
     }
 }
 
-/// A small file of text, without the white space that an editor leaves behind it. Of a longer one only as much as shows
-/// that it is too long, for whoever reads the text to say.
+/// Reads a small file of text, without the white space that an editor leaves behind it. Of a longer file only the first
+/// bytes are read, one more than is allowed, so that the parser refuses them.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let most = u64::try_from(BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();

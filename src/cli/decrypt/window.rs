@@ -1,9 +1,9 @@
-//! A file that lies in memory anyway (tmpfs), seen through a window: decrypted where it lies, its bytes go from there to
-//! the CPU and back, and not through the kernel.
+//! A file that lies in memory anyway (tmpfs), seen through a window: its bytes go from there to the CPU and back, and not
+//! through the kernel, when it is decrypted where it lies.
 //!
-//! Only such a file. When a disk fails, or is full, `read` and `write` answer with an error; of memory that stands for a
-//! disk's bytes the process would get a signal, and end. Here that is left for who cuts the file at the very moment.
-//! Other processes may change what is in the window, so its bytes are copied and never borrowed.
+//! Only files on tmpfs are mapped. If a disk fails or is full, `read` and `write` return an error; a mapped file on that
+//! disk would end the process with a signal. The remaining risk: another process truncates the file while it is mapped.
+//! Other processes may change the bytes in the window, so they are copied and never borrowed.
 
 use std::fs::File;
 use std::io;
@@ -12,35 +12,41 @@ use std::sync::Arc;
 
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
-/// So much is seen at once; it counts as memory of the process. A multiple of every page size.
+/// The size of a window, which counts as memory of the process. A multiple of every page size.
 const WINDOW_BYTES: u64 = 1024 * 1024;
 
 /// `TMPFS_MAGIC` of statfs(2).
 const TMPFS: u64 = 0x0102_1994;
 
-/// What `st_blocks` of stat(2) counts.
+/// The unit of `st_blocks` of stat(2).
 const BLOCK_BYTES: u64 = 512;
 
 /// A window onto a file.
 pub(super) struct Window {
     file: Arc<File>,
-    /// What is seen, and where it begins in the file.
-    seen: Option<(u64, MmapRegion)>,
+    seen: Option<Seen>,
+}
+
+/// The part of the file that is mapped.
+struct Seen {
+    /// The position in the file where it begins.
+    start: u64,
+    region: MmapRegion,
 }
 
 impl Window {
-    /// `None` unless all of the file lies in memory.
+    /// A window onto the file; `None` unless all of the file lies in memory.
     pub(super) fn onto(file: &Arc<File>) -> Option<Self> {
-        // Its type has another width and sign on other machines.
+        // The type of `f_type` has another width and sign on other machines.
         let kind = rustix::fs::fstatfs(file).ok()?.f_type;
-        // To look into a hole takes memory, of which there may be none.
+        // Reading a hole through a mapping allocates memory, of which there may be none.
         let meta = file.metadata().ok()?;
         let has_holes = meta.blocks().saturating_mul(BLOCK_BYTES) < meta.len();
         let is_memory = u64::try_from(kind) == Ok(TMPFS) && !has_holes;
         is_memory.then(|| Self { file: Arc::clone(file), seen: None })
     }
 
-    /// As the file's, and the window moves there.
+    /// As the file's own `read_at`. The window moves there.
     pub(super) fn read_at(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         if self.offset(at).is_none() {
             self.seen = None;
@@ -51,21 +57,22 @@ impl Window {
             let start = at - at % WINDOW_BYTES;
             let size = usize::try_from(WINDOW_BYTES.min(length - start)).unwrap_or(usize::MAX);
             let place = FileOffset::from_arc(Arc::clone(&self.file), start);
-            self.seen = MmapRegion::from_file(place, size).ok().map(|region| (start, region));
+            self.seen =
+                MmapRegion::from_file(place, size).ok().map(|region| Seen { start, region });
         }
         let seen = self.offset(at).and_then(|(region, offset)| {
             region.get_slice(offset, buffer.len().min(region.size() - offset)).ok()
         });
         match seen {
             Some(seen) => Ok(seen.copy_to(buffer)),
-            // A system that has no room for a window can still read.
+            // If nothing could be mapped, the file can still be read.
             None => self.file.read_at(buffer, at),
         }
     }
 
-    /// As the file's: through the window where that is, beside it otherwise.
+    /// As the file's own `write_all_at`: through the window where it is, and into the file elsewhere.
     pub(super) fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        let start = self.seen.as_ref().map_or(at, |(start, _)| *start);
+        let start = self.seen.as_ref().map_or(at, |seen| seen.start);
         let before = usize::try_from(start.saturating_sub(at)).unwrap_or(usize::MAX);
         let (before, bytes) = bytes.split_at(before.min(bytes.len()));
         self.file.write_all_at(before, at)?;
@@ -78,9 +85,9 @@ impl Window {
         Ok(())
     }
 
-    /// Where in what is seen a place of the file is.
+    /// The mapped part of the file, and where in it position `at` of the file is.
     fn offset(&self, at: u64) -> Option<(&MmapRegion, usize)> {
-        let (start, region) = self.seen.as_ref()?;
+        let Seen { start, region } = self.seen.as_ref()?;
         let offset = usize::try_from(at.checked_sub(*start)?).ok()?;
         (offset < region.size()).then_some((region, offset))
     }
@@ -90,7 +97,7 @@ impl Window {
 mod tests {
     use super::*;
 
-    /// Every test machine has a file system in memory there.
+    /// A file on tmpfs: every test machine has one at this path.
     fn file_in_memory(bytes: &[u8]) -> Arc<File> {
         let file = tempfile::tempfile_in("/dev/shm").unwrap();
         file.write_all_at(bytes, 0).unwrap();
@@ -128,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_cut_ends_there() {
+    fn a_file_that_was_truncated_ends_there() {
         let file = file_in_memory(&vec![7; 3 << 20]);
         let mut window = Window::onto(&file).unwrap();
         let mut piece = [0; 10];
@@ -140,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_holes_has_none() {
+    fn a_file_with_holes_has_no_window() {
         let file = file_in_memory(&[7; 100_000]);
         assert!(Window::onto(&file).is_some());
         file.set_len(200_000).unwrap();
@@ -148,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn other_file_systems_have_none() {
+    fn a_file_on_another_file_system_has_no_window() {
         assert!(Window::onto(&Arc::new(File::open("/proc/self/stat").unwrap())).is_none());
     }
 }
