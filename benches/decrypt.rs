@@ -86,7 +86,7 @@ fn package(folder: &Path, scheme: &str, stream: &str) -> (Vec<u8>, Vec<u8>) {
     (head, film[fragments..].to_vec())
 }
 
-/// So many bytes of the same fragments.
+/// Writes a file of the same fragments repeated, of at least `bytes` bytes.
 fn repeat(path: &Path, head: &[u8], fragments: &[u8], bytes: usize) {
     let mut file = File::create(path).unwrap();
     file.write_all(head).unwrap();
@@ -159,7 +159,7 @@ impl Race {
         packager
     }
 
-    /// The median of so many pairs: one command's time by that of `cp`. Each writes a new file.
+    /// The median over `runs` pairs of a command's time divided by that of `cp`. Each writes a new file.
     fn times_cp(&self, runs: usize, command: impl Fn() -> Command) -> f64 {
         let pair = |_| {
             fs::remove_file(&self.output).ok();
@@ -192,8 +192,8 @@ fn fragment_in_cache(scheme: &str) -> Vec<u8> {
     const COUNT: u32 = 8;
     const SIZE: u32 = 16 * 1024;
     let be = u32::to_be_bytes;
-    let vector: &[u8] = if scheme == "cenc" { b"initvect" } else { b"" };
-    let layout = [vector, &[0, 1, 0, 0], &be(SIZE)].concat();
+    let iv: &[u8] = if scheme == "cenc" { b"initvect" } else { b"" };
+    let layout = [iv, &[0, 1, 0, 0], &be(SIZE)].concat();
     let layouts = layout.repeat(usize::try_from(COUNT).unwrap());
     let moof = |offset: u32| {
         let tfhd = in_a_box(b"tfhd", &[&be(0x2_0010), &be(1), &be(SIZE)]);
@@ -253,8 +253,8 @@ fn main() {
                 }
             }
             repeat(&race.input, &head, &fragments, bytes);
-            let say = |who: &str, ratio: f64| {
-                println!("{scheme} {stream}, {} MB: {who} {ratio:.2} times cp", bytes / 1_000_000);
+            let say = |tool: &str, ratio: f64| {
+                println!("{scheme} {stream}, {} MB: {tool} {ratio:.2} times cp", bytes / 1_000_000);
             };
             let runs = if stream == "audio" { SHORT_RUNS } else { RUNS };
             say("file to file", race.times_cp(runs, || race.reelkey()));

@@ -100,7 +100,7 @@ fn every_file_decrypts_right_or_ends_in_an_error() {
     let (mut required, mut right, mut refused) = (0, 0, 0);
     for entry in manifest["files"].as_array().unwrap() {
         let (file, expect) = (entry["file"].as_str().unwrap(), entry["expect"].as_str().unwrap());
-        // "quirk": a packager's mistake, about which those who read it differ.
+        // "quirk": a packager's mistake, which other readers treat in different ways.
         let must = expect == "ok";
         required += usize::from(must);
         match decrypt(&folder, entry) {

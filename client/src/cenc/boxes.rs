@@ -47,7 +47,7 @@ pub enum Error {
         /// How many bytes are left there.
         rest: usize,
     },
-    /// The size is smaller than the header, or larger than what is left (4.2.2).
+    /// The size is smaller than the header, or larger than the bytes that are left (4.2.2).
     #[error(
         "box {kind} at byte {at} has a size of {size}, {rest} bytes are there (ISO/IEC 14496-12, 4.2.2)"
     )]

@@ -1,14 +1,14 @@
-//! The states of a stream: what is to be done with the next bytes of it.
+//! A stream without its keys and its sinks: it goes from one [`State`] to the next as bytes come in.
 //!
 //! A box passes as it is, or a `moov` is read, or a `moof` and its `mdat`s are: those go out while they come in where all
-//! that they need came before, and are held until they are whole otherwise. [`State`] says in each state what holds.
+//! that they need came before, and are held until they are whole otherwise.
 //!
 //! Deliberately absent: where the bytes come from and where they go, which is [`stream`](crate::cenc::stream)'s, and the
 //! order of samples, which is [`flow`](crate::cenc::flow)'s.
 
 use alloc::boxed::Box;
 
-use crate::cenc::boxes::{self, Boxes, FourCc, Header};
+use crate::cenc::boxes::{self, Boxes, Header};
 use crate::cenc::buffer::Buffer;
 use crate::cenc::cipher::Ciphers;
 use crate::cenc::error::Error;
@@ -16,6 +16,7 @@ use crate::cenc::flow::Flow;
 use crate::cenc::fragment;
 use crate::cenc::init::{self, Init};
 use crate::cenc::keys::Keys;
+use crate::cenc::state::{Gathered, Media, State, StreamBox};
 
 /// A stream without its keys, which every call brings.
 #[derive(Debug)]
@@ -38,81 +39,9 @@ pub(super) struct Machine {
     pub(super) samples: usize,
 }
 
-/// What comes next in a stream. "Held" are the bytes of [`Machine::held`] that are not final.
-#[derive(Debug)]
-enum State {
-    /// The held bytes, if there are any, begin with a box of which nothing is final. Either its header is not whole, or it
-    /// is a `moov` or a `moof` that is not whole.
-    AtBox,
-    /// A box that is neither decrypted nor read is going by. Nothing is held.
-    Passing {
-        this: StreamBox,
-        /// How many bytes of the box are still to come; `u64::MAX` at first for a box up to the end of the stream.
-        left: u64,
-    },
-    /// The held bytes begin with a whole `moof`. Its samples are not known to be complete.
-    Fragment(Gathered),
-    /// The `moof` of this `mdat` was read and has all that its samples need. What is held is part of one sample.
-    FragmentMedia(Box<Flow>, Media),
-    /// [`Machine::table`] has the samples of this `mdat`. What is held is part of one sample.
-    TableMedia(Media),
-    /// An error was returned. The bytes behind it are not looked at.
-    Failed,
-}
-
-/// A box of the stream whose first bytes are not held any more.
-#[derive(Clone, Copy, Debug)]
-struct StreamBox {
-    kind: FourCc,
-    /// The position in the file of its first byte.
-    at: u64,
-    /// Its size in bytes; `None`: up to the end of the stream.
-    size: Option<u64>,
-}
-
-/// An `mdat` that goes out while it comes in, with the boxes before it that are not out yet. Positions count from where
-/// those of the samples do: the start of the fragment, or of the file.
-#[derive(Clone, Copy, Debug)]
-struct Media {
-    mdat: StreamBox,
-    /// The position of the first byte that is not out.
-    gone: usize,
-    /// The position where the `mdat` ends.
-    end: usize,
-}
-
-/// A `moof` and the boxes behind it, and what was tried with them in vain: a second attempt waits until there is more.
-#[derive(Clone, Copy, Debug, Default)]
-struct Gathered {
-    /// The held bytes up to here are whole boxes of this fragment.
-    parsed: usize,
-    /// Where the last `mdat` begins that could not go out while it comes in.
-    not_flowing: Option<usize>,
-    /// How many times the boxes were taken for a whole fragment.
-    attempts: u32,
-    /// How many bytes the boxes had at the last of these attempts.
-    attempted: usize,
-}
-
-/// After so many `mdat`s of one `moof`, each of which may be the last, only those that double the bytes are taken for
-/// it. This keeps the time linear.
+/// After each of the first `mdat`s of a `moof` the boxes are taken for a whole fragment; after more than this many only
+/// if they have twice the bytes of the last attempt. This keeps the time linear.
 const MDATS_TRIED_MAX: u32 = 16;
-
-impl StreamBox {
-    /// The error that the stream ends when `missing` bytes of the box are still to come.
-    fn cut_short(&self, missing: u64) -> Error {
-        let (at, size) = (usize::try_from(self.at).unwrap_or(usize::MAX), self.size.unwrap_or(0));
-        let rest = usize::try_from(size.saturating_sub(missing)).unwrap_or(usize::MAX);
-        boxes::Error::Size { kind: self.kind, at, size, rest }.into()
-    }
-}
-
-impl Media {
-    /// How many bytes are not out, if `held` of them are there.
-    fn missing(&self, held: usize) -> usize {
-        self.end.saturating_sub(self.gone).saturating_sub(held)
-    }
-}
 
 impl Machine {
     /// At the start of a stream that holds at most `held_max` bytes.

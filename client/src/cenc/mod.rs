@@ -57,6 +57,7 @@ pub mod protection;
 #[cfg(feature = "std")]
 pub mod reader;
 mod samples;
+mod state;
 pub mod stream;
 pub mod table;
 pub mod track;

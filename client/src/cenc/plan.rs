@@ -112,7 +112,23 @@ impl Fragment {
 
 impl Init {
     /// Reads every fragment of `segment`: one or more media segments, or the whole file. Of a file also the samples
-    /// that its `moov` lists. [`Plan`] has an example.
+    /// that its `moov` lists.
+    ///
+    /// ```
+    /// # use reelkey_client::cenc::{Error, Init, Keys};
+    /// /// Decrypts a file of which all segments are in memory.
+    /// fn decrypt(keys: &Keys, init_segment: &[u8], segments: &mut [Vec<u8>]) -> Result<(), Error> {
+    ///     let init = Init::parse(init_segment)?;
+    ///     for segment in segments {
+    ///         init.plan(segment)?.decrypt(keys, segment)?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # let film = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../src/cli/demo/clip/cbcs/video.mp4"));
+    /// # let moof = film.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+    /// # let refused = decrypt(&Keys::default(), &film[..moof], &mut [film[moof..].to_vec()]);
+    /// # assert!(matches!(refused, Err(Error::MissingKey(_))));
+    /// ```
     ///
     /// # Errors
     /// [`Error`]: everything that is wrong with the segment is found here, apart from missing keys.
@@ -242,7 +258,22 @@ impl Plan {
         self.fragments.iter().map(|fragment| fragment.samples.len()).sum()
     }
 
-    /// Decrypts `segment`, the bytes that were planned for, in place. [`Plan`] has an example.
+    /// Decrypts `segment`, the bytes that were planned for, in place.
+    ///
+    /// ```
+    /// # use reelkey_client::cenc::{Error, Init, Keys};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/cli/demo/clip/cenc/video.mp4");
+    /// # let mut film = std::fs::read(path)?;
+    /// # let encrypted = film.clone();
+    /// let plan = Init::parse(&film)?.plan(&film)?;
+    /// // A missing key is found before a byte is changed.
+    /// let refused = plan.decrypt(&Keys::default(), &mut film);
+    /// assert!(matches!(refused, Err(Error::MissingKey(kid)) if plan.kids() == [kid]));
+    /// # assert!(film == encrypted);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::MissingKey`], or [`Error::OtherBytes`] if `segment` has another length. No byte is changed then.

@@ -4,7 +4,7 @@
 //! all of its samples, they come out as they come in; otherwise as soon as the fragment is whole, so that at most one
 //! fragment is held. A file whose `moov` lists the samples is a stream for a caller that has that box at hand
 //! ([`Stream::with_table`]). Where samples come before the `moof` that describes them the whole file has to be there:
-//! [`decrypt_file`](crate::cenc::decrypt_file) takes it.
+//! [`decrypt_file`](crate::cenc::decrypt_file) does that.
 //!
 //! Deliberately absent: reading and writing. Bytes are pushed in, and clear ones go to a sink that the caller has; a
 //! [`Reader`](crate::cenc::reader::Reader) does both for `std`.
@@ -211,8 +211,8 @@ impl<K: Borrow<Keys>> Stream<K> {
         self
     }
 
-    /// Holds at most so many bytes of a fragment, or of a `moov`, that cannot be handed on before they are whole. The
-    /// default is 256 MiB.
+    /// Holds at most `bytes` of a fragment, or of a `moov`, that cannot be handed on before it is whole. The default is
+    /// 256 MiB.
     ///
     /// ```
     /// # use reelkey_client::cenc::stream::{PushError, append_to};

@@ -59,7 +59,7 @@ impl Spoiled {
         self.0
     }
 
-    /// Ends the file so many bytes into the body of a box.
+    /// Ends the file `at` bytes into the body of a box.
     fn cut(mut self, kind: &str, at: usize) -> Vec<u8> {
         let length = self.body(kind) + at;
         self.0.truncate(length);

@@ -1,5 +1,5 @@
-//! Films of our own making, encrypted block by block as the standard says it: small, slow, and nothing of the crate's
-//! own ciphers in them.
+//! Films of our own making, encrypted block by block as the standard describes it: small, slow, and without the
+//! crate's own ciphers.
 
 use std::convert::Infallible;
 
@@ -57,7 +57,7 @@ pub(crate) enum Info {
 #[derive(Clone, Debug)]
 pub(crate) struct Film {
     pub(crate) scheme: &'static [u8; 4],
-    /// 8, 16, or 0 for a constant vector.
+    /// 8, 16, or 0 for a constant IV.
     pub(crate) iv_size: u8,
     pub(crate) pattern: (u8, u8),
     pub(crate) samples: Vec<Sample>,
@@ -108,7 +108,7 @@ impl Film {
         media
     }
 
-    /// Block by block, as the standard says it.
+    /// Encrypts block by block, as the standard describes it.
     fn encrypt(&self, key: [u8; 16], bytes: &mut [u8], sample: &Sample) {
         let iv = self.iv(sample.iv);
         let whole = vec![(0, bytes.len() as u32)];

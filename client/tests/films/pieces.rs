@@ -34,7 +34,7 @@ fn encrypted_and_clear() -> (Vec<u8>, Vec<u8>) {
     (film, clear)
 }
 
-/// Returns at most so many bytes of a film at once, and between them the errors that were planned.
+/// Returns at most `most` bytes of a film at once, and before them the planned errors.
 struct Sparing<'a> {
     film: &'a [u8],
     most: usize,
@@ -43,7 +43,6 @@ struct Sparing<'a> {
 
 impl Read for Sparing<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // One error before each piece, while there are any.
         if let Some(kind) = self.errors.pop_front() {
             return Err(kind.into());
         }

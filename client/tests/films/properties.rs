@@ -139,7 +139,7 @@ proptest! {
         if streamed.is_ok() {
             prop_assert_eq!(length, file.len());
         }
-        // Who only checks it, and leaves the media out, comes to the same end.
+        // A check that leaves the media out comes to the same end.
         let (mut check, mut from, mut checked) = (Stream::new(&keys), 0, Ok(()));
         while from < file.len() && checked.is_ok() {
             let to = file.len().min(from + 20);
