@@ -11,8 +11,8 @@ use crate::cli::decrypt::keys::read_keys;
 use crate::cli::decrypt::license::LicenseArgs;
 use crate::cli::decrypt::standard::is_standard;
 use crate::cli::decrypt::to_output::{Film, write_clear_film};
-use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::secret_argument::SecretArgument;
+use crate::cli::terminal::output::{Failure, Output};
 
 #[derive(Debug, Args)]
 pub(crate) struct DecryptArgs {

@@ -3,8 +3,8 @@
 use reelkey_client::cenc::Keys;
 use reelkey_client::key::{ContentKey, KeyId};
 
-use crate::cli::terminal::output::Failure;
 use crate::cli::secret_argument::SecretArgument;
+use crate::cli::terminal::output::Failure;
 
 /// Reads the pairs of every argument, one a line.
 pub(super) fn read_keys(arguments: &[SecretArgument]) -> Result<Keys, Failure> {
