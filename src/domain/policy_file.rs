@@ -2,6 +2,8 @@
 //!
 //! What a file says is either understood and obeyed or refused, never ignored: a rule that a rights
 //! holder wrote and the service did not know would be a promise broken in silence.
+//!
+//! One file because a policy has many fields, and each is read, judged and refused here and nowhere else.
 
 use std::collections::BTreeMap;
 use std::fmt;

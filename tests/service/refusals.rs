@@ -1,4 +1,6 @@
 //! Every refusal of a license: its status, its reason, its type.
+//!
+//! One file because it is one list: every reason of a refusal, and the requests that meet it.
 
 use axum::body::Body;
 use axum::http::Request;
