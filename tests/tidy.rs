@@ -114,7 +114,7 @@ const FENCES: [(&str, &[&str]); 12] = [
     ("SledStore", &["src/store/"]),
     ("NewStore", &["src/store/"]),
     ("axum", &["src/http/"]),
-    ("axum_server", &["src/http/"]),
+    ("tokio_rustls", &["src/http/listener/tls.rs"]),
     ("rustls", &["src/crypto/"]),
     ("hyper", &["src/http/"]),
     (

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -18,8 +19,11 @@ use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::{clock, operator};
 use crate::http::admin::{AdminApp, ReadIssuers, admin_router};
 use crate::http::app::App;
-use crate::http::listener::server::{self, Limits, Tls};
-use crate::http::router::router;
+use crate::http::frame::limits::Limits;
+use crate::http::listener::descriptors;
+use crate::http::listener::server::{self, Rules};
+use crate::http::listener::tls::Tls;
+use crate::http::router::router_within;
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -36,6 +40,9 @@ pub(crate) struct ServeArgs {
 
 pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Result<Output, Failure> {
     log::start(&args.log, args.log_format)?;
+    if let Err(error) = descriptors::raise() {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
     let config = Config::read(folder)?;
     let listen = args.listen.unwrap_or(config.listen);
     let tls = match &config.tls {
@@ -63,11 +70,14 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
         let mut stopped = stopped.clone();
         async move { stopped.changed().await.unwrap_or_default() }
     };
-    let (limits, router) = (Limits::default(), router(app));
+    let Rules { limits, proxies } = config.rules();
+    let router = router_within(app, limits, proxies.clone());
+    let rules = Rules { limits, proxies };
     let acceptor = tls.as_ref().map(|(_, tls)| tls.clone());
-    let players = server::serve(listener, acceptor, limits, router, stopping());
+    let players = server::serve(listener, acceptor, rules, router, stopping());
     let router = admin_router(admin);
-    let operators = server::serve_owner(admin_listener, owner, limits, router, stopping());
+    let operators =
+        server::serve_owner(admin_listener, owner, Limits::default(), router, stopping());
     let watching = signals.obey(folder, tls, &stop);
     let serving = async { tokio::try_join!(players, operators) };
     tokio::pin!(serving);
@@ -79,12 +89,23 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
     Ok(Output::new(Value::Null, ""))
 }
 
+/// How many connections wait for being accepted before the system refuses one more.
+const BACKLOG: u32 = 1024;
+
 /// A listener of the standard library, as the server takes it.
 fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(address)
-        .map_err(|error| Failure::from(error).during(format_args!("listening on {address}")))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)?.into_std()
+    };
+    listen().map_err(|error: io::Error| {
+        Failure::from(error).during(format_args!("listening on {address}"))
+    })
 }
 
 /// What an operator's signals mean.

@@ -50,6 +50,8 @@ pub enum Refusal {
     MethodNotAllowed,
     /// The request did not arrive in time.
     Timeout,
+    /// The client has too many requests at once.
+    RateLimited,
     /// Our fault.
     Internal,
     /// Not now; later.
@@ -58,7 +60,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::TooLarge,
         Self::TokenMissing,
         Self::TokenInvalid,
@@ -81,6 +83,7 @@ impl Refusal {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Timeout,
+        Self::RateLimited,
         Self::Internal,
         Self::Unavailable,
     ];
@@ -111,6 +114,7 @@ impl Refusal {
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::Timeout => "timeout",
+            Self::RateLimited => "rate-limited",
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
         }

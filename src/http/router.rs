@@ -7,12 +7,22 @@ use axum::middleware;
 use axum::routing::{get, post};
 
 use crate::http::app::App;
+use crate::http::frame::address::Proxies;
 use crate::http::frame::cors;
 use crate::http::frame::exchange::{self, Frame};
+use crate::http::frame::limits::Limits;
 use crate::http::player::{health, license, pages};
 
-/// The routes that players use, also from pages of the origins that are in force.
+/// The routes that players use, also from pages of the origins that are in force, within the default limits and without
+/// proxies.
 pub fn router(app: App) -> Router {
+    router_within(app, Limits::default(), Proxies::default())
+}
+
+/// The routes that players use, also from pages of the origins that are in force. Requests are kept within these limits,
+/// each counted for the client that these proxies name.
+pub fn router_within(app: App, limits: Limits, proxies: Proxies) -> Router {
+    let frame = Frame::new(app.clone(), limits, proxies);
     let cors = cors::layer(Arc::clone(&app.authority));
     Router::new()
         .route("/v1/license", post(license::license_post))
@@ -20,7 +30,7 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(health::healthz_get))
         .route("/readyz", get(health::readyz_get))
         .route("/problems/{reason}", get(pages::problem_get))
-        .layer(middleware::from_fn_with_state(Frame::new(app.clone()), exchange::frame))
+        .layer(middleware::from_fn_with_state(frame, exchange::frame))
         .layer(cors)
         .with_state(app)
 }

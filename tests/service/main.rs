@@ -10,9 +10,12 @@
 
 mod answers;
 mod grants;
+mod hostile;
 mod network;
 mod refusals;
 mod rotations;
 mod secrets;
+mod streams;
 mod tokens;
+mod wire;
 mod world;

@@ -1,15 +1,16 @@
 //! What the listener and the frame around the routes keep away: pages of other origins, slow clients, too many of
 //! them.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request};
-use reelkey::http::listener::server::{Limits, serve};
+use reelkey::http::frame::limits::Limits;
 
+use crate::wire::{ask, hold, listen, read_answer, read_to_end, stuck};
 use crate::world::World;
 
 const ORIGIN: &str = "https://player.example";
@@ -68,31 +69,6 @@ async fn a_page_of_another_origin_learns_nothing() {
     }
 }
 
-/// A listener of this world with little patience.
-async fn listen(limits: Limits) -> SocketAddr {
-    let world = World::new().await;
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        let router = world.router.clone();
-        serve(listener, None, limits, router, std::future::pending()).await.unwrap();
-        drop(world);
-    });
-    address
-}
-
-/// What comes back until the connection is closed.
-fn read_to_end(mut stream: TcpStream) -> String {
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut answer = Vec::new();
-    // A connection that is closed with something unread is reset.
-    if let Err(error) = stream.read_to_end(&mut answer) {
-        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "never closed");
-    }
-    String::from_utf8(answer).unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_clients_are_cut_off() {
     // Long enough for a client who does not dawdle, also where all of it shares a busy CPU.
@@ -128,34 +104,32 @@ async fn slow_clients_are_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_connection_too_many_is_closed_and_the_others_go_on() {
-    let address = listen(Limits { connections: 3, ..Limits::default() }).await;
-    let ask = |mut stream: TcpStream| {
-        let sent =
-            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        sent.map(|()| read_to_end(stream)).unwrap_or_default()
-    };
-    // A connection that was answered and stays open.
-    let hold = move || {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        let mut answer = [0; 15];
-        stream.read_exact(&mut answer).unwrap();
-        assert_eq!(&answer, b"HTTP/1.1 200 OK");
-        stream
-    };
-    let connected = move || TcpStream::connect(address).unwrap();
+async fn a_connection_may_be_idle_longer_than_a_head_may_take() {
+    let head = Duration::from_millis(300);
+    let address = listen(Limits { head, ..Limits::default() }).await;
     let work = move || {
-        let mut held = [hold(), hold(), hold()];
-        assert_eq!(ask(connected()), "");
-        held[1].write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        drop(held);
-        // The slots are free a moment after the connections have ended.
-        let is_answered = |_| {
-            thread::sleep(Duration::from_millis(20));
-            ask(connected()).starts_with("HTTP/1.1 200 OK")
-        };
-        assert!((0..500).any(is_answered));
+        let mut stream = hold(address);
+        thread::sleep(3 * head);
+        assert!(ask(&mut stream, "/healthz").starts_with("HTTP/1.1 200"));
+        // The head of a later request is in no less of a hurry than that of the first.
+        stream.write_all(b"GET /healthz HTTP/1.1\r\n").unwrap();
+        assert_eq!(read_to_end(stream), "");
+    };
+    thread::spawn(work).join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_with_a_request_is_not_idle_and_a_body_has_its_time() {
+    let (idle, body) = (Duration::from_millis(300), Duration::from_secs(2));
+    let address = listen(Limits { idle, body, ..Limits::default() }).await;
+    let work = move || {
+        let mut stream = stuck(address, "");
+        thread::sleep(2 * idle);
+        stream.write_all(b"cd").unwrap();
+        let answer = read_answer(&mut stream);
+        assert!(answer.contains("token-missing") || answer.contains("\"timeout\""), "{answer}");
+        let answer = read_answer(&mut stuck(address, ""));
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("\"timeout\""), "{answer}");
     };
     thread::spawn(work).join().unwrap();
 }
@@ -163,13 +137,24 @@ async fn one_connection_too_many_is_closed_and_the_others_go_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_that_is_too_long_is_refused() {
     let address = listen(Limits::default()).await;
-    for head in [
-        format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(64 * 1024)),
-        format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: a\r\n".repeat(100)),
-    ] {
+    let send = |fields: String| {
         let mut stream = TcpStream::connect(address).unwrap();
-        stream.write_all(head.as_bytes()).ok();
-        let answer = read_to_end(stream);
+        write!(stream, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}\r\n")
+            .ok();
+        read_to_end(stream)
+    };
+    let long = |kib: usize| format!("X: {}\r\n", "a".repeat(kib * 1024));
+    for fits in [long(31), "X: a\r\n".repeat(62)] {
+        assert!(send(fits).starts_with("HTTP/1.1 200"));
+    }
+    for too_long in [long(33), long(40), long(60), "X: a\r\n".repeat(63)] {
+        let answer = send(too_long);
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+        assert!(answer.contains("application/problem+json") && answer.contains("\"too-large\""));
+    }
+    // So long that it is not read to its end.
+    for endless in [long(200), "X: a\r\n".repeat(200)] {
+        let answer = send(endless);
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
     }
 }

@@ -21,7 +21,7 @@ use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::http::app::App;
-use crate::http::listener::server::{self, Limits};
+use crate::http::listener::server::{self, Rules};
 use crate::http::router::router;
 
 /// The content of the demo.
@@ -100,9 +100,9 @@ async fn serve(run: RunCommand, data: TempDir) -> Result<Service, Failure> {
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn(async move {
-        let (limits, router) = (Limits::default(), router(app));
+        let (rules, router) = (Rules::default(), router(app));
         let stopped = async { stopped.await.unwrap_or_default() };
-        server::serve(listener, None, limits, router, stopped).await
+        server::serve(listener, None, rules, router, stopped).await
     });
     Ok(Service { address, id: config.service_id.0, run, data, stop, serving })
 }

@@ -10,6 +10,7 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, RawString, Table, value};
 
 use crate::authority::issuer::{Issuer, Issuers, LONGEST_LIFE_DEFAULT};
 use crate::authority::vault::secret_file;
+use crate::cli::folder::limits::{LimitsTable, ProxiesTable};
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::Failure;
 use crate::crypto::issuer_keys::{Algorithm, IssuerKeys};
@@ -17,6 +18,7 @@ use crate::crypto::tls::Identity;
 use crate::domain::content::ContentPattern;
 use crate::domain::duration::Duration;
 use crate::domain::origin::Origin;
+use crate::http::listener::server::Rules;
 
 /// What `init` writes.
 pub(crate) const FRESH: &str = include_str!("reelkey.toml");
@@ -49,6 +51,12 @@ pub(crate) struct Config {
     /// Which pages may ask.
     #[serde(default)]
     pub(crate) cors: Cors,
+    /// What players may cost.
+    #[serde(default)]
+    pub(crate) limits: LimitsTable,
+    /// Which proxies tell who the players are.
+    #[serde(default)]
+    pub(crate) proxies: ProxiesTable,
     /// Who may issue tokens.
     #[serde(default, rename = "issuer")]
     pub(crate) issuers: Vec<IssuerEntry>,
@@ -200,6 +208,11 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// What players' connections and requests are kept within.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules { limits: self.limits.limits(), proxies: self.proxies.proxies() }
     }
 
     /// Reads every issuer's keys.

@@ -4,4 +4,5 @@
 
 pub(crate) mod config;
 pub(crate) mod installation;
+pub(crate) mod limits;
 pub(crate) mod paths;

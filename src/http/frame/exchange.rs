@@ -15,12 +15,14 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use reelkey_client::time::UnixTime;
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::crypto::random;
 use crate::domain::refusal::Refusal;
 use crate::http::app::App;
+use crate::http::frame::address::{Client, Peer, Proxies};
+use crate::http::frame::admission::Door;
+use crate::http::frame::limits::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX, Limits};
 use crate::http::frame::problem::Problem;
 
 /// Names the request in logs and answers, so that a viewer's screenshot leads to a log line.
@@ -40,33 +42,60 @@ impl fmt::Display for Exchange {
     }
 }
 
-/// How many requests are answered at once; the next is told to come back. A license takes a millisecond, so there
-/// are as many only when something else is wrong.
-const AT_ONCE_MAX: usize = 512;
-
 /// How long any answer may take, the arrival of the body included.
 const ANSWER_SECS_MAX: Duration = Duration::from_secs(30);
+
+/// What is answered at once and without a body, and has to be answered however much else is asked.
+const ALWAYS_ANSWERED: [&str; 3] = ["/healthz", "/readyz", "/.well-known/jwks.json"];
 
 /// What the frame around every route needs.
 #[derive(Clone)]
 pub(crate) struct Frame {
     app: App,
-    slots: Arc<Semaphore>,
+    door: Door,
+    proxies: Arc<Proxies>,
 }
 
 impl Frame {
-    pub(crate) fn new(app: App) -> Self {
-        Self { app, slots: Arc::new(Semaphore::new(AT_ONCE_MAX)) }
+    pub(crate) fn new(app: App, limits: Limits, proxies: Proxies) -> Self {
+        Self { app, door: Door::new(limits), proxies: Arc::new(proxies) }
     }
 
     /// The answer of the route, in time and if there are not too many.
-    async fn answer(&self, request: Request, next: Next) -> Response {
-        let Ok(_slot) = self.slots.try_acquire() else {
-            return Problem::from(Refusal::Unavailable).into_response();
-        };
+    async fn answer(&self, mut request: Request, next: Next) -> Response {
+        if is_head_too_large(&request) {
+            return Problem::head_too_large().into_response();
+        }
+        let client = self.client(&request);
+        request.extensions_mut().insert(client);
+        if !ALWAYS_ANSWERED.contains(&request.uri().path()) {
+            match self.door.admit(client) {
+                Ok(admission) => request.extensions_mut().insert(Arc::new(admission)),
+                Err(refusal) => return Problem::from(refusal).into_response(),
+            };
+        }
         let answer = tokio::time::timeout(ANSWER_SECS_MAX, next.run(request)).await;
         answer.unwrap_or_else(|_| Problem::from(Refusal::Timeout).into_response())
     }
+
+    fn client(&self, request: &Request) -> Client {
+        let peer = request.extensions().get::<Peer>();
+        peer.map_or(Client::Unknown, |peer| self.proxies.client(peer.0.ip(), request.headers()))
+    }
+}
+
+/// Whether the head is longer than it may be, counted as HTTP/1.1 writes it: a line of method, target and version, and
+/// a line for every field.
+fn is_head_too_large(request: &Request) -> bool {
+    const LINE: usize = "  HTTP/1.1\r\n\r\n".len();
+    const FIELD: usize = ": \r\n".len();
+    let uri = request.uri();
+    let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+    let fields = request.headers().iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + FIELD);
+    let bytes = request.method().as_str().len() + target + authority + LINE + fields.sum::<usize>();
+    bytes > HEAD_BYTES_MAX || request.headers().len() > HEAD_FIELDS_MAX
 }
 
 /// Wraps every route.
@@ -124,8 +153,13 @@ fn render(exchange: Exchange, problem: &Problem, refused: Response) -> Response 
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    let retry_after = match problem.status() {
+        StatusCode::SERVICE_UNAVAILABLE => Some("5"),
+        StatusCode::TOO_MANY_REQUESTS => Some("1"),
+        _ => None,
+    };
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
     }
     // RFC 9110 section 15.5.6: a 405 says what is allowed.
     if let Some(allow) = refused.headers().get(ALLOW) {

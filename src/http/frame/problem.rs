@@ -14,11 +14,13 @@ use reelkey_client::time::UnixTime;
 
 use crate::authority::issuing::refused::Refused;
 use crate::domain::refusal::Refusal;
+use crate::http::frame::limits::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX};
 
 /// A refusal on its way out.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     refusal: Refusal,
+    status: StatusCode,
     detail: Cow<'static, str>,
     /// Whether the log has a line about it already.
     is_logged: bool,
@@ -28,7 +30,16 @@ impl Problem {
     /// A refusal with a text that says more than the usual one. **Nothing from the request may stand
     /// in it.**
     pub(crate) fn new(refusal: Refusal, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { refusal, detail: detail.into(), is_logged: false }
+        Self { refusal, status: status(refusal), detail: detail.into(), is_logged: false }
+    }
+
+    /// The head of the request is too long (RFC 6585 section 5).
+    pub(crate) fn head_too_large() -> Self {
+        let detail = format!(
+            "The head of a request has at most {HEAD_BYTES_MAX} bytes and {HEAD_FIELDS_MAX} fields."
+        );
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self { refusal: Refusal::TooLarge, status, detail: detail.into(), is_logged: false }
     }
 
     /// Logs `fault` with its causes and answers that it is ours.
@@ -56,18 +67,7 @@ impl Problem {
 
     /// The HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
-        match self.refusal {
-            Refusal::BadRequest | Refusal::ProofInvalid | Refusal::RequestStale => {
-                StatusCode::BAD_REQUEST
-            }
-            Refusal::NotFound => StatusCode::NOT_FOUND,
-            Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::Timeout => StatusCode::REQUEST_TIMEOUT,
-            Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::FORBIDDEN,
-        }
+        self.status
     }
 
     /// The document of RFC 9457 section 3.
@@ -118,6 +118,22 @@ impl IntoResponse for Problem {
     }
 }
 
+fn status(refusal: Refusal) -> StatusCode {
+    match refusal {
+        Refusal::BadRequest | Refusal::ProofInvalid | Refusal::RequestStale => {
+            StatusCode::BAD_REQUEST
+        }
+        Refusal::NotFound => StatusCode::NOT_FOUND,
+        Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Refusal::Timeout => StatusCode::REQUEST_TIMEOUT,
+        Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::FORBIDDEN,
+    }
+}
+
 /// RFC 9457 section 3.1.3: the same for every occurrence of a type.
 pub(crate) fn title(refusal: Refusal) -> &'static str {
     match refusal {
@@ -143,6 +159,7 @@ pub(crate) fn title(refusal: Refusal) -> &'static str {
         Refusal::NotFound => "Not found",
         Refusal::MethodNotAllowed => "Method not allowed",
         Refusal::Timeout => "Request timed out",
+        Refusal::RateLimited => "Too many requests",
         Refusal::Internal => "Internal error",
         Refusal::Unavailable => "Temporarily unavailable",
     }
@@ -176,6 +193,9 @@ pub(crate) fn detail(refusal: Refusal) -> &'static str {
         Refusal::NotFound => "There is nothing at this address.",
         Refusal::MethodNotAllowed => "This address does not take this method; see `Allow`.",
         Refusal::Timeout => "The request did not arrive in time.",
+        Refusal::RateLimited => {
+            "There are too many requests from your address at once. Try again shortly."
+        }
         Refusal::Internal => "The service failed. Tell its operator the request id in `instance`.",
         Refusal::Unavailable => "The service cannot answer now. Try again shortly.",
     }

@@ -1,115 +1,279 @@
-//! Connections before the first byte of HTTP: who may have one, how many there are, and how long one may be idle.
+//! One connection: how long it may be idle, when it ends, and what its requests are told about its other end.
+//!
+//! Idle is measured in requests. What else moves on a connection, be it the PINGs of HTTP/2, keeps it from nothing.
 
-use std::future::{Ready, ready};
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::Extension;
-use axum::middleware::AddExtension;
-use axum_server::accept::Accept;
+use axum::Router;
+use axum::http::{Extensions, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_io_timeout::TimeoutStream;
-use tower_layer::Layer;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
 
-/// Accepts as many connections as there are slots, each of which ends when nothing moves on it.
-#[derive(Clone, Debug)]
-pub(crate) struct Bounded {
-    pub(crate) slots: Arc<Semaphore>,
-    pub(crate) idle: Duration,
+use crate::http::frame::address::{LocalPeer, Peer};
+use crate::http::frame::crowd::Member;
+use crate::http::frame::limits::Limits;
+
+/// The longest head that is read. Longer than is answered, so that a head that is a little too long gets a document;
+/// beyond it the connection ends.
+const HEAD_BYTES_READ_MAX: usize = 64 * 1024;
+
+/// The most requests at once on one HTTP/2 connection.
+const STREAMS_MAX: u32 = 64;
+
+/// What may be on its way to the service on one HTTP/2 stream, and on all streams of a connection.
+const WINDOWS: (u32, u32) = (64 * 1024, 256 * 1024);
+
+/// How long a connection that is to end may take over what it has begun to write.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// What is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    Player(Peer),
+    Operator(LocalPeer),
 }
 
-impl<S> Accept<TcpStream, S> for Bounded {
-    type Stream = BoundedStream;
-    type Service = S;
-    type Future = Ready<io::Result<(BoundedStream, S)>>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
-            tracing::warn!("too many connections; one is closed");
-            return ready(Err(io::ErrorKind::ConnectionRefused.into()));
-        };
-        // Answers are small and whole; nothing is gained by waiting for more.
-        stream.set_nodelay(true).ok();
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_read_timeout(Some(self.idle));
-        stream.set_write_timeout(Some(self.idle));
-        ready(Ok((BoundedStream { stream: Box::pin(stream), _slot: slot }, service)))
+impl End {
+    fn tell(self, extensions: &mut Extensions) {
+        match self {
+            Self::Player(peer) => drop(extensions.insert(peer)),
+            Self::Operator(peer) => drop(extensions.insert(peer)),
+        }
     }
 }
 
-/// A connection and its slot.
-#[derive(Debug)]
-pub(crate) struct BoundedStream {
-    stream: Pin<Box<TimeoutStream<TcpStream>>>,
-    _slot: OwnedSemaphorePermit,
+/// The version that both sides speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    Http1,
+    Http2,
 }
 
-impl AsyncRead for BoundedStream {
+/// What connections have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Common {
+    pub(super) router: Router,
+    pub(super) limits: Limits,
+    /// Changes when the service is to end.
+    pub(super) stopping: watch::Receiver<()>,
+}
+
+impl Common {
+    /// Answers what comes on `stream` until either side ends it.
+    pub(super) async fn keep<S>(self, stream: S, version: Version, end: End, member: Member)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let pulse = Arc::new(Pulse::new(member, version, self.limits));
+        let io = TokioIo::new(Watched { stream, pulse: Arc::clone(&pulse) });
+        let router = TowerToHyperService::new(self.router);
+        let at_requests = Arc::clone(&pulse);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let request_open = Pulse::request(&at_requests);
+            end.tell(request.extensions_mut());
+            let answer = router.call(request);
+            async move {
+                let answer = answer.await;
+                drop(request_open);
+                answer
+            }
+        });
+        let shutdown = self.limits.shutdown;
+        match version {
+            Version::Http1 => {
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(None)
+                    .max_buf_size(HEAD_BYTES_READ_MAX)
+                    .max_header_size(HEAD_BYTES_READ_MAX)
+                    .serve_connection(io, service);
+                watch(connection, &pulse, self.stopping, shutdown).await;
+            }
+            Version::Http2 => {
+                let connection = http2::Builder::new(TokioExecutor::new())
+                    .timer(TokioTimer::new())
+                    .initial_stream_window_size(WINDOWS.0)
+                    .initial_connection_window_size(WINDOWS.1)
+                    .max_header_list_size(HEAD_BYTES_READ_MAX.try_into().unwrap_or(u32::MAX))
+                    .max_concurrent_streams(STREAMS_MAX)
+                    .serve_connection(io, service);
+                watch(connection, &pulse, self.stopping, shutdown).await;
+            }
+        }
+    }
+}
+
+/// Drives a connection until it ends by itself, is idle for too long, loses its place, or the service stops.
+async fn watch<C>(
+    connection: C,
+    pulse: &Pulse,
+    mut stopping: watch::Receiver<()>,
+    shutdown: Duration,
+) where
+    C: GracefulConnection,
+{
+    let mut connection = pin!(connection);
+    let mut timer = pin!(sleep_until(pulse.deadline()));
+    let idle = poll_fn(|cx| {
+        if connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(false);
+        }
+        // A head may have begun, which ends earlier than the connection would have.
+        if pulse.deadline() < timer.deadline() {
+            timer.as_mut().reset(pulse.deadline());
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            let deadline = pulse.deadline();
+            if deadline <= Instant::now() {
+                return Poll::Ready(true);
+            }
+            timer.as_mut().reset(deadline);
+        }
+    });
+    let patience = tokio::select! {
+        is_idle = idle => if is_idle { LINGER } else { return },
+        () = pulse.member.dismissed() => LINGER,
+        _ = stopping.changed() => shutdown,
+    };
+    connection.as_mut().graceful_shutdown();
+    timeout(patience, connection).await.ok();
+}
+
+/// What moves on a connection.
+#[derive(Debug)]
+struct Pulse {
+    member: Member,
+    version: Version,
+    head: Duration,
+    idle: Duration,
+    beat: Mutex<Beat>,
+}
+
+#[derive(Debug)]
+struct Beat {
+    /// Requests that have begun and are not answered yet.
+    requests: usize,
+    /// When the last one was answered; before the first one, when the connection was made.
+    quiet_since: Instant,
+    /// When the head of the next request began; that of the first one begins with the connection.
+    head_since: Option<Instant>,
+}
+
+impl Pulse {
+    fn new(member: Member, version: Version, limits: Limits) -> Self {
+        let now = Instant::now();
+        let beat = Mutex::new(Beat { requests: 0, quiet_since: now, head_since: Some(now) });
+        Self { member, version, head: limits.head, idle: limits.idle, beat }
+    }
+
+    /// A request begins. It is answered when what is returned is dropped.
+    fn request(pulse: &Arc<Self>) -> OpenRequest {
+        let mut beat = pulse.beat();
+        beat.requests += 1;
+        beat.head_since = None;
+        if beat.requests == 1 {
+            pulse.member.work();
+        }
+        OpenRequest(Arc::clone(pulse))
+    }
+
+    /// Something was read. On HTTP/2 that need not be a head.
+    fn read(&self) {
+        let mut beat = self.beat();
+        if self.version == Version::Http1 && beat.requests == 0 && beat.head_since.is_none() {
+            beat.head_since = Some(Instant::now());
+        }
+    }
+
+    /// When the connection ends if nothing happens until then.
+    fn deadline(&self) -> Instant {
+        let beat = self.beat();
+        if beat.requests > 0 {
+            return Instant::now() + self.idle;
+        }
+        let quiet = beat.quiet_since + self.idle;
+        beat.head_since.map_or(quiet, |since| quiet.min(since + self.head))
+    }
+
+    fn beat(&self) -> MutexGuard<'_, Beat> {
+        self.beat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that is not answered yet.
+struct OpenRequest(Arc<Pulse>);
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        let mut beat = self.0.beat();
+        beat.requests = beat.requests.saturating_sub(1);
+        if beat.requests == 0 {
+            beat.quiet_since = Instant::now();
+            self.0.member.wait();
+        }
+    }
+}
+
+/// A stream that tells when something was read from it.
+struct Watched<S> {
+    stream: S,
+    pulse: Arc<Pulse>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.stream.as_mut().poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.pulse.read();
+        }
+        read
     }
 }
 
-impl AsyncWrite for BoundedStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.stream.as_mut().poll_write(cx, buf)
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.as_mut().poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.as_mut().poll_shutdown(cx)
-    }
-}
-
-/// Accepts connections of one user and of root. Anybody else's is closed before a byte is read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OwnerOnly {
-    /// The user's id.
-    pub(crate) owner: u32,
-}
-
-/// Who is at the other end of the admin socket: an extension of each request that comes over it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Peer {
-    /// The user's id.
-    pub(crate) uid: u32,
-}
-
-impl<S> Accept<UnixStream, S> for OwnerOnly {
-    type Stream = UnixStream;
-    type Service = AddExtension<S, Peer>;
-    type Future = Ready<io::Result<(UnixStream, AddExtension<S, Peer>)>>;
-
-    fn accept(&self, stream: UnixStream, service: S) -> Self::Future {
-        ready(match stream.peer_cred() {
-            Ok(peer) if peer.uid() == self.owner || peer.uid() == 0 => {
-                let peer = Peer { uid: peer.uid() };
-                Ok((stream, Extension(peer).layer(service)))
-            }
-            Ok(peer) => {
-                tracing::warn!(uid = peer.uid(), "a stranger at the admin socket");
-                Err(io::ErrorKind::PermissionDenied.into())
-            }
-            Err(error) => {
-                tracing::warn!(%error, "nobody knows who is at the admin socket");
-                Err(error)
-            }
-        })
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

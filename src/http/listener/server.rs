@@ -1,108 +1,122 @@
-//! Listening: connections that are kept within limits, TLS, and ending in order.
+//! Listening: players over TCP, the operator over a Unix socket.
 
 use std::future::Future;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use axum_server::{Address, Handle, Server};
-use hyper_util::rt::TokioTimer;
-use tokio::sync::Semaphore;
+use tokio::net::{self, TcpStream, UnixStream};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::crypto::tls::ServerConfig;
-use crate::http::listener::connection::{Bounded, OwnerOnly};
+use crate::http::frame::address::{Client, Peer, Proxies};
+use crate::http::frame::crowd::{Crowd, Full, Member};
+use crate::http::frame::limits::Limits;
+use crate::http::listener::accept::{self, Seldom};
+use crate::http::listener::connection::{Common, End, Version};
+use crate::http::listener::descriptors;
+use crate::http::listener::socket;
+use crate::http::listener::tls::{Tls, is_http2};
 
-/// What one connection may cost.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// How many connections there are at once; one more is closed.
-    pub connections: usize,
-    /// How long a TLS handshake, and how long the head of an HTTP/1.1 request may take.
-    pub head: Duration,
-    /// How long nothing may come, or nothing be taken.
-    pub idle: Duration,
-    /// How long requests that have begun may take to end once the service is told to stop.
-    pub shutdown: Duration,
-}
+/// The most connections of the operator at once; one more takes the place of one that is idle.
+const OPERATORS_MAX: usize = 32;
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 4096,
-            head: Duration::from_secs(10),
-            idle: Duration::from_secs(60),
-            shutdown: Duration::from_secs(10),
-        }
-    }
-}
-
-/// The longest head of a request, in bytes: a token of 8 KiB, and what browsers send besides.
-const HEAD_BYTES_MAX: usize = 32 * 1024;
-
-/// The most header fields of a request.
-const HEADERS_MAX: usize = 64;
-
-/// The most requests at once on one HTTP/2 connection.
-const STREAMS_MAX: u32 = 64;
-
-/// The TLS side of a listener, replaced while it listens.
-#[derive(Clone, Debug)]
-pub struct Tls(RustlsConfig);
-
-impl Tls {
-    /// With this identity.
-    #[must_use]
-    pub fn new(config: Arc<ServerConfig>) -> Self {
-        Self(RustlsConfig::from_config(config))
-    }
-
-    /// Shows another identity to connections from now on. Those that are open stay.
-    pub fn replace(&self, config: Arc<ServerConfig>) {
-        self.0.reload_from_config(config);
-    }
+/// What players' connections are kept within.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// How many there are and how long they last. Fewer than `connections` where the process may have fewer
+    /// descriptors.
+    pub limits: Limits,
+    /// Connections of these proxies are not limited by address: they are many clients'.
+    pub proxies: Proxies,
 }
 
 /// Answers players' requests until `shutdown` completes, then finishes those that it began. With TLS it
 /// speaks HTTP/1.1 and HTTP/2, without it HTTP/1.1.
 ///
 /// # Errors
-/// What the listener says when it can no longer accept.
+/// The listener cannot be used. Once it listens, no error ends it.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
-    limits: Limits,
+    rules: Rules,
     router: Router,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let server = axum_server::from_tcp(listener)?;
-    let slots = Arc::new(Semaphore::new(limits.connections));
-    let bounded = Bounded { slots, idle: limits.idle };
-    let handle = Handle::new();
-    let serving = async {
-        match tls {
-            Some(Tls(config)) => {
-                let acceptor = RustlsAcceptor::new(config).handshake_timeout(limits.head);
-                let server = server.acceptor(acceptor.acceptor(bounded)).handle(handle.clone());
-                within(server, limits).serve(router.into_make_service()).await
+    let (listener, Rules { limits, proxies }) = (net::TcpListener::from_std(listener)?, rules);
+    let connections = descriptors::affordable(limits.connections);
+    if connections < limits.connections {
+        tracing::warn!(
+            connections,
+            wanted = limits.connections,
+            "fewer connections than configured: the limit of open files is too low"
+        );
+    }
+    let crowd = Crowd::new(connections, limits.connections_per_peer);
+    let (stop, stopping) = watch::channel(());
+    let (common, full) = (Common { router, limits, stopping }, Seldom::default());
+    let keep = |(stream, from): (TcpStream, SocketAddr)| {
+        let neighbour = Client::Known(from.ip().to_canonical()).counted();
+        match crowd.enter(neighbour.filter(|_| !proxies.trusts(from.ip()))) {
+            Ok(member) => {
+                member.wait();
+                Some(player(stream, tls.clone(), from, member, common.clone()))
             }
-            None => {
-                let server = server.acceptor(bounded).handle(handle.clone()).http1_only();
-                within(server, limits).serve(router.into_make_service()).await
+            Err(why) => {
+                refuse(&full, from, why);
+                None
             }
         }
     };
-    until(shutdown, serving, &handle, limits).await
+    accept::run(|| listener.accept(), keep, &crowd, shutdown, stop, limits.shutdown).await;
+    Ok(())
+}
+
+fn refuse(full: &Seldom, from: SocketAddr, why: Full) {
+    let Some(others) = full.turn(Instant::now()) else { return };
+    let peer = from.ip().to_canonical();
+    match why {
+        Full::Neighbour => tracing::warn!(%peer, others,
+            "a client is closed: its address has `connections_per_peer` with requests on each"),
+        Full::All => tracing::warn!(%peer, others,
+            "a client is closed: there are `connections` with requests on each"),
+    }
+}
+
+async fn player(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    from: SocketAddr,
+    member: Member,
+    common: Common,
+) {
+    // Answers are small and whole; nothing is gained by waiting for more.
+    stream.set_nodelay(true).ok();
+    let end = End::Player(Peer(from));
+    let Some(tls) = tls else {
+        return common.keep(stream, Version::Http1, end, member).await;
+    };
+    let mut stopping = common.stopping.clone();
+    let shaken = tokio::select! {
+        shaken = tls.accept(stream, common.limits.head) => shaken,
+        () = member.dismissed() => return,
+        _ = stopping.changed() => return,
+    };
+    match shaken {
+        Ok(stream) => {
+            let version = if is_http2(&stream) { Version::Http2 } else { Version::Http1 };
+            common.keep(stream, version, end, member).await;
+        }
+        Err(error) => tracing::debug!(%error, "no TLS"),
+    }
 }
 
 /// Answers the operator's requests on a Unix socket, as [`serve`] does the players'. Connections of other users than
 /// `owner` and root are closed.
 ///
 /// # Errors
-/// What the listener says when it can no longer accept.
+/// The listener cannot be used. Once it listens, no error ends it.
 pub async fn serve_owner(
     listener: UnixListener,
     owner: u32,
@@ -110,45 +124,20 @@ pub async fn serve_owner(
     router: Router,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let handle = Handle::new();
-    let server = axum_server::from_unix(listener)?.acceptor(OwnerOnly { owner });
-    let server = within(server.handle(handle.clone()).http1_only(), limits);
-    let serving = server.serve(router.into_make_service());
-    until(shutdown, serving, &handle, limits).await
-}
-
-/// The limits that the HTTP implementation keeps.
-fn within<A: Address, Acceptor>(
-    mut server: Server<A, Acceptor>,
-    limits: Limits,
-) -> Server<A, Acceptor> {
-    let builder = server.http_builder();
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(limits.idle / 2)
-        .keep_alive_timeout(limits.head)
-        .max_header_list_size(HEAD_BYTES_MAX.try_into().unwrap_or(u32::MAX))
-        .max_concurrent_streams(STREAMS_MAX);
-    server
-}
-
-async fn until<A: Address>(
-    shutdown: impl Future<Output = ()>,
-    serving: impl Future<Output = io::Result<()>>,
-    handle: &Handle<A>,
-    limits: Limits,
-) -> io::Result<()> {
-    tokio::pin!(serving);
-    tokio::select! {
-        served = &mut serving => return served,
-        () = shutdown => handle.graceful_shutdown(Some(limits.shutdown)),
-    }
-    serving.await
+    let listener = net::UnixListener::from_std(listener)?;
+    let crowd = Crowd::new(OPERATORS_MAX, OPERATORS_MAX);
+    let (stop, stopping) = watch::channel(());
+    let common = Common { router, limits, stopping };
+    let keep = |stream: UnixStream| {
+        let peer = socket::peer(&stream, owner).ok()?;
+        let Ok(member) = crowd.enter(None) else {
+            tracing::warn!(peer.uid, peer.pid, "too many operations at once; one is closed");
+            return None;
+        };
+        member.wait();
+        Some(common.clone().keep(stream, Version::Http1, End::Operator(peer), member))
+    };
+    let accept = || async { listener.accept().await.map(|(stream, _)| stream) };
+    accept::run(accept, keep, &crowd, shutdown, stop, limits.shutdown).await;
+    Ok(())
 }

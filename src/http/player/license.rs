@@ -1,6 +1,6 @@
 //! `POST /v1/license`: a signed request in, a signed license or a problem document out.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::{Body, to_bytes};
@@ -14,20 +14,20 @@ use crate::authority::issuing::circumstances::Circumstances;
 use crate::authority::issuing::issue::Answer;
 use crate::domain::refusal::Refusal;
 use crate::http::app::App;
+use crate::http::frame::admission::Admission;
 use crate::http::frame::bearer;
 use crate::http::frame::exchange::Exchange;
 use crate::http::frame::problem::Problem;
 
-/// How long a body of at most 16 KiB may take to arrive.
-const BODY_SECS_MAX: Duration = Duration::from_secs(10);
-
 pub(crate) async fn license_post(
     State(app): State<App>,
     Extension(exchange): Extension<Exchange>,
+    Extension(admission): Extension<Arc<Admission>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let body = read_body(&headers, body).await?;
+    let body = read_body(&headers, body, &admission).await?;
+    let _slot = admission.slot()?;
     let token = bearer::token(&headers)?;
     let circumstances = Circumstances { now: exchange.now, request_id: &exchange };
     let answer = app.authority.issue(token, &body, circumstances).await;
@@ -45,18 +45,21 @@ pub(crate) async fn license_post(
 }
 
 /// The size is the cheapest check, so it comes first: what says that it is too long is not read.
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
+async fn read_body(
+    headers: &HeaderMap,
+    body: Body,
+    admission: &Admission,
+) -> Result<Vec<u8>, Problem> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let length = length.and_then(|text| text.parse().ok()).unwrap_or(0);
     if length > request::BYTES_MAX {
         return Err(Refusal::TooLarge.into());
     }
-    match tokio::time::timeout(BODY_SECS_MAX, to_bytes(body, request::BYTES_MAX)).await {
-        Err(_) => Err(Refusal::Timeout.into()),
+    match admission.arrival(to_bytes(body, request::BYTES_MAX)).await? {
         // A body that ends early is the client's fault, and so is one over the limit.
-        Ok(Err(error)) if is_too_long(&error) => Err(Refusal::TooLarge.into()),
-        Ok(Err(_)) => Err(Problem::new(Refusal::BadRequest, "the body ended early")),
-        Ok(Ok(bytes)) => Ok(bytes.into()),
+        Err(error) if is_too_long(&error) => Err(Refusal::TooLarge.into()),
+        Err(_) => Err(Problem::new(Refusal::BadRequest, "the body ended early")),
+        Ok(bytes) => Ok(bytes.into()),
     }
 }
 
