@@ -142,16 +142,30 @@ impl Installation {
         self.start(listen, &[])
     }
 
+    /// Serves with so few descriptors, and no more to be had.
+    pub(crate) fn serve_under(&self, descriptors: u64) -> Service {
+        let limit = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &limit, REELKEY]).env_clear();
+        self.start_by(command, "127.0.0.1:0", "info")
+    }
+
     /// What the service has logged.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.data.path().join("service.log")).unwrap()
     }
 
     fn start(&self, listen: &str, variables: &[(&str, &OsStr)]) -> Service {
-        let log = fs::File::create(self.data.path().join("service.log")).unwrap();
-        let words = ["serve", "--listen", listen, "--json", "--log", "trace"];
-        let mut command = self.command(&words);
-        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(log);
+        let mut command = Command::new(REELKEY);
+        command.env_clear().envs(variables.iter().copied());
+        self.start_by(command, listen, "trace")
+    }
+
+    /// Starts the service by a command that takes its words.
+    fn start_by(&self, mut command: Command, listen: &str, log: &str) -> Service {
+        command.args(["serve", "--listen", listen, "--json", "--log", log]);
+        command.arg("--data").arg(self.data.path()).stdout(Stdio::piped());
+        command.stderr(fs::File::create(self.data.path().join("service.log")).unwrap());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::Value;
 
 use crate::film::{CONTENT, provisioned};
@@ -115,4 +116,47 @@ fn a_request_that_has_begun_is_answered_before_the_service_ends() {
     begun.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("bad-request"), "{answer}");
     ended.join().unwrap();
+}
+
+#[test]
+fn the_operator_is_heard_when_descriptors_are_short() {
+    let installation = Installation::new();
+    let service = installation.serve_under(128);
+    let address = service.url.strip_prefix("http://").unwrap().to_owned();
+    let idle: Vec<_> = (0..300).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    assert_eq!(service.send("GET", "/healthz", "", "").0, 200);
+    installation.succeed(&["content", "add", "movies/bunny", "--policy", "default"]);
+    installation.succeed(&["key", "generate", "movies/bunny", "--track", "HD"]);
+    installation.succeed(&["root", "rotate"]);
+    assert_eq!(service.send("GET", "/healthz", "", "").0, 200);
+    assert!(installation.log().contains("fewer connections than configured"));
+    drop(idle);
+    service.terminate();
+}
+
+#[test]
+fn the_service_waits_for_descriptors_and_goes_on() {
+    let installation = Installation::new();
+    let service = installation.serve_under(128);
+    let limit = |current: u64| {
+        let pid = rustix::process::Pid::from_raw(service.pid().try_into().unwrap());
+        let limit = Rlimit { current: Some(current), maximum: Some(128) };
+        prlimit(pid, Resource::Nofile, limit).unwrap();
+    };
+    // Fewer than it has: nobody can be accepted.
+    limit(3);
+    let address = service.url.strip_prefix("http://").unwrap();
+    let mut waits = TcpStream::connect(address).unwrap();
+    waits.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let says = |_| {
+        thread::sleep(Duration::from_millis(20));
+        installation.log().contains("no connection can be accepted now")
+    };
+    assert!((0..500).any(says), "{}", installation.log());
+    limit(128);
+    let mut answer = String::new();
+    waits.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    installation.succeed(&["content", "list"]);
+    service.terminate();
 }

@@ -5,8 +5,9 @@ use std::time;
 use serde::Deserialize;
 
 use crate::domain::duration::{Duration, InvalidDuration};
-use crate::http::frame::address::{InvalidNetwork, Network, Proxies, ProxyHeader, UnknownHeader};
+use crate::http::frame::address::{Proxies, ProxyHeader, UnknownHeader};
 use crate::http::frame::limits::Limits;
+use crate::http::frame::network::{InvalidNetwork, Network};
 
 /// `[limits]`. What is not there has its default.
 #[derive(Debug, Default, Deserialize)]

@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -21,17 +23,40 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 /// How often the same thing is logged.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
 
-/// Accepts connections with `accept` and keeps each with what `keep` returns for it, until `stop` completes. Then tells
-/// those that are open through `stopping`, and waits for them at most `patience`.
-pub(super) async fn run<S, A, K>(
-    accept: impl Fn() -> A,
-    keep: impl Fn(S) -> Option<K>,
+/// A socket that listens.
+pub(super) trait Listen {
+    /// A connection, and what is known of its other end.
+    type Connection;
+
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Connection>> + Send;
+}
+
+impl Listen for TcpListener {
+    type Connection = (TcpStream, SocketAddr);
+
+    async fn accept(&self) -> io::Result<Self::Connection> {
+        self.accept().await
+    }
+}
+
+impl Listen for UnixListener {
+    type Connection = UnixStream;
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+/// Accepts connections and keeps each with what `keep` returns for it, until `stop` completes. Then closes the socket,
+/// tells the connections that are open through `stopping`, and waits for them at most `patience`.
+pub(super) async fn run<L: Listen, K>(
+    listener: L,
+    keep: impl Fn(L::Connection) -> Option<K>,
     crowd: &Crowd,
     stop: impl Future<Output = ()>,
     stopping: watch::Sender<()>,
     patience: Duration,
 ) where
-    A: Future<Output = io::Result<S>>,
     K: Future<Output = ()> + Send + 'static,
 {
     let mut connections = JoinSet::new();
@@ -40,7 +65,7 @@ pub(super) async fn run<S, A, K>(
     loop {
         let next = async {
             crowd.settled(LEAVING_MAX).await;
-            accept().await
+            listener.accept().await
         };
         tokio::select! {
             () = &mut stop => break,
@@ -66,6 +91,7 @@ pub(super) async fn run<S, A, K>(
             },
         }
     }
+    drop(listener);
     stopping.send(()).ok();
     timeout(patience, async { while connections.join_next().await.is_some() {} }).await.ok();
 }

@@ -69,7 +69,7 @@ pub async fn serve(
             }
         }
     };
-    accept::run(|| listener.accept(), keep, &crowd, shutdown, stop, limits.shutdown).await;
+    accept::run(listener, keep, &crowd, shutdown, stop, limits.shutdown).await;
     Ok(())
 }
 
@@ -137,7 +137,6 @@ pub async fn serve_owner(
         member.wait();
         Some(common.clone().keep(stream, Version::Http1, End::Operator(peer), member))
     };
-    let accept = || async { listener.accept().await.map(|(stream, _)| stream) };
-    accept::run(accept, keep, &crowd, shutdown, stop, limits.shutdown).await;
+    accept::run(listener, keep, &crowd, shutdown, stop, limits.shutdown).await;
     Ok(())
 }
