@@ -1,14 +1,19 @@
 //! What the listener and the frame around the routes keep away: pages of other origins, slow clients, too many of
 //! them.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request};
+use axum::routing::get;
+use axum::{Extension, Router};
+use reelkey::http::frame::address::LocalPeer;
 use reelkey::http::frame::limits::Limits;
+use reelkey::http::listener::server::serve_owner;
 
 use crate::wire::{ask, hold, listen, read_answer, read_to_end, stuck};
 use crate::world::World;
@@ -157,4 +162,25 @@ async fn a_head_that_is_too_long_is_refused() {
         let answer = send(endless);
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_at_the_admin_socket_tells_who_sent_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let who = |Extension(peer): Extension<LocalPeer>| async move { format!("{peer:?}") };
+    let router = Router::new().route("/who", get(who));
+    let uid = rustix::process::getuid().as_raw();
+    tokio::spawn(serve_owner(listener, uid, Limits::default(), router, std::future::pending()));
+    let work = move || {
+        let mut stream = UnixStream::connect(path).unwrap();
+        stream.write_all(b"GET /who HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let pid = Some(i32::try_from(std::process::id()).unwrap());
+        assert!(answer.ends_with(&format!("{:?}", LocalPeer { uid, pid })), "{answer}");
+    };
+    thread::spawn(work).join().unwrap();
 }

@@ -101,7 +101,7 @@ async fn j5_a_kid_is_a_name_and_nothing_else() {
         refuse(&world, &sign(&header, &claims(), &world.issuer), "token-invalid").await;
     }
     let mut long = header();
-    long["kid"] = "k".repeat(100_000).into();
+    long["kid"] = "k".repeat(20_000).into();
     let token = sign(&long, &claims(), &world.issuer);
     let body = world.request("", as_it_is);
     world.post(Some(&token), body).await.refuses(403, "token-invalid");

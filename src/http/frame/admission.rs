@@ -72,3 +72,61 @@ impl Admission {
         Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Refusal::Unavailable)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    fn client(last: u8) -> Client {
+        Client::Known([192, 0, 2, last].into())
+    }
+
+    fn door(requests: usize, requests_per_peer: usize) -> Door {
+        let body = Duration::from_millis(1);
+        Door::new(Limits { requests, requests_per_peer, body, ..Limits::default() })
+    }
+
+    #[test]
+    fn requests_are_limited_by_client_and_altogether() {
+        let door = door(3, 2);
+        let held = [door.admit(client(1)).unwrap(), door.admit(client(1)).unwrap()];
+        assert_eq!(door.admit(client(1)).unwrap_err(), Refusal::RateLimited);
+        let other = door.admit(Client::Unknown).unwrap();
+        assert_eq!(door.admit(client(2)).unwrap_err(), Refusal::Unavailable);
+        drop(held);
+        // Nobody is limited by address who has none, or this machine's.
+        let local = Client::Known([127, 0, 0, 1].into());
+        let _held = [door.admit(local).unwrap(), door.admit(local).unwrap()];
+        drop(other);
+        assert!(door.admit(local).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_body_comes_in_time_or_the_request_is_over() {
+        let door = door(9, 1);
+        let waiting = door.admit(client(1)).unwrap();
+        assert_eq!(waiting.arrival(pending::<()>()).await, Err(Refusal::Timeout));
+        assert_eq!(waiting.arrival(ready(7)).await, Ok(7));
+        let door = Door { body: Duration::from_secs(600), ..door };
+        drop(waiting);
+        let waiting = door.admit(client(1)).unwrap();
+        let sent_away = async {
+            let refused = waiting.arrival(pending::<()>()).await;
+            assert_eq!(refused, Err(Refusal::Unavailable));
+        };
+        let new = async { drop(door.admit(client(1)).unwrap()) };
+        tokio::join!(biased; sent_away, new);
+    }
+
+    #[test]
+    fn a_slot_is_for_work() {
+        let door = door(9, 9);
+        let (one, other) = (door.admit(client(1)).unwrap(), door.admit(client(2)).unwrap());
+        let slots: Vec<_> = (0..AT_ONCE_MAX).map(|_| one.slot().unwrap()).collect();
+        assert_eq!(other.slot().unwrap_err(), Refusal::Unavailable);
+        drop(slots);
+        assert!(other.slot().is_ok());
+    }
+}

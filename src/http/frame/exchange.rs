@@ -62,12 +62,10 @@ impl Frame {
     }
 
     /// The answer of the route, in time and if there are not too many.
-    async fn answer(&self, mut request: Request, next: Next) -> Response {
+    async fn answer(&self, client: Client, mut request: Request, next: Next) -> Response {
         if is_head_too_large(&request) {
             return Problem::head_too_large().into_response();
         }
-        let client = self.client(&request);
-        request.extensions_mut().insert(client);
         if !ALWAYS_ANSWERED.contains(&request.uri().path()) {
             match self.door.admit(client) {
                 Ok(admission) => request.extensions_mut().insert(Arc::new(admission)),
@@ -78,6 +76,7 @@ impl Frame {
         answer.unwrap_or_else(|_| Problem::from(Refusal::Timeout).into_response())
     }
 
+    /// Who sent the request; unknown where it came over no connection.
     fn client(&self, request: &Request) -> Client {
         let peer = request.extensions().get::<Peer>();
         peer.map_or(Client::Unknown, |peer| self.proxies.client(peer.0.ip(), request.headers()))
@@ -111,10 +110,12 @@ pub(crate) async fn frame(
     let id = uuid::Builder::from_random_bytes(id).into_uuid();
     let exchange = Exchange { id, now: (frame.app.clock)() };
     request.extensions_mut().insert(exchange);
+    let client = frame.client(&request);
+    request.extensions_mut().insert(client);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
 
-    let mut response = frame.answer(request, next).await;
+    let mut response = frame.answer(client, request, next).await;
     let status = response.status();
     if !status.is_success() {
         let problem: Option<Problem> = response.extensions_mut().remove();
