@@ -156,8 +156,8 @@ impl ProxyHeader {
 /// The `for` of one element of `Forwarded` (RFC 7239 section 4).
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut found = None;
-    for pair in split(element, ';')? {
-        let (name, value) = trim(pair).split_once('=')?;
+    for pair in split(element, ';')?.into_iter().map(trim).filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=')?;
         if name.eq_ignore_ascii_case("for") {
             if found.is_some() {
                 return None;
@@ -379,6 +379,7 @@ mod tests {
     #[test]
     fn forwarded_is_read_with_its_quoted_strings_and_in_any_case() {
         assert_eq!(forwarded(&["FOR=\"1.1.1.1\""]), "1.1.1.1");
+        assert_eq!(forwarded(&["; for=1.1.1.1 ;;proto=https;"]), "1.1.1.1");
         assert_eq!(forwarded(&["by=\"a,b;for=2.2.2.2\";for=1.1.1.1"]), "1.1.1.1");
         assert_eq!(forwarded(&["for=\"1.1.1\\.1\""]), "1.1.1.1");
         assert_eq!(forwarded(&["host=\"x\\\",for=2.2.2.2\";for=1.1.1.1"]), "1.1.1.1");

@@ -42,8 +42,8 @@ impl fmt::Display for Exchange {
     }
 }
 
-/// How long any answer may take, the arrival of the body included.
-const ANSWER_SECS_MAX: Duration = Duration::from_secs(30);
+/// How long any answer may take once the body may no longer arrive.
+const WORK_SECS_MAX: Duration = Duration::from_secs(20);
 
 /// What is answered at once and without a body, and has to be answered however much else is asked.
 const ALWAYS_ANSWERED: [&str; 3] = ["/healthz", "/readyz", "/.well-known/jwks.json"];
@@ -54,11 +54,14 @@ pub(crate) struct Frame {
     app: App,
     door: Door,
     proxies: Arc<Proxies>,
+    /// How long any answer may take, the arrival of the body included.
+    patience: Duration,
 }
 
 impl Frame {
     pub(crate) fn new(app: App, limits: Limits, proxies: Proxies) -> Self {
-        Self { app, door: Door::new(limits), proxies: Arc::new(proxies) }
+        let (door, proxies) = (Door::new(limits), Arc::new(proxies));
+        Self { app, door, proxies, patience: limits.body + WORK_SECS_MAX }
     }
 
     /// The answer of the route, in time and if there are not too many.
@@ -72,7 +75,7 @@ impl Frame {
                 Err(refusal) => return Problem::from(refusal).into_response(),
             };
         }
-        let answer = tokio::time::timeout(ANSWER_SECS_MAX, next.run(request)).await;
+        let answer = tokio::time::timeout(self.patience, next.run(request)).await;
         answer.unwrap_or_else(|_| Problem::from(Refusal::Timeout).into_response())
     }
 
