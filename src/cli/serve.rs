@@ -71,6 +71,7 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
         async move { stopped.changed().await.unwrap_or_default() }
     };
     let Rules { limits, proxies } = config.rules();
+    let limits = descriptors::affordable(limits);
     let router = router_within(app, limits, proxies.clone());
     let rules = Rules { limits, proxies };
     let acceptor = tls.as_ref().map(|(_, tls)| tls.clone());

@@ -53,6 +53,18 @@ async fn bodies_that_never_come_deny_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_never_come_on_every_connection_deny_nothing() {
+    let address = listen(Limits { connections: 40, ..Limits::default() }).await;
+    let work = move || {
+        let stuck: Vec<_> = (0..100).map(|_| stuck(address, "")).collect();
+        assert!(ask(&mut hold(address), "/readyz").starts_with("HTTP/1.1 200"));
+        assert!(is_judged(address, ""));
+        drop(stuck);
+    };
+    thread::spawn(work).join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_with_too_many_open_requests_loses_the_one_that_waits_longest() {
     let limits = Limits { requests_per_peer: 3, requests: 6, ..Limits::default() };
     let address = listen_behind(limits, behind_a_proxy()).await;

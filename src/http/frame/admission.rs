@@ -29,8 +29,9 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new(limits: Limits) -> Self {
+        let (requests, per_client) = limits.open_requests();
         Self {
-            open: Crowd::new(limits.requests, limits.requests_per_peer),
+            open: Crowd::new(requests, per_client),
             slots: Arc::new(Semaphore::new(AT_ONCE_MAX)),
             body: limits.body,
         }

@@ -12,8 +12,8 @@ pub struct Limits {
     /// The most connections at once of one client address (IPv6: of one /64). One more takes the place of the one of
     /// that address that has been idle longest.
     pub connections_per_peer: usize,
-    /// The most requests at once, those included whose bodies have not arrived. One more takes the place of the one
-    /// that has waited for its body longest.
+    /// The most requests at once, those included whose bodies have not arrived, and at most half of `connections`. One
+    /// more takes the place of the one that has waited for its body longest.
     pub requests: usize,
     /// The same of one client address (IPv6: of one /64).
     pub requests_per_peer: usize,
@@ -39,6 +39,16 @@ impl Default for Limits {
             idle: Duration::from_secs(60),
             shutdown: Duration::from_secs(10),
         }
+    }
+}
+
+impl Limits {
+    /// The most open requests, of all and of one client: no more than half as many as connections. So some connections
+    /// are always without a request, and make room for new ones, however many requests wait for their bodies.
+    pub(crate) fn open_requests(&self) -> (usize, usize) {
+        let half = |connections: usize| (connections / 2).max(1);
+        let of_one = self.requests_per_peer.min(half(self.connections_per_peer));
+        (self.requests.min(half(self.connections)), of_one)
     }
 }
 

@@ -4,6 +4,8 @@ use std::io;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use crate::http::frame::limits::Limits;
+
 /// What players' connections leave: for the store's files, the operator's connections and what their commands open.
 const RESERVE: usize = 80;
 
@@ -20,10 +22,19 @@ pub fn raise() -> io::Result<()> {
     Ok(setrlimit(Resource::Nofile, limit)?)
 }
 
-/// How many of `wanted` connections of players there can be, so that others find a descriptor.
+/// The same limits with no more connections than there are descriptors for, so that others find one.
 #[must_use]
-pub fn affordable(wanted: usize) -> usize {
-    let Some(all) = getrlimit(Resource::Nofile).current else { return wanted };
+pub fn affordable(limits: Limits) -> Limits {
+    let Some(all) = getrlimit(Resource::Nofile).current else { return limits };
     let all = usize::try_from(all).unwrap_or(usize::MAX);
-    wanted.min(all.saturating_sub(RESERVE).max(CONNECTIONS_MIN))
+    let most = all.saturating_sub(RESERVE).max(CONNECTIONS_MIN);
+    if most >= limits.connections {
+        return limits;
+    }
+    tracing::warn!(
+        connections = most,
+        wanted = limits.connections,
+        "fewer connections than configured: the limit of open files is too low"
+    );
+    Limits { connections: most, ..limits }
 }

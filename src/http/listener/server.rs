@@ -15,7 +15,6 @@ use crate::http::frame::crowd::{Crowd, Full, Member};
 use crate::http::frame::limits::Limits;
 use crate::http::listener::accept::{self, Seldom};
 use crate::http::listener::connection::{Common, End, Version};
-use crate::http::listener::descriptors;
 use crate::http::listener::socket;
 use crate::http::listener::tls::{Tls, is_http2};
 
@@ -25,8 +24,7 @@ const OPERATORS_MAX: usize = 32;
 /// What players' connections are kept within.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// How many there are and how long they last. Fewer than `connections` where the process may have fewer
-    /// descriptors.
+    /// How many there are and how long they last; see [`crate::http::listener::descriptors::affordable`].
     pub limits: Limits,
     /// Connections of these proxies are not limited by address: they are many clients'.
     pub proxies: Proxies,
@@ -45,15 +43,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (listener, Rules { limits, proxies }) = (net::TcpListener::from_std(listener)?, rules);
-    let connections = descriptors::affordable(limits.connections);
-    if connections < limits.connections {
-        tracing::warn!(
-            connections,
-            wanted = limits.connections,
-            "fewer connections than configured: the limit of open files is too low"
-        );
-    }
-    let crowd = Crowd::new(connections, limits.connections_per_peer);
+    let crowd = Crowd::new(limits.connections, limits.connections_per_peer);
     let (stop, stopping) = watch::channel(());
     let (common, full) = (Common { router, limits, stopping }, Seldom::default());
     let keep = |(stream, from): (TcpStream, SocketAddr)| {
