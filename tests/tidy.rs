@@ -33,11 +33,14 @@ const FLOORS: [(&str, &[&str]); 23] = [
         ],
     ),
     ("src/cli/demo", &["player", "setup", "report"]),
-    ("src/cli/folder", &["config installation", "paths"]),
+    ("src/cli/folder", &["config installation", "limits paths"]),
     ("src/cli/terminal", &["log", "output"]),
-    ("src/http", &["router admin", "player", "frame", "app", "listener", "client"]),
-    ("src/http/frame", &["exchange bearer cors", "problem"]),
-    ("src/http/listener", &["server", "connection"]),
+    ("src/http", &["router", "admin player listener", "frame", "app client"]),
+    (
+        "src/http/frame",
+        &["exchange", "admission", "bearer crowd", "address problem", "cors limits network"],
+    ),
+    ("src/http/listener", &["server", "accept", "connection", "descriptors socket tls"]),
     ("src/http/player", &["health license pages"]),
     (
         "src/authority",

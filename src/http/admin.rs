@@ -25,7 +25,7 @@ use crate::authority::operation::{content, kek, key, root, signer, store};
 use crate::authority::stop::{Remedy, Stop};
 use crate::crypto::clean_stack::on_clean_stack;
 use crate::http::app::App;
-use crate::http::listener::connection::Peer;
+use crate::http::frame::address::LocalPeer;
 
 /// More than any operation takes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -100,7 +100,7 @@ fn route<O: Operation>(router: Router<AdminApp>) -> Router<AdminApp> {
 
 async fn operation_post<O: Operation>(
     State(admin): State<AdminApp>,
-    Extension(peer): Extension<Peer>,
+    Extension(peer): Extension<LocalPeer>,
     body: Body,
 ) -> Response {
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {

@@ -110,7 +110,7 @@ async fn slow_clients_are_cut_off() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_may_be_idle_longer_than_a_head_may_take() {
-    let head = Duration::from_millis(300);
+    let head = Duration::from_secs(1);
     let address = listen(Limits { head, ..Limits::default() }).await;
     let work = move || {
         let mut stream = hold(address);

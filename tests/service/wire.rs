@@ -32,7 +32,7 @@ pub(crate) async fn listen_with(rules: Rules, tls: Option<Tls>) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let clock = std::sync::Arc::new(|| UnixTime::from_secs(NOW));
     let app = App { authority: world.authority.clone(), clock };
-    let router = router_within(app, Vec::new(), rules.limits, rules.proxies.clone());
+    let router = router_within(app, rules.limits, rules.proxies.clone());
     tokio::spawn(async move {
         serve(listener, tls, rules, router, std::future::pending()).await.unwrap();
         drop(world);
