@@ -12,6 +12,7 @@ use reelkey_client::time::UnixTime;
 
 use crate::domain::changes::Changes;
 use crate::domain::content::ContentId;
+use crate::domain::denial::{Denial, listed};
 use crate::domain::entitlement::Entitlement;
 use crate::domain::policy::{Policy, TrackRule};
 use crate::domain::refusal::Refusal;
@@ -62,8 +63,8 @@ pub struct TitleKey {
 pub enum Decision {
     /// Yes, on these terms, once these changes are made.
     Grant(Terms, Changes),
-    /// No.
-    Refuse(Refusal),
+    /// No, by this rule.
+    Refuse(Denial),
 }
 
 /// What is granted.
@@ -122,14 +123,17 @@ pub fn authorize<'a>(
     request: &Request,
     title: &'a Title,
     token: &Entitlement,
-) -> Result<Authorized<'a>, Refusal> {
+) -> Result<Authorized<'a>, Denial> {
     let keys = permitted_keys(request, title, token)?;
     let mut names = title.policies.iter();
     let chosen = match &token.policy_id {
         None => names.next(),
         Some(wanted) => names.find(|name| *name == wanted),
     };
-    let policy_id = chosen.ok_or(Refusal::NotAuthorized)?;
+    let policy_id = chosen.ok_or_else(|| {
+        let named = token.policy_id.clone().unwrap_or_default();
+        Denial::new(Refusal::NotAuthorized, "policy_id", listed(&title.policies), named)
+    })?;
     Ok(Authorized { title, keys, policy_id })
 }
 
@@ -144,7 +148,7 @@ pub fn decide(
 ) -> Decision {
     match judge(request, authorized, policy, token, now) {
         Ok(terms) => Decision::Grant(terms, Changes {}),
-        Err(refusal) => Decision::Refuse(refusal),
+        Err(denial) => Decision::Refuse(denial),
     }
 }
 
@@ -154,7 +158,7 @@ fn judge(
     policy: &Policy,
     token: &Entitlement,
     now: UnixTime,
-) -> Result<Terms, Refusal> {
+) -> Result<Terms, Denial> {
     judge_use(request, policy, token)?;
     judge_region(policy, token, now)?;
     judge_device(request, policy, token)?;
@@ -174,10 +178,13 @@ fn judge(
 ///
 /// # Errors
 /// [`Refusal::RenewalNotAllowed`] for a renewal or a release.
-pub fn judge_kind(request_type: RequestType) -> Result<(), Refusal> {
+pub fn judge_kind(request_type: RequestType) -> Result<(), Denial> {
     match request_type {
         RequestType::New => Ok(()),
-        RequestType::Renewal | RequestType::Release => Err(Refusal::RenewalNotAllowed),
+        other @ (RequestType::Renewal | RequestType::Release) => {
+            let actual = format!("{other:?}").to_uppercase();
+            Err(Denial::new(Refusal::RenewalNotAllowed, "request_type", "NEW", actual))
+        }
     }
 }
 
@@ -186,53 +193,93 @@ fn permitted_keys(
     request: &Request,
     title: &Title,
     token: &Entitlement,
-) -> Result<Vec<TitleKey>, Refusal> {
+) -> Result<Vec<TitleKey>, Denial> {
     let permitted = |key: &&TitleKey| token.permits_key(key.kid, &title.content);
     // A token that names keys is for nothing of a title that has none: not even that it is there.
     let nothing_named = title.keys.is_empty() && token.kids.is_none();
     if !nothing_named && title.keys.iter().find(permitted).is_none() {
-        return Err(Refusal::NotAuthorized);
+        let keys = title.keys.iter().map(|key| key.kid);
+        let allowed = listed(token.kids.iter().flatten());
+        return Err(Denial::new(Refusal::NotAuthorized, "authorized_kids", allowed, listed(keys)));
     }
     let active: Vec<_> =
         title.keys.iter().filter(permitted).filter(|key| key.active).copied().collect();
     let named_left = active.iter().any(|key| request.kids.contains(&key.kid));
     if active.is_empty() || !(request.kids.is_empty() || named_left) {
-        return Err(Refusal::KeyNotFound);
+        let actual = match title.keys.len() {
+            0 => "the content has no keys".into(),
+            keys => format!("{} of {keys} keys are active", active.len()),
+        };
+        return Err(Denial::new(Refusal::KeyNotFound, "keys", "an active key", actual));
     }
     Ok(active)
 }
 
-fn judge_use(request: &Request, policy: &Policy, token: &Entitlement) -> Result<(), Refusal> {
+fn judge_use(request: &Request, policy: &Policy, token: &Entitlement) -> Result<(), Denial> {
     if !policy.required_amr.iter().all(|required| token.amr.contains(required)) {
-        return Err(Refusal::AmrRequired);
+        let (expected, actual) = (listed(&policy.required_amr), listed(&token.amr));
+        return Err(Denial::new(Refusal::AmrRequired, "required_amr", expected, actual));
     }
     if !policy.can_play {
-        return Err(Refusal::PlaybackNotAllowed);
+        return Err(Denial::new(Refusal::PlaybackNotAllowed, "can_play", "true", "false"));
     }
     match request.session_type {
         SessionType::Temporary => Ok(()),
-        SessionType::PersistentLicense => Err(Refusal::PersistenceNotAllowed),
+        SessionType::PersistentLicense => Err(Denial::new(
+            Refusal::PersistenceNotAllowed,
+            "can_persist",
+            "temporary",
+            "persistent-license",
+        )),
     }
 }
 
-fn judge_region(policy: &Policy, token: &Entitlement, now: UnixTime) -> Result<(), Refusal> {
+fn judge_region(policy: &Policy, token: &Entitlement, now: UnixTime) -> Result<(), Denial> {
     let Some(rule) = &policy.region else { return Ok(()) };
-    let region = token.region.as_ref().ok_or(Refusal::RegionDenied)?;
-    if !rule.allows(region) {
-        return Err(Refusal::RegionDenied);
+    let Some(region) = &token.region else {
+        return Err(Denial::new(Refusal::RegionDenied, "region", "a region in the token", "none"));
+    };
+    if rule.blocked.iter().any(|blocked| blocked.overlaps(region)) {
+        let expected = format!("not {}", listed(&rule.blocked));
+        return Err(Denial::new(
+            Refusal::RegionDenied,
+            "region.blocked_countries",
+            expected,
+            region.to_string(),
+        ));
     }
-    if rule.blackouts(region).any(|blackout| blackout.covers(now)) {
-        return Err(Refusal::Blackout);
+    if !rule.allows(region) {
+        return Err(Denial::new(
+            Refusal::RegionDenied,
+            "region.allowed_countries",
+            listed(&rule.allowed),
+            region.to_string(),
+        ));
+    }
+    if let Some(blackout) = rule.blackouts(region).find(|blackout| blackout.covers(now)) {
+        let expected = format!("until {}", blackout.until.as_secs());
+        return Err(Denial::new(
+            Refusal::Blackout,
+            "region.blackout",
+            expected,
+            format!("{region} at {}", now.as_secs()),
+        ));
     }
     Ok(())
 }
 
-fn judge_device(request: &Request, policy: &Policy, token: &Entitlement) -> Result<(), Refusal> {
+fn judge_device(request: &Request, policy: &Policy, token: &Entitlement) -> Result<(), Denial> {
     if policy.device.require_binding && token.device.is_none() {
-        return Err(Refusal::TokenNotBound);
+        let rule = "device.require_binding";
+        return Err(Denial::new(Refusal::TokenNotBound, rule, "cnf in the token", "none"));
     }
     if policy.device.security_level > request.device_level {
-        return Err(Refusal::SecurityLevel);
+        return Err(Denial::new(
+            Refusal::SecurityLevel,
+            "device.security_level",
+            policy.device.security_level.as_str(),
+            request.device_level.as_str(),
+        ));
     }
     Ok(())
 }
@@ -242,11 +289,12 @@ fn judge_tracks(
     request: &Request,
     policy: &Policy,
     keys: &[TitleKey],
-) -> Result<Vec<GrantedTrack>, Refusal> {
+) -> Result<Vec<GrantedTrack>, Denial> {
     let named = |kid: &KeyId| request.kids.is_empty() || request.kids.contains(kid);
     let allowed: Vec<_> = keys.iter().filter(|key| policy.allows(key.track)).collect();
     if !allowed.iter().any(|key| named(&key.kid)) {
-        return Err(Refusal::PlaybackNotAllowed);
+        let allowed = listed(policy.tracks.iter().flatten());
+        return Err(Denial::new(Refusal::PlaybackNotAllowed, "tracks", allowed, tracks_of(keys)));
     }
     let with_rule = allowed.into_iter().map(|key| {
         let rule = policy.track_rule(key.track);
@@ -256,7 +304,12 @@ fn judge_tracks(
         .filter(|track| track.rule.security_level.is_none_or(|least| least <= request.device_level))
         .collect();
     if !tracks.iter().any(|track| named(&track.kid)) {
-        return Err(Refusal::SecurityLevel);
+        return Err(Denial::new(
+            Refusal::SecurityLevel,
+            "track.security_level",
+            "a track that this device may have",
+            request.device_level.as_str(),
+        ));
     }
     // Where a title has more keys than a license holds, what was named goes first.
     tracks.sort_by_key(|track| (!named(&track.kid), track.track, track.kid));
@@ -264,14 +317,23 @@ fn judge_tracks(
     Ok(tracks)
 }
 
+/// The track types of keys, as a person reads them.
+fn tracks_of(keys: &[TitleKey]) -> String {
+    listed(keys.iter().map(|key| key.track.map_or("(none)", TrackType::as_str)))
+}
+
 /// The end of the license, if there is any time left.
-fn judge_windows(policy: &Policy, token: &Entitlement, now: UnixTime) -> Result<UnixTime, Refusal> {
-    if policy.available_from.is_some_and(|from| now < from) {
-        return Err(Refusal::NotYetAvailable);
+fn judge_windows(policy: &Policy, token: &Entitlement, now: UnixTime) -> Result<UnixTime, Denial> {
+    let at = |time: UnixTime| time.as_secs().to_string();
+    if let Some(from) = policy.available_from.filter(|from| now < *from) {
+        let refusal = Refusal::NotYetAvailable;
+        return Err(Denial::new(refusal, "available_from", at(from), at(now)));
     }
     let last = [policy.available_until, token.license_not_after].into_iter().flatten().min();
-    if last.is_some_and(|last| last <= now) {
-        return Err(Refusal::NoLongerAvailable);
+    if let Some(last) = last.filter(|last| *last <= now) {
+        let is_policy = policy.available_until == Some(last);
+        let rule = if is_policy { "available_until" } else { "license_not_after" };
+        return Err(Denial::new(Refusal::NoLongerAvailable, rule, at(last), at(now)));
     }
     let life = now.saturating_add(policy.license_duration.as_secs());
     let blackout = match (&policy.region, &token.region) {

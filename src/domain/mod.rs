@@ -6,6 +6,7 @@
 pub mod changes;
 pub mod content;
 pub mod decision;
+pub mod denial;
 pub mod duration;
 pub mod entitlement;
 pub mod origin;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use reelkey_client::key::KeyId;
 
 use crate::domain::content::ContentId;
+use crate::domain::denial::{Denial, listed};
 use crate::domain::entitlement::Entitlement;
 use crate::domain::refusal::Refusal;
 
@@ -37,13 +38,22 @@ pub struct Scope {
 /// [`Refusal::NotAuthorized`] where nothing that was named is both known and permitted, and
 /// [`Refusal::BadRequest`] where what is permitted is not one title. The title itself may still turn
 /// out to be unknown.
-pub fn scope(asked: &Asked, entitlement: &Entitlement) -> Result<Scope, Refusal> {
+pub fn scope(asked: &Asked, entitlement: &Entitlement) -> Result<Scope, Denial> {
     let named_content = match &asked.content_id {
         None => None,
         Some(text) => {
-            let content: ContentId = text.parse().map_err(|_| Refusal::NotAuthorized)?;
+            let refuse = |expected: String| {
+                Denial::new(Refusal::NotAuthorized, "content_id", expected, text.clone())
+            };
+            let content: ContentId = text.parse().map_err(|_| refuse("a content ID".into()))?;
             if !entitlement.permits_content(&content) {
-                return Err(Refusal::NotAuthorized);
+                let patterns = entitlement.content.iter().flatten();
+                let allowed = format!(
+                    "{} by the token, {} by its issuer",
+                    listed(patterns),
+                    listed(&entitlement.issuer_content)
+                );
+                return Err(refuse(allowed));
             }
             Some(content)
         }
@@ -53,7 +63,10 @@ pub fn scope(asked: &Asked, entitlement: &Entitlement) -> Result<Scope, Refusal>
         known.filter(|(kid, content)| entitlement.permits_key(*kid, content))
     };
     if asked.names_kids && permitted().next().is_none() {
-        return Err(Refusal::NotAuthorized);
+        let known = asked.known_kids.iter().map(|(kid, content)| format!("{kid} of {content}"));
+        let expected = "a key that is known and that the token permits";
+        let actual = format!("known: {}", listed(known));
+        return Err(Denial::new(Refusal::NotAuthorized, "kids", expected, actual));
     }
     let mut contents: BTreeSet<&ContentId> = permitted().map(|(_, content)| content).collect();
     contents.extend(&named_content);
@@ -62,6 +75,9 @@ pub fn scope(asked: &Asked, entitlement: &Entitlement) -> Result<Scope, Refusal>
         (Some(content), None) => {
             Ok(Scope { content: content.clone(), kids: permitted().map(|(kid, _)| *kid).collect() })
         }
-        _ => Err(Refusal::BadRequest),
+        (first, second) => {
+            let actual = listed(first.into_iter().chain(second));
+            Err(Denial::new(Refusal::BadRequest, "content_id", "one content", actual))
+        }
     }
 }

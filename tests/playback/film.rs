@@ -76,14 +76,28 @@ fn samples(film: &[u8]) -> Vec<Vec<u8>> {
     plan.samples().map(|sample| film[sample.bytes].to_vec()).collect()
 }
 
-/// Asks for the title, and answers the license as it came and what opens it.
-pub(crate) fn ask_for(service: &Service, token: &str) -> (String, Pending) {
+/// Asks for the content with a new device, and returns status, answer and what opens it.
+fn send(service: &Service, token: &str) -> (u16, String, Pending) {
     let device = DeviceKey::generate(&mut SystemRng).unwrap();
     let draft = ask(token).draft(&device.public_key(), None, &mut SystemRng).unwrap();
     let (body, pending) = draft.sign(&device);
     let (status, answer) = service.send("POST", "/v1/license", token, &body);
+    (status, answer, pending)
+}
+
+/// Asks for the content, and returns the license as it came and what opens it.
+pub(crate) fn ask_for(service: &Service, token: &str) -> (String, Pending) {
+    let (status, answer, pending) = send(service, token);
     assert_eq!(status, 200, "{answer}");
     (answer, pending)
+}
+
+/// Asks for the content, which has to be refused, and returns the reason.
+pub(crate) fn refusal(service: &Service, token: &str) -> String {
+    let (status, answer, _) = send(service, token);
+    assert_eq!(status, 403, "{answer}");
+    let problem: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    problem["reason"].as_str().unwrap().to_owned()
 }
 
 pub(crate) fn obtain(service: &Service, token: &str) -> License {

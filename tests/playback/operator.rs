@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 
 use serde_json::{Value, json};
 
-use crate::film::{CONTENT, obtain, provisioned};
+use crate::film::{CONTENT, obtain, provisioned, refusal};
 use crate::installation::Installation;
 use crate::power::operate;
 
@@ -154,6 +154,56 @@ fn a_refusal_and_a_fault_are_told_apart_and_each_is_logged_once() {
             ["INFO", "kek/rotate", "operation done"],
         ]
     );
+}
+
+/// Who asked for what from where, what was decided by which rule, and what the rule found: all of it in one line.
+#[test]
+fn every_decision_is_explained_by_one_line_of_the_log() {
+    let installation = Installation::new();
+    let policy = "can_play = true\nlicense_duration = \"10m\"\n[region]\nevidence = \"token\"\n\
+                  allowed_countries = [\"US\", \"CA\"]\n";
+    fs::write(installation.data.path().join("policies/america.toml"), policy).unwrap();
+    installation.succeed(&["content", "add", CONTENT, "--policy", "america"]);
+    installation.succeed(&["key", "generate", CONTENT, "--track", "SD"]);
+    let mint = |region| installation.mint(&["--content", CONTENT, "--region", region]);
+    let (here, there) = (mint("US-CA"), mint("DE"));
+    let other = installation.mint(&["--content", "movies/other"]);
+    let service = installation.serve();
+    obtain(&service, &here);
+    assert_eq!(refusal(&service, &there), "region-denied");
+    assert_eq!(refusal(&service, &other), "not-authorized");
+    service.terminate();
+
+    let log = installation.log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let of =
+        |line: &Value| line["message"].as_str().is_some_and(|text| text.starts_with("license"));
+    let lines: Vec<_> = lines.filter(of).collect();
+    assert_eq!(lines.len(), 3, "{log}");
+    for line in &lines {
+        let account = (&line["account"], &line["issuer"]);
+        assert_eq!(account, (&json!("alice"), &json!("https://auth.example")), "{line}");
+        assert_eq!(line["content.id"], CONTENT, "{line}");
+        assert_eq!(line["client"], "127.0.0.1", "{line}");
+        assert_eq!(line["device"].as_str().unwrap().len(), 43, "{line}");
+        assert!(line["took_us"].is_u64() && line["request.id"].is_string(), "{line}");
+    }
+    let [granted, region, content] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!(
+        (&granted["message"], &granted["region"]),
+        (&json!("license granted"), &json!("US-CA"))
+    );
+    assert_eq!((&granted["region.from"], &granted["policy"]), (&json!("token"), &json!("america")));
+    assert_eq!(region["reason"], "region-denied");
+    assert_eq!(region["rule"], "region.allowed_countries");
+    assert_eq!((&region["expected"], &region["actual"]), (&json!("US CA"), &json!("DE")));
+    assert_eq!((&region["policy"], &region["region"]), (&json!("america"), &json!("DE")));
+    assert_eq!(
+        (&content["reason"], &content["rule"]),
+        (&json!("not-authorized"), &json!("content_id"))
+    );
+    assert_eq!(content["actual"], CONTENT);
+    assert!(content["expected"].as_str().unwrap().contains("movies/other"), "{content}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What surrounds a request, whatever it asks for.
 
 use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
 
 use reelkey_client::time::UnixTime;
 
@@ -11,6 +13,10 @@ pub struct Circumstances<'a> {
     pub now: UnixTime,
     /// Names it in the log and in the answer.
     pub request_id: &'a (dyn fmt::Display + Sync),
+    /// Who sent it, where that is known.
+    pub client: Option<IpAddr>,
+    /// How long ago it came.
+    pub age: &'a (dyn Fn() -> Duration + Sync),
 }
 
 impl fmt::Debug for Circumstances<'_> {

@@ -59,7 +59,7 @@ pub async fn load(
         known_kids: index.into_iter().collect(),
         names_kids: !wanted.kids.is_empty(),
     };
-    let scope = scope(&asked, token).map_err(refuse)?;
+    let scope = scope(&asked, token)?;
     let title = title::title(store, &scope.content).await?;
     let title = title.ok_or_else(|| refuse(Refusal::NotAuthorized))?;
     let there: BTreeSet<KeyId> = title.keys.iter().map(|key| key.kid).collect();

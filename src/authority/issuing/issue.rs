@@ -5,11 +5,11 @@
 //! possession, then the decision on what the store knows. The cryptography runs inline: 140 µs on the
 //! way through cost less than a trip to another thread.
 
-use std::fmt;
-
 use reelkey_client::exchange::jwe::Parties;
 use reelkey_client::exchange::request::{self, SignedRequest};
 use reelkey_client::key::{ContentKey, KeyId};
+use reelkey_client::strict::jwk::Thumbprint;
+use reelkey_client::time::UnixTime;
 
 use crate::authority::commit::Attempts;
 use crate::authority::in_force::{Policies, Snapshot};
@@ -18,7 +18,7 @@ use crate::authority::issuing::circumstances::Circumstances;
 use crate::authority::issuing::facts::{self, Facts, Wanted};
 use crate::authority::issuing::license::{self, Context};
 use crate::authority::issuing::proof::{Proof, prove};
-use crate::authority::issuing::refused::{Refused, refuse, refuse_by};
+use crate::authority::issuing::refused::{Refused, refuse_by};
 use crate::authority::issuing::token::{self, Viewer};
 use crate::authority::service::Authority;
 use crate::authority::stop::Stop;
@@ -40,12 +40,19 @@ pub enum Answer {
     Refused(Refused),
 }
 
-/// A license on its way out, and what the log says of it.
+/// A license on its way out.
 struct Granted {
     license: String,
     id: String,
-    device: String,
     terms: Terms,
+}
+
+/// What is known of a request so far, for the one line of the log about it.
+#[derive(Default)]
+struct Trail {
+    content: Option<String>,
+    device: Option<Thumbprint>,
+    policy: Option<String>,
 }
 
 impl Authority {
@@ -60,6 +67,7 @@ impl Authority {
         circumstances: Circumstances<'_>,
     ) -> Result<Answer, Fault> {
         let in_force = self.in_force.load();
+        let mut trail = Trail::default();
         let viewer = match token::read(&in_force.issuers, token, circumstances.now) {
             Ok(viewer) => viewer,
             Err(invalid) => {
@@ -67,17 +75,18 @@ impl Authority {
                     token::Invalid::Expired => Refusal::TokenExpired,
                     _ => Refusal::TokenInvalid,
                 };
-                log_refused(circumstances, None, refusal, Some(&invalid));
+                let why = Refused { rule: Some(invalid.to_string()), ..refusal.into() };
+                log_refused(circumstances, None, &trail, &why);
                 return Ok(Answer::Refused(refusal.into()));
             }
         };
-        match self.issue_to(&viewer, body, &in_force, circumstances).await {
+        match self.issue_to(&viewer, body, &in_force, circumstances, &mut trail).await {
             Ok(granted) => {
-                log_granted(circumstances, &viewer, &granted);
+                log_granted(circumstances, &viewer, &trail, &granted);
                 Ok(Answer::Granted(granted.license))
             }
             Err(Stop::Refused(refused)) => {
-                log_refused(circumstances, Some(&viewer), refused.refusal, refused.rule.as_ref());
+                log_refused(circumstances, Some(&viewer), &trail, &refused);
                 Ok(Answer::Refused(refused))
             }
             Err(Stop::Failed(fault)) => Err(fault),
@@ -90,12 +99,15 @@ impl Authority {
         body: &[u8],
         in_force: &Snapshot,
         circumstances: Circumstances<'_>,
+        trail: &mut Trail,
     ) -> Result<Granted, Stop<Refused>> {
         let now = circumstances.now;
         let request = SignedRequest::parse(body)
             .map_err(|rule: request::Error| refuse_by(Refusal::BadRequest, rule))?;
+        trail.content.clone_from(&request.content_id);
+        trail.device = Some(request.device_key.thumbprint());
         let proof = prove(&request, viewer, &self.service_id, now)?;
-        decision::judge_kind(request.request_type).map_err(refuse)?;
+        decision::judge_kind(request.request_type)?;
         let wanted = Wanted {
             request_type: request.request_type,
             session_type: request.session_type,
@@ -104,8 +116,7 @@ impl Authority {
             device_level: SecurityLevel::SwSecureCrypto,
         };
         let token = viewer.entitlement();
-        let (terms, records) =
-            self.decide(wanted, token, &in_force.policies, circumstances).await?;
+        let (terms, records) = self.decide(wanted, token, &in_force.policies, now, trail).await?;
         let sealed_keys = self.seal_granted(&terms, &records, &proof)?;
         let license_id = self.naming_key.license_id(request.signing_input);
         let context = Context {
@@ -119,7 +130,7 @@ impl Authority {
         };
         let signer = in_force.signers.current(now).ok_or(Fault::Incomplete("signing key"))?;
         let license = license::sign(&terms, context, signer)?;
-        Ok(Granted { license, id: license_id, device: proof.device.to_string(), terms })
+        Ok(Granted { license, id: license_id, terms })
     }
 
     /// Decides on the facts as they are, and commits what a grant leaves behind. Where somebody else changed the facts
@@ -129,15 +140,17 @@ impl Authority {
         wanted: Wanted<'_>,
         token: &Entitlement,
         policies: &Policies,
-        circumstances: Circumstances<'_>,
+        now: UnixTime,
+        trail: &mut Trail,
     ) -> Result<(Terms, Vec<Stored<KeyRecord>>), Stop<Refused>> {
         let store = self.vault.store();
         let mut attempts = Attempts::default();
         loop {
             let facts = facts::load(&*store, wanted, token).await?;
-            let (terms, left) = match judge(&facts, token, policies, circumstances)? {
+            trail.content = Some(facts.title.content.to_string());
+            let (terms, left) = match judge(&facts, token, policies, now, trail)? {
                 Decision::Grant(terms, left) => (terms, left),
-                Decision::Refuse(refusal) => return Err(refuse(refusal)),
+                Decision::Refuse(denial) => return Err(denial.into()),
             };
             if attempts.commit(&*store, changes::batch(left)).await? {
                 return Ok((terms, facts.records));
@@ -171,32 +184,58 @@ fn judge(
     facts: &Facts,
     token: &Entitlement,
     policies: &Policies,
-    circumstances: Circumstances<'_>,
+    now: UnixTime,
+    trail: &mut Trail,
 ) -> Result<Decision, Stop<Refused>> {
-    let authorized = decision::authorize(&facts.request, &facts.title, token).map_err(refuse)?;
+    let authorized = decision::authorize(&facts.request, &facts.title, token)?;
     let policy_id = authorized.policy_id();
+    trail.policy = Some(policy_id.to_owned());
     let policy = policies.get(policy_id).ok_or_else(|| Fault::NoPolicy {
         content: facts.title.content.clone(),
         policy: policy_id.to_owned(),
     })?;
-    Ok(decision::decide(&facts.request, &authorized, policy, token, circumstances.now))
+    Ok(decision::decide(&facts.request, &authorized, policy, token, now))
 }
 
-fn log_granted(circumstances: Circumstances<'_>, viewer: &Viewer, granted: &Granted) {
-    let terms = &granted.terms;
-    tracing::info!(request.id = %circumstances.request_id, account = %viewer,
+fn log_granted(
+    circumstances: Circumstances<'_>,
+    viewer: &Viewer,
+    trail: &Trail,
+    granted: &Granted,
+) {
+    let (terms, region) = (&granted.terms, viewer.entitlement().region.as_ref());
+    let account = &viewer.entitlement().account;
+    tracing::info!(request.id = %circumstances.request_id,
+        client = circumstances.client.map(tracing::field::display), issuer = account.iss,
+        account = account.sub,
         license.id = granted.id, content.id = %terms.content, policy = terms.policy_id,
-        region = terms.region.as_ref().map(tracing::field::display), keys = terms.tracks.len(),
-        device = granted.device, expires = terms.expires.as_secs(), "license granted");
+        region = region.map(tracing::field::display), region.from = region.map(|_| "token"),
+        keys = terms.tracks.len(), device = trail.device.map(tracing::field::display),
+        expires = terms.expires.as_secs(), took_us = micros(circumstances), "license granted");
 }
 
 fn log_refused(
     circumstances: Circumstances<'_>,
     viewer: Option<&Viewer>,
-    refusal: Refusal,
-    rule: Option<&impl fmt::Display>,
+    trail: &Trail,
+    refused: &Refused,
 ) {
+    let region = viewer.and_then(|viewer| viewer.entitlement().region.as_ref());
+    let account = viewer.map(|viewer| &viewer.entitlement().account);
+    let (denial, rule) = (refused.denial.as_ref(), refused.rule.as_deref());
     tracing::info!(request.id = %circumstances.request_id,
-        account = viewer.map(tracing::field::display), reason = refusal.reason(),
-        rule = rule.map(tracing::field::display), "license refused");
+        client = circumstances.client.map(tracing::field::display),
+        issuer = account.map(|account| &*account.iss),
+        account = account.map(|account| &*account.sub), content.id = trail.content,
+        policy = trail.policy, region = region.map(tracing::field::display),
+        region.from = region.map(|_| "token"), device = trail.device.map(tracing::field::display),
+        reason = refused.refusal.reason(), rule = denial.map_or(rule, |denial| Some(denial.rule)),
+        expected = denial.map(|denial| &*denial.expected),
+        actual = denial.map(|denial| &*denial.actual), took_us = micros(circumstances),
+        "license refused");
+}
+
+/// How long the request took so far.
+fn micros(circumstances: Circumstances<'_>) -> u64 {
+    u64::try_from((circumstances.age)().as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,22 +1,31 @@
-//! Why a request is refused, and the rule that was broken where the sender can mend it.
+//! Why a request is refused: for the viewer the refusal, for the sender what it can mend, for the log the broken rule.
 
 use std::fmt;
 
 use crate::authority::stop::Stop;
+use crate::domain::denial::Denial;
 use crate::domain::refusal::Refusal;
 
-/// A refusal, and where the sender can mend it, the rule that was broken.
+/// A refusal, and why.
 #[derive(Clone, Debug)]
 pub struct Refused {
-    /// Why.
+    /// The answer.
     pub refusal: Refusal,
-    /// The broken rule; nothing of the request stands in it.
+    /// Where the sender can mend it: the rule that its request breaks. Nothing of the request stands in it.
     pub rule: Option<String>,
+    /// Where a policy or the token decides: the rule, what it expected and what was there. For the log alone.
+    pub denial: Option<Denial>,
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, rule: None }
+        Self { refusal, rule: None, denial: None }
+    }
+}
+
+impl From<Denial> for Stop<Refused> {
+    fn from(denial: Denial) -> Self {
+        Self::Refused(Refused { refusal: denial.refusal, rule: None, denial: Some(denial) })
     }
 }
 
@@ -25,5 +34,5 @@ pub(super) fn refuse(refusal: Refusal) -> Stop<Refused> {
 }
 
 pub(super) fn refuse_by(refusal: Refusal, rule: impl fmt::Display) -> Stop<Refused> {
-    Stop::Refused(Refused { refusal, rule: Some(rule.to_string()) })
+    Stop::Refused(Refused { refusal, rule: Some(rule.to_string()), denial: None })
 }

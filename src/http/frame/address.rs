@@ -3,6 +3,8 @@
 //! [`Proxies::client`] is a pure function of the connection's other end, the request's header fields and the
 //! configuration. The header fields of a peer that is no trusted proxy are never looked at.
 //!
+//! One file because it is one function: half of it is the list of traps that its tests try.
+//!
 //! Deliberately absent: what the answer is used for, and any log line. Header fields are the client's text.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -36,6 +38,14 @@ pub enum Client {
 }
 
 impl Client {
+    /// The address, where it is known.
+    pub(crate) fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Known(address) => Some(address),
+            Self::Unknown => None,
+        }
+    }
+
     /// What the client is counted as; `None` for this machine and for a client that nobody named.
     pub(crate) fn counted(self) -> Option<Neighbour> {
         match self {

@@ -15,6 +15,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use reelkey_client::time::UnixTime;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::crypto::random;
@@ -34,6 +35,14 @@ pub(crate) struct Exchange {
     id: Uuid,
     /// When the request came.
     pub(crate) now: UnixTime,
+    begun: Instant,
+}
+
+impl Exchange {
+    /// How long ago the request came.
+    pub(crate) fn age(&self) -> Duration {
+        self.begun.elapsed()
+    }
 }
 
 impl fmt::Display for Exchange {
@@ -111,7 +120,7 @@ pub(crate) async fn frame(
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let id = uuid::Builder::from_random_bytes(id).into_uuid();
-    let exchange = Exchange { id, now: (frame.app.clock)() };
+    let exchange = Exchange { id, now: (frame.app.clock)(), begun: Instant::now() };
     request.extensions_mut().insert(exchange);
     let client = frame.client(&request);
     request.extensions_mut().insert(client);

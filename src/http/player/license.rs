@@ -14,6 +14,7 @@ use crate::authority::issuing::circumstances::Circumstances;
 use crate::authority::issuing::issue::Answer;
 use crate::domain::refusal::Refusal;
 use crate::http::app::App;
+use crate::http::frame::address::Client;
 use crate::http::frame::admission::Admission;
 use crate::http::frame::bearer;
 use crate::http::frame::exchange::Exchange;
@@ -23,13 +24,19 @@ pub(crate) async fn license_post(
     State(app): State<App>,
     Extension(exchange): Extension<Exchange>,
     Extension(admission): Extension<Arc<Admission>>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let body = read_body(&headers, body, &admission).await?;
     let _slot = admission.slot()?;
     let token = bearer::token(&headers)?;
-    let circumstances = Circumstances { now: exchange.now, request_id: &exchange };
+    let circumstances = Circumstances {
+        now: exchange.now,
+        request_id: &exchange,
+        client: client.address(),
+        age: &|| exchange.age(),
+    };
     let answer = app.authority.issue(token, &body, circumstances).await;
     match answer.map_err(|fault| Problem::fault(&exchange, &fault))? {
         Answer::Granted(license) => Ok((
