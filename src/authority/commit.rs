@@ -1,11 +1,11 @@
-//! Changing what may change under one's hands: read, decide, commit, and again where somebody else was quicker.
+//! Commits a change that other tasks may overtake: read, decide, commit, and start again after a conflict.
 
 use crate::authority::vault::fault::Fault;
 use crate::store::batch::{Batch, Committed};
 use crate::store::engine::Store;
 
-/// How often a change is tried. Each time somebody else has committed, so many conflicts in a row mean that something
-/// else is wrong.
+/// How often a change is tried. Every conflict means that another task has committed. So many of them in a row mean
+/// that something else is wrong.
 const ATTEMPTS: usize = 16;
 
 /// The attempts at one change. Each of them reads what is there, prepares a batch on it, and commits:
@@ -25,11 +25,11 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Commits `batch`, unless it is empty: then there is nothing to do. Returns `false` after a conflict: what was read
-    /// has changed, and the batch has to be prepared anew.
+    /// Commits `batch`. An empty batch is done without a write. Returns `false` after a conflict: what was read has
+    /// changed, and the caller prepares the batch again.
     ///
     /// # Errors
-    /// A failure of the store, or [`Fault::Contended`] at the last conflict.
+    /// A failure of the store, or [`Fault::Contended`] after the last attempt.
     pub async fn commit(&mut self, store: &dyn Store, batch: Batch) -> Result<bool, Fault> {
         if batch.is_empty() || store.commit(batch).await? == Committed::Done {
             return Ok(true);
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
     use crate::store::embedded::successor::NewStore;
 
-    /// How many attempts are made where the one with this number succeeds.
+    /// Returns the number of attempts if the attempt `succeeds_at` is the first that can succeed.
     async fn attempts(succeeds_at: usize) -> Result<usize, Fault> {
         let folder = tempfile::tempdir().unwrap();
         let store = NewStore::begin(&folder.path().join("store")).unwrap().finish().unwrap();

@@ -1,5 +1,5 @@
-//! What is in force: what the operator decided, and the keys that sign. One snapshot, swapped as a whole, so that a request
-//! sees all of a change or nothing of it.
+//! What is in force: the operator's configuration and the signing keys. They are one snapshot, which is replaced as a
+//! whole. So a request sees either all of a change or nothing of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,47 +15,47 @@ use crate::domain::policy::Policy;
 /// The policies, by name.
 pub type Policies = BTreeMap<String, Policy>;
 
-/// What is in force at one moment.
+/// Everything that is in force at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// What contents may be put under.
+    /// The policies that a content can be put under.
     pub policies: Arc<Policies>,
-    /// Who may issue authorization tokens.
+    /// The issuers of authorization tokens.
     pub issuers: Arc<Issuers>,
-    /// Whose pages may ask.
+    /// The origins whose pages may send requests (CORS).
     pub origins: Arc<[Origin]>,
-    /// What licenses are signed with.
+    /// The keys that sign licenses.
     pub signers: Arc<Signers>,
 }
 
-/// Holds the snapshot. Readers never wait.
+/// Holds the current snapshot. Readers never wait.
 #[derive(Debug)]
 pub struct InForce {
     current: ArcSwap<Snapshot>,
-    /// Held from reading something anew until it is in force, so that the later reading stays.
+    /// Held while a new snapshot is read and put in force, so that a slow, older reading cannot replace a newer one.
     turn: Mutex<()>,
 }
 
 impl InForce {
-    /// Puts a snapshot in force.
+    /// Starts with this snapshot in force.
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
         Self { current: ArcSwap::from_pointee(snapshot), turn: Mutex::default() }
     }
 
-    /// What is in force now.
+    /// The current snapshot.
     #[must_use]
     pub fn load(&self) -> Arc<Snapshot> {
         self.current.load_full()
     }
 
-    /// Begins a change. Until it is put in force or dropped, no other begins.
+    /// Begins a change. No other change can begin until this one is put in force or dropped.
     pub async fn change(&self) -> Change<'_> {
         Change { in_force: self, _turn: self.turn.lock().await }
     }
 }
 
-/// A change of what is in force. Dropped, it changes nothing.
+/// A change of what is in force. If it is dropped, nothing changes.
 #[derive(Debug)]
 pub struct Change<'a> {
     in_force: &'a InForce,
@@ -63,7 +63,7 @@ pub struct Change<'a> {
 }
 
 impl Change<'_> {
-    /// What is in force, to start from.
+    /// A copy of the current snapshot, as the basis of the new one.
     #[must_use]
     pub fn before(&self) -> Snapshot {
         Snapshot::clone(&self.in_force.load())

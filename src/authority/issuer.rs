@@ -1,4 +1,5 @@
-//! Who may issue authorization tokens, with which keys, and for which titles.
+//! The trusted issuers of authorization tokens: their keys, their algorithms, and the contents that they may
+//! authorize.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use crate::crypto::issuer_keys::{Algorithm, IssuerKeys};
 use crate::domain::content::ContentPattern;
 use crate::domain::duration::Duration;
 
-/// The longest life of a token where the operator sets no other.
+/// The longest lifetime of a token, unless the operator sets another.
 pub const LONGEST_LIFE_DEFAULT: Duration = Duration::from_secs(24 * 3600);
 
 /// An issuer that the operator configured.
@@ -16,13 +17,13 @@ pub struct Issuer {
     pub iss: String,
     /// Its verification keys.
     pub keys: IssuerKeys,
-    /// What it may sign with; never what a token says alone.
+    /// The algorithms that it may use. The token's `alg` alone never decides.
     pub algorithms: Vec<Algorithm>,
-    /// What `aud` has to contain.
+    /// The value that `aud` must contain.
     pub audience: String,
-    /// The most that may lie between `iat` and `exp`.
+    /// The longest time between `iat` and `exp`.
     pub longest_life: Duration,
-    /// The titles that it may speak for.
+    /// The contents that it may authorize.
     pub content: Vec<ContentPattern>,
 }
 
@@ -31,7 +32,7 @@ pub struct Issuer {
 pub struct Issuers(BTreeMap<String, Issuer>);
 
 impl Issuers {
-    /// The issuer of that name.
+    /// The issuer with this `iss`.
     #[must_use]
     pub fn find(&self, iss: &str) -> Option<&Issuer> {
         self.0.get(iss)

@@ -1,13 +1,13 @@
-//! The use cases: what the service does, called by HTTP and the command line alike.
+//! The use cases: everything that the service does. HTTP and the command line both call them.
 //!
-//! Top to bottom: [`issuing`] answers players, [`operation`] answers operators; both stand on [`provision`] and
-//! [`rotation`], these on [`service`], the state of the running service, on [`in_force`], what the operator decided, and
-//! on [`vault`], the open store and the keys to it. [`stop`] says why something was not done.
+//! Top to bottom: [`issuing`] serves players and [`operation`] serves operators. Both use [`provision`] and
+//! [`rotation`]. These use [`service`] (the state of the running service), [`in_force`] (configuration and signing
+//! keys) and [`vault`] (the open store and the keys to it). [`stop`] says why something was not done.
 //!
-//! A use case takes plain values and the time, loads what the rules ask about, and does what they
-//! decide. Content keys are in the clear in [`issuing::issue`] and in [`operation::key`] only.
+//! A use case takes plain values and the current time. It loads the facts that the rules need and carries out the
+//! decision. Only [`issuing::issue`] and [`operation::key`] handle content keys in the clear.
 //!
-//! Deliberately absent: HTTP, clocks, files other than the root key's.
+//! Deliberately absent: HTTP, clocks, and files other than the root key's.
 
 pub mod commit;
 pub mod in_force;

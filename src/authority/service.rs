@@ -1,4 +1,4 @@
-//! The state of the running service. What it does with it is in [`issuing`](crate::authority::issuing) and
+//! The state of the running service. The use cases that work on it are in [`issuing`](crate::authority::issuing) and
 //! [`operation`](crate::authority::operation).
 
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::domain::policy::Policy;
 use crate::store::record::naming_key::NamingKeyRecord;
 use crate::store::record::stored;
 
-/// Everything that a use case needs, behind one handle.
+/// Everything that the use cases need, in one value.
 pub struct Authority {
     pub(super) service_id: String,
     pub(super) vault: Vault,
@@ -26,21 +26,21 @@ pub struct Authority {
     pub(super) in_force: InForce,
 }
 
-/// What the operator decided.
+/// The operator's configuration.
 #[derive(Debug)]
 pub struct Setup {
     /// The `aud` of requests and the `iss` of licenses.
     pub service_id: String,
-    /// Who may issue tokens.
+    /// The trusted issuers of authorization tokens.
     pub issuers: Issuers,
     /// The policies.
     pub policies: Vec<Policy>,
-    /// Whose pages may ask.
+    /// The origins whose pages may send requests (CORS).
     pub origins: Vec<Origin>,
 }
 
 impl Authority {
-    /// Makes a service of an open vault.
+    /// Starts a service on an open vault.
     ///
     /// # Errors
     /// [`Fault`].
@@ -60,16 +60,16 @@ impl Authority {
         Ok(Self { service_id, vault, naming_key, in_force })
     }
 
-    /// What is in force now.
+    /// The current snapshot.
     #[must_use]
     pub fn in_force(&self) -> Arc<Snapshot> {
         self.in_force.load()
     }
 
-    /// Trusts the issuers that `read` returns from now on, and no other.
+    /// Replaces the trusted issuers by those that `read` returns.
     ///
     /// # Errors
-    /// What `read` says; then nothing is changed.
+    /// The error of `read`. In this case nothing is changed.
     pub async fn replace_issuers<E>(
         &self,
         read: impl FnOnce() -> Result<Issuers, E> + Send,

@@ -1,4 +1,4 @@
-//! Why something was not done: it was refused, which is an answer, or it failed, which is our fault.
+//! Why something was not done: either a rule refused it, which is a normal answer, or it failed, which is our fault.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -10,7 +10,7 @@ use crate::authority::vault::fault::Fault;
 pub enum Stop<R> {
     /// A rule refuses it. Nothing was changed.
     Refused(R),
-    /// It could not be done.
+    /// It failed.
     Failed(Fault),
 }
 
@@ -26,7 +26,7 @@ pub trait Remedy: Error + Send + Sync + 'static {
     fn remedy(&self) -> Option<String>;
 }
 
-/// Of what is never refused.
+/// The remedy of operations that are never refused.
 impl Remedy for Infallible {
     fn remedy(&self) -> Option<String> {
         None

@@ -1,4 +1,4 @@
-//! What surrounds a request, whatever it asks for.
+//! The circumstances of a request: they do not depend on what it asks for.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use reelkey_client::time::UnixTime;
 
-/// What surrounds a request, whatever it asks for and however its sender proves who it is.
+/// The circumstances of a request. They do not depend on what it asks for or how the sender authenticates.
 #[derive(Clone, Copy)]
 pub struct Circumstances<'a> {
-    /// When it came: all of it is judged by this one time.
+    /// When it arrived. All times in it are judged against this one.
     pub now: UnixTime,
-    /// Names it in the log and in the answer.
+    /// The request ID, in the log and in the response.
     pub request_id: &'a (dyn fmt::Display + Sync),
     /// Who sent it, where that is known.
     pub client: Option<IpAddr>,

@@ -1,5 +1,5 @@
-//! What store, token and request say about what is asked for, read once: **at most two reads of the store**, for another
-//! engine pays a round trip for each.
+//! Reads everything that a decision needs from the store, the token and the request. **At most two reads of the
+//! store**, because another engine pays a round trip for each.
 
 use std::collections::BTreeSet;
 
@@ -18,36 +18,36 @@ use crate::store::record::key::{KeyRecord, KeyState};
 use crate::store::record::stored::Stored;
 use crate::store::record::title::{self, lost};
 
-/// What is asked for, by whom or what does not matter here.
+/// What a request asks for. Who sent the request does not matter here.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// First, again or back.
+    /// New license, renewal or release.
     pub request_type: RequestType,
-    /// To play or to keep.
+    /// To play now, or to keep for offline playback.
     pub session_type: SessionType,
-    /// The named keys.
+    /// The KIDs that the request names.
     pub kids: &'a BTreeSet<KeyId>,
-    /// The named content, which may be no content ID at all.
+    /// The content ID that the request names. It may be malformed.
     pub content_id: Option<&'a str>,
-    /// What the service knows the device to be.
+    /// The security level of the device, as far as the service knows.
     pub device_level: SecurityLevel,
 }
 
-/// What the decision is made on.
+/// The facts that the decision is based on.
 #[derive(Debug)]
 pub struct Facts {
-    /// The title.
+    /// The content and its keys.
     pub title: Title,
-    /// What is asked of it.
+    /// The request.
     pub request: Request,
-    /// The records of its keys.
+    /// The records of the content's keys.
     pub(super) records: Vec<Stored<KeyRecord>>,
 }
 
-/// Finds the one content that is asked for, and reads it.
+/// Finds the one content that the request asks for, and reads it.
 ///
 /// # Errors
-/// A refusal where what is permitted is not one content, or a failure of the store.
+/// A refusal if the permitted keys do not belong to exactly one content, or a failure of the store.
 pub async fn load(
     store: &dyn Store,
     wanted: Wanted<'_>,

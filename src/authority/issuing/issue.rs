@@ -1,9 +1,9 @@
-//! Issuing a license: the one use case of players in which content keys are in the clear, between unwrapping and
-//! sealing.
+//! Issuing a license. This is the only use case of players that handles content keys in the clear: between unwrapping
+//! and sealing.
 //!
-//! The checks go from cheap to dear, and the first that fails is the answer: token, request, proof of
-//! possession, then the decision on what the store knows. The cryptography runs inline: 140 µs on the
-//! way through cost less than a trip to another thread.
+//! Cheap checks come before expensive ones, and the first failed check is the answer: token, request, proof of
+//! possession, then the decision on the facts from the store. The cryptography runs on the same thread, because it
+//! takes 140 µs, less than a switch to another thread.
 
 use reelkey_client::exchange::jwe::Parties;
 use reelkey_client::exchange::request::{self, SignedRequest};
@@ -31,12 +31,12 @@ use crate::domain::security_level::SecurityLevel;
 use crate::store::record::key::KeyRecord;
 use crate::store::record::stored::Stored;
 
-/// The answer to a license request.
+/// The result of a license request.
 #[derive(Debug)]
 pub enum Answer {
     /// The license: a compact JWS.
     Granted(String),
-    /// No.
+    /// The refusal.
     Refused(Refused),
 }
 
@@ -56,10 +56,10 @@ struct Trail {
 }
 
 impl Authority {
-    /// Answers a license request. One line of the log says what was decided and why.
+    /// Decides on a license request. One line of the log says what was decided and why.
     ///
     /// # Errors
-    /// [`Fault`]: to be logged and answered with nothing.
+    /// [`Fault`]: the caller logs it. The player learns nothing about it.
     pub async fn issue(
         &self,
         token: &str,
@@ -133,8 +133,8 @@ impl Authority {
         Ok(Granted { license, id: license_id, terms })
     }
 
-    /// Decides on the facts as they are, and commits what a grant leaves behind. Where somebody else changed the facts
-    /// meanwhile, it decides anew.
+    /// Decides on the current facts, and commits the changes of a grant. If another task has changed the facts
+    /// meanwhile, it decides again.
     async fn decide(
         &self,
         wanted: Wanted<'_>,
@@ -158,14 +158,14 @@ impl Authority {
         }
     }
 
-    /// Unwraps the granted keys and seals them to the device. They are zeroed when this returns.
+    /// Unwraps the granted keys and seals them to the device. The keys are zeroed when this returns.
     fn seal_granted(
         &self,
         terms: &Terms,
         records: &[Stored<KeyRecord>],
         proof: &Proof,
     ) -> Result<String, Fault> {
-        // After the records, so that it has what opens them.
+        // Taken after the records were read, so that it can open them.
         let keyring = self.vault.keyring();
         let is_granted =
             |record: &&Stored<KeyRecord>| terms.tracks.iter().any(|track| track.kid == record.kid);
@@ -179,7 +179,7 @@ impl Authority {
     }
 }
 
-/// Picks the policy and asks it.
+/// Picks the policy and applies it.
 fn judge(
     facts: &Facts,
     token: &Entitlement,

@@ -1,4 +1,4 @@
-//! From the terms of a grant to the license that is sent: its claims, and the service's signature.
+//! From the terms of a grant to the signed license: its claims and the service's signature.
 
 use reelkey_client::exchange::license::{Claims, Confirmation, Policy, TYP, Track};
 use reelkey_client::exchange::request::SessionType;
@@ -10,7 +10,7 @@ use crate::authority::vault::fault::Fault;
 use crate::crypto::sign::SigningKey;
 use crate::domain::decision::{GrantedTrack, Terms};
 
-/// What a license says beside its terms.
+/// The claims of a license that are not part of its terms.
 #[derive(Debug)]
 pub(super) struct Context<'a> {
     pub(super) service_id: &'a str,
@@ -22,7 +22,7 @@ pub(super) struct Context<'a> {
     pub(super) sealed_keys: String,
 }
 
-/// The compact JWS (RFC 7515 section 7.1).
+/// The license as a compact JWS (RFC 7515 section 7.1).
 pub(super) fn sign(
     terms: &Terms,
     context: Context<'_>,

@@ -4,7 +4,7 @@
 //! behind, [`facts`] is what store, token and request say, [`proof`] shows that the sender holds the device key, [`token`]
 //! who the viewer is. [`circumstances`] is what surrounds a request, and [`refused`] why it is refused.
 //!
-//! ClearKey, HLS keys and packagers will make the same decision on the same facts without a device proof.
+//! ClearKey, HLS keys and packagers will use the same decision on the same facts, without a device proof.
 
 pub mod changes;
 pub mod circumstances;

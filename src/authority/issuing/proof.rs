@@ -1,5 +1,5 @@
-//! Proof of possession: the request comes from the holder of the device key, for this service, now, and with this token
-//! (RFC 7800; DESIGN: the license exchange).
+//! Proof of possession: the holder of the device key sent this request, to this service, now, and with this token (RFC
+//! 7800).
 
 use reelkey_client::exchange::license::IAT_DISTANCE_SECS_MAX;
 use reelkey_client::exchange::request::SignedRequest;
@@ -13,7 +13,7 @@ use crate::crypto::digest::sha256;
 use crate::crypto::sign;
 use crate::domain::refusal::Refusal;
 
-/// What a request has proved. Made by [`prove`] alone.
+/// The result of a successful proof. Only [`prove`] makes it.
 #[derive(Debug)]
 pub struct Proof {
     /// The device key's thumbprint.
@@ -24,10 +24,10 @@ pub struct Proof {
     pub(super) request_hash: [u8; 32],
 }
 
-/// Judges, in this order: signature, `aud`, `iat`, `ath`, `cnf`, `enc_jwk`.
+/// Checks, in this order: signature, `aud`, `iat`, `ath`, `cnf`, `enc_jwk`.
 ///
 /// # Errors
-/// The first rule that is broken.
+/// The first failed check.
 pub fn prove(
     request: &SignedRequest<'_>,
     viewer: &Viewer,

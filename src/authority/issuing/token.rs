@@ -1,7 +1,7 @@
-//! Authorization tokens: from a text to a [`Viewer`], who exists only where every check has passed.
+//! Authorization tokens: from the text to a [`Viewer`], which exists only if every check has passed.
 //!
-//! jsonwebtoken verifies signatures and nothing else. What a token may look like is read strictly
-//! before, and what its claims mean is judged here, against a time that is an argument.
+//! jsonwebtoken verifies signatures and nothing else. The form of the token is read strictly before that, and the
+//! claims are judged here. The time is an argument.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,13 +21,13 @@ use crate::domain::entitlement::{Account, Entitlement};
 /// The longest token, in bytes.
 pub const BYTES_MAX: usize = 8 * 1024;
 
-/// How far the clocks of issuer and service may disagree, in seconds.
+/// How far the clocks of the issuer and the service may differ, in seconds.
 pub const LEEWAY_SECS: u64 = 30;
 
-/// The longest `sub` and `policy_id`, in bytes.
+/// The longest `sub` and the longest `policy_id`, in bytes.
 const NAME_BYTES_MAX: usize = 512;
 
-/// The most entries of `content_id`, `authorized_kids` and `amr`.
+/// The most entries in each of `content_id`, `authorized_kids` and `amr`.
 const LIST_MAX: usize = 256;
 
 const EXPECTED: jws::Expect<'_> = jws::Expect {
@@ -37,7 +37,7 @@ const EXPECTED: jws::Expect<'_> = jws::Expect {
     own_key: false,
 };
 
-/// Somebody whose token was verified. Made by [`read`] alone.
+/// A viewer whose token was verified. Only [`read`] makes it.
 #[derive(Clone, Debug)]
 pub struct Viewer {
     entitlement: Entitlement,
@@ -45,42 +45,42 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// What the token entitles to.
+    /// What the token permits.
     #[must_use]
     pub fn entitlement(&self) -> &Entitlement {
         &self.entitlement
     }
 
-    /// SHA-256 of the token: what a request's `ath` has to be.
+    /// SHA-256 of the token. The request's `ath` must be equal to it.
     #[must_use]
     pub fn token_hash(&self) -> &[u8; 32] {
         &self.token_hash
     }
 }
 
-/// The token is not valid. The variants are for logs and the operator; a viewer is told only which of
-/// the two kinds it is.
+/// The token is not valid. The variants are for the log and the operator. The viewer learns only whether the token has
+/// expired or is otherwise invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum Invalid {
-    /// It is past its `exp`, and otherwise right.
+    /// It is past its `exp`. Nothing else is wrong.
     #[error("the token has expired")]
     Expired,
-    /// Not a compact JWS of the right kind.
+    /// It is not a compact JWS of the right kind.
     #[error("form: {0}")]
     Form(#[from] jws::Error),
     /// The claims are unreadable, or a required one is missing.
     #[error("claims: {0}")]
     Claims(#[from] json::Error),
-    /// `iss` is nobody that was configured.
+    /// `iss` is not a configured issuer.
     #[error("iss is not a configured issuer; add it with `reelkey issuer add`")]
     Issuer,
     /// `alg` is not on the issuer's list.
     #[error("alg is not on the issuer's list")]
     Algorithm,
-    /// No key of the issuer made this signature.
+    /// The signature does not verify under any key of the issuer.
     #[error("the signature does not verify under the issuer's keys")]
     Signature,
-    /// `aud` does not contain the accepted one.
+    /// `aud` does not contain the issuer's configured audience.
     #[error("aud does not contain the accepted audience")]
     Audience,
     /// `iat` is in the future.
@@ -92,10 +92,10 @@ pub enum Invalid {
     /// `exp` is not after `iat`, or too long after it.
     #[error("the token's life, exp - iat, is not between 1 s and the issuer's longest")]
     Life,
-    /// Neither `content_id` nor `authorized_kids`.
+    /// There is neither `content_id` nor `authorized_kids`.
     #[error("content_id or authorized_kids has to say what the token is for")]
     NothingAuthorized,
-    /// A claim has a value that it cannot have.
+    /// A claim has an impossible value.
     #[error("the claim {0} has a value that it cannot have")]
     Claim(&'static str),
 }
@@ -147,14 +147,14 @@ impl OneOrMany {
     }
 }
 
-/// Reads `token` at `now`.
+/// Reads and verifies `token` at the time `now`.
 ///
 /// # Errors
-/// [`Invalid::Expired`] only if nothing else is wrong.
+/// [`Invalid::Expired`] is returned only if nothing else is wrong.
 pub fn read(issuers: &Issuers, token: &str, now: UnixTime) -> Result<Viewer, Invalid> {
     let jws = jws::Compact::parse(token.as_bytes(), EXPECTED)?;
-    // The issuer's name has to be read before its signature can be verified; nothing else is used of
-    // what follows until it was.
+    // `iss` is needed to find the key that verifies the signature. No other claim is used before the signature is
+    // verified.
     let claims: Claims = json::read(&jws.payload)?;
     let issuer = issuers.find(&claims.iss).ok_or(Invalid::Issuer)?;
     let algorithm: Algorithm = jws.alg.parse().map_err(|_| Invalid::Algorithm)?;
@@ -202,7 +202,7 @@ fn entitlement(claims: Claims, issuer: &Issuer) -> Result<Entitlement, Invalid> 
     let region = claims.region.map(|region| region.parse());
     let device = claims.cnf.map(|cnf| match cnf.jkt {
         Some(jkt) => Thumbprint::parse(&jkt).map_err(|_| Invalid::Claim("cnf.jkt")),
-        // Bound to a key in a way that is not known here: to ignore it would unbind the token.
+        // The token is bound to a key by a method that is not supported. Ignoring it would unbind the token.
         None => Err(Invalid::Claim("cnf")),
     });
     if claims.amr.len() > LIST_MAX {

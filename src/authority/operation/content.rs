@@ -1,4 +1,4 @@
-//! What an operator does to contents.
+//! The operator's operations on contents.
 
 use std::convert::Infallible;
 
@@ -12,16 +12,16 @@ use crate::authority::stop::Stop;
 use crate::domain::content::ContentId;
 use crate::store::record::title::{self, Title};
 
-/// A content as it is shown.
+/// A content, as commands show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContentView {
     /// Its content ID.
     pub content_id: String,
     /// Its policies.
     pub policies: Vec<String>,
-    /// How many keys it has.
+    /// The number of its keys.
     pub keys: usize,
-    /// When it was added, seconds since 1970.
+    /// When it was added, in seconds since 1970.
     pub created_at: u64,
 }
 
@@ -36,17 +36,17 @@ impl ContentView {
     }
 }
 
-/// Add a content.
+/// Adds a content.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddContent {
     /// Its content ID.
     pub content_id: ContentId,
-    /// Its policies, the first for tokens that name none.
+    /// Its policies. The first applies to tokens that name none.
     pub policies: Vec<String>,
 }
 
-/// A content was added, or was there.
+/// The content was added, or existed already.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ContentAdded {
     /// The content.
@@ -69,7 +69,7 @@ impl Operation for AddContent {
     }
 }
 
-/// Remove a content whose keys are all retired, and those with it.
+/// Removes a content whose keys are all retired, together with these keys.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RemoveContent {
@@ -77,12 +77,12 @@ pub struct RemoveContent {
     pub content_id: ContentId,
 }
 
-/// A content was removed, or was not there.
+/// The content was removed, or did not exist.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ContentRemoved {
-    /// Whether it was there.
+    /// Whether it existed.
     pub changed: bool,
-    /// How many retired keys went with it.
+    /// The number of retired keys that were removed with it.
     pub keys: usize,
 }
 
@@ -97,14 +97,14 @@ impl Operation for RemoveContent {
     }
 }
 
-/// List the contents.
+/// Lists the contents.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListContents {}
 
 impl Operation for ListContents {
     const NAME: &'static str = "content/list";
-    /// In the order of their content IDs.
+    /// The contents, ordered by content ID.
     type Outcome = Vec<ContentView>;
     type Refusal = Infallible;
 
@@ -114,7 +114,7 @@ impl Operation for ListContents {
     }
 }
 
-/// Show a content and its keys.
+/// Shows a content and its keys.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShowContent {

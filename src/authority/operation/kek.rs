@@ -1,4 +1,4 @@
-//! What an operator does to KEKs.
+//! The operator's operations on KEKs.
 
 use std::convert::Infallible;
 
@@ -9,16 +9,16 @@ use crate::authority::rotation::kek::{self, Generation, Refusal, Rewrapped};
 use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
 
-/// A KEK as it is shown.
+/// A KEK, as commands show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KekView {
-    /// From 1.
+    /// Its generation, counted from 1.
     pub generation: u32,
     /// Whether new secrets are wrapped under it.
     pub primary: bool,
-    /// How many are.
+    /// The number of secrets that it wraps.
     pub secrets: usize,
-    /// When it was made, seconds since 1970.
+    /// When it was made, in seconds since 1970.
     pub created_at: u64,
 }
 
@@ -30,14 +30,14 @@ async fn views(desk: &Desk<'_>) -> Result<Vec<KekView>, Fault> {
     Ok(kek::generations(desk.vault).await?.into_iter().map(view).collect())
 }
 
-/// List the generations of the KEK.
+/// Lists the generations of the KEK.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListKeks {}
 
 impl Operation for ListKeks {
     const NAME: &'static str = "kek/list";
-    /// In order.
+    /// The KEKs, ordered by generation.
     type Outcome = Vec<KekView>;
     type Refusal = Infallible;
 
@@ -46,7 +46,7 @@ impl Operation for ListKeks {
     }
 }
 
-/// Make a new primary KEK.
+/// Makes a new primary KEK.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RotateKek {}
@@ -54,7 +54,7 @@ pub struct RotateKek {}
 impl Operation for RotateKek {
     const NAME: &'static str = "kek/rotate";
     const GATE: Gate = Gate::Exclusive;
-    /// All generations, in order.
+    /// All KEKs, ordered by generation.
     type Outcome = Vec<KekView>;
     type Refusal = Infallible;
 
@@ -64,20 +64,20 @@ impl Operation for RotateKek {
     }
 }
 
-/// Move some secrets to the primary KEK.
+/// Moves some secrets to the primary KEK.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RewrapKek {
-    /// At most as many.
+    /// The most secrets to move.
     pub limit: usize,
 }
 
 /// Some secrets were moved.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct KekRewrapped {
-    /// How many now.
+    /// How many secrets were moved.
     pub done: usize,
-    /// How many are left.
+    /// How many secrets are left to move.
     pub left: usize,
 }
 
@@ -93,18 +93,18 @@ impl Operation for RewrapKek {
     }
 }
 
-/// Drop KEKs that nothing is wrapped under.
+/// Removes KEKs that wrap no secret.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetireKek {
-    /// This generation; otherwise every one that is unused.
+    /// The generation to remove; if absent, every unused one.
     pub generation: Option<u32>,
 }
 
 impl Operation for RetireKek {
     const NAME: &'static str = "kek/retire";
     const GATE: Gate = Gate::Exclusive;
-    /// The generations that were dropped.
+    /// The removed generations.
     type Outcome = Vec<u32>;
     type Refusal = Refusal;
 

@@ -1,5 +1,4 @@
-//! What an operator does to content keys. Importing and exporting are the operations that carry keys in the clear; nothing
-//! else here does.
+//! The operator's operations on content keys. Import and export are the only operations that carry keys in the clear.
 
 use std::fmt;
 
@@ -21,20 +20,20 @@ use crate::store::record::title;
 
 type Stopped = Stop<Refusal>;
 
-/// A key as it is shown: everything but the key.
+/// A key, as commands show it: without the key itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyView {
     /// Its KID, a UUID.
     pub kid: String,
-    /// Its content.
+    /// Its content ID.
     pub content_id: String,
-    /// What it encrypts.
+    /// The track type that it encrypts.
     pub track_type: Option<String>,
     /// `active` or `retired`.
     pub state: String,
     /// The generation of the KEK that wraps it.
     pub kek: u32,
-    /// When it was added, seconds since 1970.
+    /// When it was added, in seconds since 1970.
     pub created_at: u64,
 }
 
@@ -64,7 +63,7 @@ async fn find(desk: &Desk<'_>, kid: KeyId) -> Result<KeyView, Stopped> {
     Ok(KeyView::of(&record))
 }
 
-/// A key was stored, or was there.
+/// The key was stored, or existed already.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct KeyStored {
     /// The key.
@@ -73,13 +72,13 @@ pub struct KeyStored {
     pub created: bool,
 }
 
-/// Make a key.
+/// Makes a random key.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenerateKey {
-    /// Its content.
+    /// The content ID.
     pub content_id: ContentId,
-    /// What it encrypts.
+    /// The track type that it encrypts.
     pub track_type: Option<TrackType>,
 }
 
@@ -96,17 +95,17 @@ impl Operation for GenerateKey {
     }
 }
 
-/// Store a key.
+/// Stores one key.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportKey {
     /// Its KID, a UUID.
     pub kid: String,
-    /// Its content.
+    /// The content ID.
     pub content_id: ContentId,
-    /// What it encrypts.
+    /// The track type that it encrypts.
     pub track_type: Option<TrackType>,
-    /// The key, in hexadecimal digits.
+    /// The key: 32 hexadecimal digits.
     pub key: Zeroizing<String>,
 }
 
@@ -124,19 +123,18 @@ impl Operation for ImportKey {
     }
 }
 
-/// A content key in the clear, as `key export` writes it and `key import --from` reads it: one JSON object a
-/// line.
+/// A content key in the clear, as `key export` writes it and `key import --from` reads it: one JSON object per line.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlainKey {
-    /// Its content.
+    /// The content ID.
     pub content_id: ContentId,
     /// Its KID, a UUID.
     pub kid: String,
-    /// What it encrypts.
+    /// The track type that it encrypts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub track_type: Option<TrackType>,
-    /// The key, in hexadecimal digits.
+    /// The key: 32 hexadecimal digits.
     pub key: Zeroizing<String>,
 }
 
@@ -146,12 +144,11 @@ impl fmt::Debug for PlainKey {
     }
 }
 
-/// Store many keys, in order, up to the first that is refused.
+/// Stores many keys, in order. Stops at the first that is refused.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportKeys {
-    /// Contents that are missing are added under these policies; if there are none, a missing content is
-    /// refused.
+    /// Missing contents are added with these policies. If the list is empty, a key of a missing content is refused.
     pub policies: Vec<String>,
     /// The keys.
     pub keys: Vec<PlainKey>,
@@ -160,11 +157,11 @@ pub struct ImportKeys {
 /// Many keys were stored.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct KeysImported {
-    /// How many are new.
+    /// How many keys are new.
     pub stored: usize,
-    /// How many were there.
+    /// How many keys existed already.
     pub already: usize,
-    /// Why the next one was refused, and what to do about it.
+    /// Why the next key was refused, and what to do about it.
     pub refused: Option<String>,
 }
 
@@ -199,21 +196,21 @@ impl Operation for ImportKeys {
     }
 }
 
-/// Tell active keys in the clear.
+/// Returns active keys in the clear, a page at a time.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportKeys {
-    /// Of this content; otherwise of all.
+    /// The content ID; if absent, the keys of all contents.
     pub content_id: Option<ContentId>,
-    /// Those that follow this one.
+    /// The end of the page before; if absent, the first page.
     pub after: Option<KeyPosition>,
 }
 
-/// Where an export goes on.
+/// A position in the list of keys, from which an export continues.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyPosition {
-    /// The content of the last key.
+    /// The content ID of the last key.
     pub content_id: ContentId,
     /// Its KID, a UUID.
     pub kid: String,
@@ -222,9 +219,9 @@ pub struct KeyPosition {
 /// Keys in the clear.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct KeysExported {
-    /// In the order of their contents and KIDs.
+    /// The keys, ordered by content ID and KID.
     pub keys: Vec<PlainKey>,
-    /// Where to go on, unless these were the last.
+    /// Where the next page begins; absent on the last page.
     pub next: Option<KeyPosition>,
 }
 
@@ -238,7 +235,7 @@ impl Operation for ExportKeys {
             Some(content_id) => (contents::title(desk.vault, content_id).await?.keys, None),
             None => self.page(desk).await?,
         };
-        // After the records, so that it has what opens them.
+        // Taken after the records were read, so that it can open them.
         let keyring = desk.vault.keyring();
         let active = records.into_iter().filter(|record| record.state == KeyState::Active);
         let plain = |record: Stored<KeyRecord>| {
@@ -259,7 +256,7 @@ impl Operation for ExportKeys {
 }
 
 impl ExportKeys {
-    /// Some keys of all contents, and where to go on.
+    /// One page of the keys of all contents, and where the next page begins.
     async fn page(
         &self,
         desk: &Desk<'_>,
@@ -277,17 +274,17 @@ impl ExportKeys {
     }
 }
 
-/// List the keys, of one content or of all.
+/// Lists the keys of one content or of all.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListKeys {
-    /// The content.
+    /// The content ID; if absent, all contents.
     pub content_id: Option<ContentId>,
 }
 
 impl Operation for ListKeys {
     const NAME: &'static str = "key/list";
-    /// In the order of their contents and KIDs.
+    /// The keys, ordered by content ID and KID.
     type Outcome = Vec<KeyView>;
     type Refusal = Refusal;
 
@@ -300,7 +297,7 @@ impl Operation for ListKeys {
     }
 }
 
-/// Show what is known of a key.
+/// Shows everything about a key except the key itself.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShowKey {
@@ -318,13 +315,13 @@ impl Operation for ShowKey {
     }
 }
 
-/// Make a new key beside the ones that are there.
+/// Makes new keys beside the existing ones.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RotateKeys {
-    /// Their content.
+    /// The content ID.
     pub content_id: ContentId,
-    /// For this track type only; otherwise for each that the content has.
+    /// Only this track type; if absent, each track type of the content.
     pub track_type: Option<TrackType>,
 }
 
@@ -342,7 +339,7 @@ impl Operation for RotateKeys {
     }
 }
 
-/// Give a key out no more.
+/// Retires a key: it is never granted again.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetireKey {
@@ -350,12 +347,12 @@ pub struct RetireKey {
     pub kid: String,
 }
 
-/// A key was retired, or was before.
+/// The key was retired now or earlier.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct KeyRetired {
     /// The key.
     pub key: KeyView,
-    /// Whether it was active until now.
+    /// Whether it was active before.
     pub changed: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What every operation is, who asked for it, and how it is carried out.
+//! Defines what an operation is and who may ask for it, and executes it.
 
 use std::error::Error;
 use std::fmt;
@@ -13,42 +13,42 @@ use crate::authority::stop::{Remedy, Stop};
 use crate::authority::vault::fault::Fault;
 use crate::authority::vault::open::Vault;
 
-/// Something that an operator asks for. It is its own request on the admin socket.
+/// An operation that an operator can ask for. Its serialized form is the request on the admin socket.
 pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
-    /// What it is called in routes and logs: `content/add`.
+    /// Its name in routes and logs, for example `content/add`.
     const NAME: &'static str;
 
-    /// What may happen beside it.
+    /// Which other operations may run at the same time.
     const GATE: Gate = Gate::Shared;
 
-    /// What came of it. It is the answer on the admin socket.
+    /// The result. Its serialized form is the answer on the admin socket.
     type Outcome: Serialize + DeserializeOwned + Send + 'static;
 
     /// Why it may be refused.
     type Refusal: Remedy;
 
-    /// Does it.
+    /// Executes it.
     fn execute(
         self,
         desk: &Desk<'_>,
     ) -> impl Future<Output = Result<Self::Outcome, Stop<Self::Refusal>>> + Send;
 }
 
-/// What may happen beside an operation. No license waits for any of them.
+/// Which other operations may run at the same time as this one. Licenses are never delayed by an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// Other operations that do not change what secrets are wrapped under.
+    /// Other shared operations may run. This one does not change the KEKs or the root key.
     Shared,
-    /// Nothing: it changes what secrets are wrapped under.
+    /// No other operation may run, because this one changes the KEKs or the root key.
     Exclusive,
 }
 
-/// Who asks for an operation. A packager, or another node, will be further kinds.
+/// Who asks for an operation. Packagers and other nodes will be added here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// A user of this machine.
     User {
-        /// The user's id.
+        /// The user ID.
         uid: u32,
     },
 }
@@ -60,23 +60,23 @@ impl fmt::Display for Actor {
     }
 }
 
-/// What an operation works with.
+/// Everything that an operation works with.
 #[derive(Debug)]
 pub struct Desk<'a> {
-    /// The store and what opens it.
+    /// The store and the keys to it.
     pub vault: &'a Vault,
-    /// What is in force.
+    /// The configuration and signing keys that are in force.
     pub in_force: &'a InForce,
-    /// Who asks.
+    /// Who asked for the operation.
     pub actor: Actor,
-    /// When.
+    /// The current time.
     pub now: UnixTime,
 }
 
-/// Carries out an operation. One line of the log says who asked for what and what came of it, before the answer leaves.
+/// Executes an operation. Before the answer is sent, one line of the log says who asked for what, and the result.
 ///
 /// # Errors
-/// [`Stop`]: refused, and nothing was changed, or failed.
+/// [`Stop`]: it was refused and nothing was changed, or it failed.
 pub async fn execute<O: Operation>(
     operation: O,
     desk: &Desk<'_>,
@@ -104,7 +104,7 @@ pub async fn execute<O: Operation>(
     done
 }
 
-/// A fault with everything that led to it.
+/// The text of a fault with all its causes.
 #[must_use]
 pub fn causes(fault: &Fault) -> String {
     let mut text = fault.to_string();
@@ -121,7 +121,7 @@ pub fn causes(fault: &Fault) -> String {
 }
 
 impl Authority {
-    /// Carries out an operation at `now`. What it changes is in force when this returns.
+    /// Executes an operation at `now`. Its changes are in force when this returns.
     ///
     /// # Errors
     /// As [`execute`].

@@ -1,4 +1,4 @@
-//! What an operator does to the root key.
+//! The operator's operation on the root key.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,12 +6,12 @@ use crate::authority::operation::order::{Desk, Gate, Operation};
 use crate::authority::rotation::root::{self, Refusal};
 use crate::authority::stop::Stop;
 
-/// Make a new root key, and wrap everything anew from it down.
+/// Makes a new root key, and wraps every secret again under a new KEK.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RotateRoot {}
 
-/// The root key is another one.
+/// The root key was replaced.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RootRotated {
     /// How many secrets were moved.

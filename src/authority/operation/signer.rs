@@ -1,4 +1,4 @@
-//! What an operator does to the keys that sign licenses.
+//! The operator's operations on the keys that sign licenses.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::authority::vault::signers::Signers;
 use crate::store::record::signer::SignerRecord;
 use crate::store::record::stored::{self, Stored};
 
-/// A signing key as it is shown.
+/// A signing key, as commands show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignerView {
-    /// The thumbprint of its public half.
+    /// The thumbprint of its public key.
     pub kid: String,
-    /// From when on it signs, seconds since 1970.
+    /// The time from which it signs, in seconds since 1970.
     pub signs_from: u64,
     /// The generation of the KEK that wraps it.
     pub kek: u32,
@@ -36,14 +36,14 @@ async fn views(desk: &Desk<'_>) -> Result<Vec<SignerView>, Fault> {
     Ok(records.into_iter().map(view).collect())
 }
 
-/// List the signing keys.
+/// Lists the signing keys.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListSigners {}
 
 impl Operation for ListSigners {
     const NAME: &'static str = "signer/list";
-    /// In the order in which they sign.
+    /// The keys, in the order in which they sign.
     type Outcome = Vec<SignerView>;
     type Refusal = Infallible;
 
@@ -52,11 +52,11 @@ impl Operation for ListSigners {
     }
 }
 
-/// Make a new signing key.
+/// Makes a new signing key.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RotateSigner {
-    /// Whether it signs at once.
+    /// Whether it signs at once, without the time in which it is only published.
     pub at_once: bool,
 }
 

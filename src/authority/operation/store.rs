@@ -1,4 +1,4 @@
-//! What an operator asks of the store as a whole.
+//! The operator's operation on the store as a whole.
 
 use std::convert::Infallible;
 
@@ -10,19 +10,19 @@ use crate::authority::vault::census::{Census, census};
 use crate::store::record::kek::KekRecord;
 use crate::store::record::stored;
 
-/// Read every record and open every secret.
+/// Reads every record and opens every secret.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckStore {}
 
-/// Every record was read, and every secret opens.
+/// Every record was read, and every secret was opened.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct StoreChecked {
-    /// How many contents there are.
+    /// The number of contents.
     pub contents: usize,
-    /// How many content keys.
+    /// The number of content keys.
     pub keys: usize,
-    /// How many generations of the KEK.
+    /// The number of KEK generations.
     pub keks: usize,
 }
 

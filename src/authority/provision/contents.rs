@@ -1,4 +1,4 @@
-//! Contents: adding and removing.
+//! Adding and removing contents.
 
 use reelkey_client::time::UnixTime;
 
@@ -12,7 +12,7 @@ use crate::store::record::content::ContentRecord;
 use crate::store::record::key::KeyState;
 use crate::store::record::title::{self, Title};
 
-/// Whether every one of the named policies is in force and named once.
+/// Checks that every named policy is in force and is named only once.
 ///
 /// # Errors
 /// [`Refusal::NoPolicy`], [`Refusal::RepeatedPolicy`].
@@ -28,7 +28,7 @@ pub fn judge_policies(in_force: &Policies, named: &[String]) -> Result<(), Refus
     Ok(())
 }
 
-/// Adds a content under these policies, the first for tokens that name none.
+/// Adds a content with these policies. The first applies to tokens that name none.
 ///
 /// # Errors
 /// [`Refusal::OtherPolicies`], or a failure.
@@ -58,7 +58,7 @@ pub async fn add(
     }
 }
 
-/// A content that has to be there, and its keys.
+/// Reads a content and its keys.
 ///
 /// # Errors
 /// [`Refusal::NoContent`], or a failure.
@@ -67,8 +67,8 @@ pub async fn title(vault: &Vault, content_id: &ContentId) -> Result<Title, Stopp
     title.ok_or_else(|| Refusal::NoContent(content_id.clone()).into())
 }
 
-/// Removes a content whose keys are all retired, and them with it. Returns how many those were, or `None` where
-/// there is no such content.
+/// Removes a content whose keys are all retired, together with these keys. Returns the number of keys, or `None` if
+/// the content does not exist.
 ///
 /// # Errors
 /// [`Refusal::ActiveKeys`], or a failure.
@@ -81,7 +81,7 @@ pub async fn remove(vault: &Vault, content_id: &ContentId) -> Result<Option<usiz
         if active > 0 {
             return Err(Refusal::ActiveKeys { content: content_id.clone(), active }.into());
         }
-        // A key that comes in meanwhile expects the content to be there, so one of the two is too late.
+        // A key that is added at the same time expects that the content exists, so one of the two batches conflicts.
         let batch = Batch::default().remove_record(&title.content);
         let batch = title.keys.iter().fold(batch, |batch, key| batch.remove_key(key));
         if attempts.commit(&*store, batch).await? {

@@ -1,4 +1,4 @@
-//! Content keys: storing, generating, rotating, retiring.
+//! Storing, generating, rotating and retiring content keys.
 
 use std::collections::BTreeSet;
 use std::slice;
@@ -23,16 +23,16 @@ use crate::store::record::kek;
 use crate::store::record::key::{KeyRecord, KeyState};
 use crate::store::record::title;
 
-/// A content key to be stored, and what it is for.
+/// A content key that is to be stored.
 #[derive(Debug)]
 pub struct NewKey<'a> {
-    /// Its identifier.
+    /// Its KID.
     pub kid: KeyId,
-    /// Its content.
+    /// Its content ID.
     pub content: &'a ContentId,
-    /// What it encrypts, if that is known.
+    /// The track type that it encrypts, if known.
     pub track: Option<TrackType>,
-    /// The key.
+    /// The key itself.
     pub key: ContentKey,
 }
 
@@ -40,7 +40,7 @@ impl<'a> NewKey<'a> {
     /// A random content key with a new, random KID (a UUID of version 4, RFC 9562 section 5.4).
     ///
     /// # Errors
-    /// That there is no randomness.
+    /// The operating system gave no randomness.
     pub fn generate(content: &'a ContentId, track: Option<TrackType>) -> Result<Self, Fault> {
         let kid = uuid::Builder::from_random_bytes(random::bytes()?).into_uuid();
         let kid = KeyId::from_bytes(kid.into_bytes());
@@ -52,7 +52,7 @@ impl<'a> NewKey<'a> {
 /// Stores a content key.
 ///
 /// # Errors
-/// [`Refusal`]; a KID with another key, content or track type is refused.
+/// [`Refusal`], for example if the KID exists with another key, content or track type. Or a failure.
 pub async fn import(vault: &Vault, new: NewKey<'_>, now: UnixTime) -> Result<Provisioned, Stopped> {
     let store = vault.store();
     let mut attempts = Attempts::default();
@@ -61,26 +61,26 @@ pub async fn import(vault: &Vault, new: NewKey<'_>, now: UnixTime) -> Result<Pro
         if attempts.commit(&*store, batch).await? {
             return Ok(Provisioned::Done);
         }
-        // The KID is there, or something changed meanwhile and it is tried again.
+        // Either the KID exists, or something else changed meanwhile. In the second case, try again.
         if let Some(there) = title::key(&*store, new.kid).await? {
             return compare(&vault.keyring(), &there, &new);
         }
     }
 }
 
-/// What became of many keys.
+/// The result of storing many keys.
 #[derive(Debug)]
 pub struct Imported {
-    /// How many are new.
+    /// How many keys are new.
     pub stored: usize,
-    /// How many were there.
+    /// How many keys existed already.
     pub already: usize,
-    /// Why the one after these was refused; the rest was not tried.
+    /// Why the next key was not stored. The keys after it were not tried.
     pub stopped: Option<Stopped>,
 }
 
-/// Stores many content keys, in order, up to the first that is refused. Contents that are missing are added under
-/// `policies`, unless there are none.
+/// Stores many content keys, in order. Stops at the first that is refused. Missing contents are added with `policies`,
+/// unless that list is empty.
 pub async fn import_many(
     vault: &Vault,
     policies: &[String],
@@ -89,7 +89,7 @@ pub async fn import_many(
 ) -> Imported {
     let mut imported = Imported { stored: 0, already: 0, stopped: None };
     let kids: BTreeSet<_> = new.iter().map(|new| new.kid).collect();
-    // All at once, where they are all new.
+    // If all keys are new, one batch stores them all.
     if kids.len() == new.len()
         && let Ok(batch) = batch_of(vault, policies, &new, now).await
         && let Ok(Committed::Done) = vault.store().commit(batch).await
@@ -113,7 +113,7 @@ pub async fn import_many(
     imported
 }
 
-/// One batch that stores all of these keys, or none.
+/// Makes one batch that stores all of these keys or none.
 async fn batch_of(
     vault: &Vault,
     policies: &[String],
@@ -123,7 +123,7 @@ async fn batch_of(
     let (store, keyring) = (vault.store(), vault.keyring());
     let kek = kek::kek(&*store, keyring.primary()).await?;
     let kek = kek.ok_or(Fault::Incomplete(PRIMARY))?;
-    // A rotation that is quicker makes this a conflict, and the keys are wrapped again.
+    // If a rotation replaces the primary KEK first, the batch conflicts and the keys are wrapped again.
     let mut batch = Batch::default().expect_record(&kek);
     let contents: BTreeSet<_> = new.iter().map(|new| new.content).collect();
     for content_id in contents {
@@ -152,7 +152,7 @@ async fn batch_of(
     Ok(batch)
 }
 
-/// What it means that the KID is there.
+/// Compares an existing key with a new one of the same KID.
 fn compare(keyring: &Keyring, there: &KeyRecord, new: &NewKey<'_>) -> Result<Provisioned, Stopped> {
     let kid = there.kid;
     if there.content_id != *new.content {
@@ -170,8 +170,9 @@ fn compare(keyring: &Keyring, there: &KeyRecord, new: &NewKey<'_>) -> Result<Pro
     }
 }
 
-/// Makes a new key for the named track type, or for each that the content has active keys of: **all of them or none**.
-/// The older ones stay: films that were packaged with them go on playing until they are retired. Returns the new KIDs.
+/// Makes a new key for the named track type, or for each track type of which the content has active keys: **all of
+/// them or none**. The older keys stay active, so films that were packaged with them still play until the keys are
+/// retired. Returns the new KIDs.
 ///
 /// # Errors
 /// [`Refusal::NoContent`], [`Refusal::NothingToRotate`], or a failure.
@@ -200,7 +201,7 @@ pub async fn rotate(
     }
 }
 
-/// Retires a key: it is kept, and never given out again.
+/// Retires a key: it is kept, but never granted again.
 ///
 /// # Errors
 /// [`Refusal::NoKey`], or a failure.

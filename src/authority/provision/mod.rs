@@ -1,7 +1,7 @@
 //! Contents and their keys: adding, importing, generating, rotating, retiring, removing.
 //!
-//! Repeating what is done already changes nothing and says so; contradicting it is refused and changes nothing. Keys of
-//! crypto periods, and keys that a packager asks for, enter here.
+//! Repeating a change that is already done changes nothing and succeeds. A change that contradicts the existing state
+//! is refused. Keys of crypto periods, and keys that a packager asks for, will be added here.
 
 pub mod contents;
 pub mod keys;

@@ -1,66 +1,66 @@
-//! Why a content or a key is not changed.
+//! Why a change of a content or a key is refused.
 
 use reelkey_client::key::KeyId;
 
 use crate::authority::stop::{Remedy, Stop};
 use crate::domain::content::ContentId;
 
-/// What a change came to.
+/// The result of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provisioned {
-    /// It is done, and on disk.
+    /// It was made, and is on disk.
     Done,
-    /// It was done before.
+    /// It had been made before.
     Already,
 }
 
-/// A change is refused; nothing was changed.
+/// A change is refused. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The content is there with other policies.
+    /// The content exists with other policies.
     #[error("{0} exists with other policies")]
     OtherPolicies(ContentId),
-    /// There is no such content.
+    /// The content does not exist.
     #[error("there is no content {0}")]
     NoContent(ContentId),
-    /// There is no such key.
+    /// The key does not exist.
     #[error("there is no key {0}")]
     NoKey(KeyId),
-    /// A policy that is not in force.
+    /// The policy is not in force.
     #[error("there is no policy {0:?}")]
     NoPolicy(String),
-    /// A policy named twice.
+    /// The policy is named twice.
     #[error("policy {0:?} is named twice")]
     RepeatedPolicy(String),
-    /// The content has keys that are given out.
+    /// The content has active keys.
     #[error("{content} has {active} active keys")]
     ActiveKeys {
-        /// Which content.
+        /// The content.
         content: ContentId,
-        /// How many.
+        /// The number of active keys.
         active: usize,
     },
-    /// The content has no key of that kind to rotate.
+    /// The content has no active key of that track type.
     #[error("{0} has no such key")]
     NothingToRotate(ContentId),
     /// The KID belongs to another content.
     #[error("key {0} belongs to {1}; a KID belongs to one content")]
     OtherContent(KeyId, ContentId),
-    /// The KID has another track type.
+    /// The KID exists with another track type.
     #[error("key {0} exists with another track type")]
     OtherTrack(KeyId),
-    /// The KID has another key.
+    /// The KID exists with another key.
     #[error("key {0} exists with another value")]
     OtherKey(KeyId),
-    /// The same key was retired.
+    /// The same key exists and is retired.
     #[error("key {0} is retired and stays so")]
     Retired(KeyId),
-    /// Not a key, or not a KID.
+    /// The text is not a key or not a KID.
     #[error("a key is 32 hexadecimal digits, a key ID that or a UUID")]
     Malformed,
 }
 
-/// Why a content or a key was not changed.
+/// The change was refused or failed.
 pub type Stopped = Stop<Refusal>;
 
 impl From<Refusal> for Stopped {

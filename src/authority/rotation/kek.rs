@@ -1,5 +1,5 @@
-//! Rotating the KEK. Each step is one batch that expects what it was planned on, so a step that is overtaken changes
-//! nothing and is planned again.
+//! Rotating the KEK. Each step is one batch that expects the state on which it was planned. If another task changed
+//! that state first, the batch changes nothing and the step is planned again.
 
 use std::collections::BTreeSet;
 
@@ -19,21 +19,21 @@ use crate::store::record::stored::{self, Stored};
 /// How many secrets one batch moves.
 const AT_ONCE: usize = 256;
 
-/// A generation is not retired.
+/// Why a generation is not removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// There is no such generation.
+    /// The generation does not exist.
     #[error("there is no key-encryption key of generation {0}")]
     NoGeneration(u32),
-    /// The primary generation cannot be dropped.
+    /// The generation is primary.
     #[error("generation {0} is primary")]
     Primary(u32),
-    /// Something is wrapped under it.
+    /// Some secrets are wrapped under the generation.
     #[error("{count} secrets are wrapped under generation {generation}")]
     InUse {
-        /// Which.
+        /// The generation.
         generation: u32,
-        /// How many.
+        /// The number of secrets.
         count: usize,
     },
 }
@@ -48,16 +48,16 @@ impl Remedy for Refusal {
     }
 }
 
-/// A KEK, and how much is wrapped under it.
+/// A KEK, and how many secrets it wraps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Generation {
-    /// From 1.
+    /// Its number, counted from 1.
     pub generation: u32,
     /// Whether new secrets are wrapped under it.
     pub primary: bool,
-    /// How many are.
+    /// The number of secrets that it wraps.
     pub secrets: usize,
-    /// When it was made, seconds since 1970.
+    /// When it was made, in seconds since 1970.
     pub created_at: u64,
 }
 
@@ -76,7 +76,7 @@ pub async fn generations(vault: &Vault) -> Result<Vec<Generation>, Fault> {
     Ok(wrapped.keks.iter().map(of).collect())
 }
 
-/// Makes a new primary KEK. What is there stays under the old ones.
+/// Makes a new primary KEK. Existing secrets stay wrapped under the older ones.
 ///
 /// # Errors
 /// [`Fault`].
@@ -100,13 +100,13 @@ pub async fn rotate(vault: &Vault, now: UnixTime) -> Result<u32, Fault> {
     Ok(generation)
 }
 
-/// The generation after the newest.
+/// The generation after the newest one.
 pub(super) fn next_generation(keks: &[Stored<KekRecord>]) -> Result<u32, Fault> {
     let newest = keks.iter().map(|kek| kek.generation).max().unwrap_or(0);
     newest.checked_add(1).ok_or(Fault::Incomplete("generation that is free"))
 }
 
-/// How far a rewrap has come.
+/// The progress of a rewrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rewrapped {
     /// How many secrets were moved now.
@@ -140,7 +140,7 @@ pub async fn rewrap(vault: &Vault, limit: usize) -> Result<Rewrapped, Fault> {
     Ok(Rewrapped { done, left: rewraps.len() - done })
 }
 
-/// Drops a generation that nothing is wrapped under, or every such one. Returns those that were dropped.
+/// Removes the generation `wanted`, or every generation that wraps no secret. Returns the removed generations.
 ///
 /// # Errors
 /// [`Refusal`], or a failure.
@@ -155,11 +155,11 @@ pub async fn retire(vault: &Vault, wanted: Option<u32>) -> Result<Vec<u32>, Stop
         wrapped.judge_retirement(generation, &planned).map_err(Stop::Refused)?;
         planned.retain(|planned| *planned == generation);
     }
-    // Before anything is dropped: without it the rest could not be opened afterwards.
+    // Read before anything is removed: without the root key, the other KEKs could not be opened again afterwards.
     let root = vault.root_key().await?;
     let mut dropped = Vec::new();
     for kek in wrapped.keks.iter().filter(|kek| planned.contains(&kek.generation)) {
-        // Nothing new can come under it: a writer expects the primary KEK to be as it was.
+        // No new secret can come under it, because a writer expects the primary KEK to be unchanged.
         if vault.store().commit(Batch::default().remove_record(kek)).await? == Committed::Done {
             dropped.push(kek.generation);
         }
@@ -170,7 +170,7 @@ pub async fn retire(vault: &Vault, wanted: Option<u32>) -> Result<Vec<u32>, Stop
     Ok(dropped)
 }
 
-/// Everything that is wrapped under a KEK, as it was a moment ago.
+/// Everything that is wrapped under a KEK, as it was when it was read.
 struct WrappedSecrets {
     keks: Vec<Stored<KekRecord>>,
     secrets: Vec<Secret>,
@@ -198,7 +198,7 @@ impl WrappedSecrets {
         self.secrets.iter().filter(|secret| secret.wrapped().kek == generation).count()
     }
 
-    /// Why a generation cannot be dropped, if it cannot.
+    /// Checks that a generation can be removed.
     fn judge_retirement(&self, generation: u32, planned: &[u32]) -> Result<(), Refusal> {
         match self.keks.iter().find(|kek| kek.generation == generation) {
             None => Err(Refusal::NoGeneration(generation)),

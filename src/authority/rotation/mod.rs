@@ -1,7 +1,7 @@
-//! Rotations, while licenses are granted: of the root key, of the KEK, of the signing key.
+//! Rotations of the root key, the KEK and the signing key. Licenses are granted meanwhile.
 //!
-//! *Rotate* makes a new generation for what is written from now on, *rewrap* moves what is there to it,
-//! *retire* drops a generation that a scan has shown unused.
+//! *Rotate* makes a new generation, which wraps everything written from then on. *Rewrap* moves existing secrets to
+//! it. *Retire* removes a generation that no secret uses any more.
 
 pub mod kek;
 pub mod root;

@@ -1,16 +1,15 @@
-//! Rotating the root key, and with it everything below: afterwards the old one opens nothing that the data
-//! folder holds.
+//! Rotating the root key and every key below it. Afterwards the old root key opens nothing in the data folder.
 //!
-//! A store's log keeps what was overwritten, so the secrets move to a fresh store, wrapped under one new KEK:
+//! A store's log keeps overwritten data. So all secrets move to a fresh store, wrapped under one new KEK:
 //!
-//! 1. the next root key is written beside the one in use;
-//! 2. the successor is filled, and every secret in it opened with the next root key alone;
-//! 3. the successor takes the store's place: **the instant of the change**;
-//! 4. the next root key takes the name of the old one;
-//! 5. the old store is deleted once nobody reads it any more.
+//! 1. the next root key is written beside the current one;
+//! 2. the successor store is filled, and every secret in it is opened with the next root key alone;
+//! 3. the successor replaces the store: **this is the moment of the change**;
+//! 4. the next root key replaces the current one;
+//! 5. the old store is deleted when nobody reads it any more.
 //!
-//! Killed before 3, the next start undoes it; after, it [finishes](Vault::open) it. Licenses are granted all
-//! the time; writers wait.
+//! If the process is killed before step 3, the next start undoes the rotation. If it is killed later, the next start
+//! [finishes](Vault::open) it. Licenses are granted all the time. Writers wait.
 
 use std::time::Duration;
 
@@ -34,14 +33,14 @@ use crate::store::record::kek::KekRecord;
 use crate::store::record::secret::Kind;
 use crate::store::record::stored;
 
-/// How often, and how far apart, one looks whether the old store is still read.
+/// How often to check whether the old store still has readers, and the pause between two checks.
 const READERS_TRIES: u32 = 1000;
 const READERS_PAUSE: Duration = Duration::from_millis(10);
 
-/// The root key is not rotated.
+/// Why the root key is not rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// An earlier rotation was cut short, and the store in force may need the next root key that is there.
+    /// An earlier rotation was interrupted. The current store may need its next root key, which still exists.
     #[error("an earlier rotation of the root key was cut short")]
     Pending,
 }
@@ -53,11 +52,11 @@ impl Remedy for Refusal {
     }
 }
 
-/// Rotates the root key, and returns how many secrets were moved.
+/// Rotates the root key, and returns the number of moved secrets.
 ///
 /// # Errors
-/// [`Refusal`], or a failure: after [`Fault::CutShort`] both root keys are there, and the next start says which one is in
-/// force; after any other, the old one is.
+/// [`Refusal`], or a failure. After [`Fault::CutShort`] both root keys exist, and the next start decides which one is
+/// in force. After any other failure the old root key is in force.
 pub async fn rotate(vault: &Vault, now: UnixTime) -> Result<usize, Stop<Refusal>> {
     let old = vault.engine();
     let file = vault.root_key_file();
@@ -70,19 +69,19 @@ pub async fn rotate(vault: &Vault, now: UnixTime) -> Result<usize, Stop<Refusal>
     let fresh = match prepare(vault, &old, &root, now).await {
         Ok(fresh) => fresh,
         Err(fault) => {
-            // What cannot be undone now is undone by the next start.
+            // If this cannot be undone now, the next start undoes it.
             root_key_file::remove_next(file).ok();
             old.forget_predecessors().ok();
             return Err(fault.into());
         }
     };
-    // Whatever fails from here on, both root keys are there for the next start to choose from.
+    // From here on, both root keys exist after any failure, and the next start chooses between them.
     let secrets = fresh.secrets;
     take_over(vault, old, fresh).await.map_err(|cause| Fault::CutShort(cause.into()))?;
     Ok(secrets)
 }
 
-/// Lets the fresh store and the next root key take the place of the old ones.
+/// Replaces the old store and the old root key by the fresh store and the next root key.
 async fn take_over(vault: &Vault, old: OpenStore, fresh: Fresh) -> Result<(), Fault> {
     let store = fresh.store.finish()?;
     drop(vault.take_over(store.clone(), fresh.keyring));
@@ -97,11 +96,11 @@ async fn take_over(vault: &Vault, old: OpenStore, fresh: Fresh) -> Result<(), Fa
     Ok(store.forget_predecessors()?)
 }
 
-/// A filled successor that has not taken its place yet.
+/// A filled successor that has not yet replaced the store.
 struct Fresh {
     store: Successor,
     keyring: Keyring,
-    /// How many secrets are in it.
+    /// The number of secrets in it.
     secrets: usize,
 }
 
@@ -133,7 +132,7 @@ async fn prepare(
     Ok(Fresh { store, keyring, secrets })
 }
 
-/// The successor's one KEK. Its generation is a new one, so a record of either store finds its own.
+/// Makes the successor's only KEK. Its generation is a new number, so the records of each store find their own KEK.
 async fn first_kek(
     from: &dyn Store,
     root: &RootKey,
@@ -144,7 +143,7 @@ async fn first_kek(
     Ok(Keyring::make_kek(root, &header.store_id, generation, now.as_secs())?)
 }
 
-/// Copies every record but the header and the KEKs, each secret wrapped anew, and returns how many.
+/// Copies every record except the header and the KEKs, wraps each secret again, and returns the number of records.
 async fn copy(from: &dyn Store, to: &dyn Store, keyring: &Keyring) -> Result<usize, Fault> {
     let mut copied = 0;
     let mut pages = Pages::of(from, b"");

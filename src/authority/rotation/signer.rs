@@ -12,10 +12,11 @@ use crate::store::record::kek;
 use crate::store::record::signer::SignerRecord;
 use crate::store::record::stored;
 
-/// How long a new signing key is published before it signs: the `max-age` of the JWK Set.
+/// How long a new signing key is published before it signs, in seconds: the `max-age` of the JWK Set.
 pub const PUBLISHED_SECS_BEFORE: u64 = 300;
 
-/// Makes a new signing key. It signs once every player may have it, or at once where the old one leaked.
+/// Makes a new signing key. It signs when every player can have it. With `at_once` it signs immediately, because the
+/// old key has leaked.
 ///
 /// # Errors
 /// [`Fault`].

@@ -1,4 +1,4 @@
-//! Counting what a store holds, and opening every secret of it on the way.
+//! Counts the records of a store, and opens every secret in it.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use crate::store::pages::Pages;
 use crate::store::record::secret::{Kind, Secret};
 use crate::store::record::title::lost;
 
-/// What a store holds.
+/// The numbers of records in a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Records besides the header and the KEKs.
+    /// All records except the header and the KEKs.
     pub records: usize,
-    /// Those that hold a secret, each of which opens.
+    /// Records with a secret. Each of them was opened.
     pub secrets: usize,
     /// Contents.
     pub contents: usize,
-    /// Content keys, each of which is in the index of KIDs.
+    /// Content keys. Each of them is in the index of KIDs.
     pub keys: usize,
 }
 
-/// Opens every secret of `store`, and holds the content keys against the index of their KIDs.
+/// Opens every secret of `store`, and compares the content keys with the index of their KIDs.
 ///
 /// # Errors
-/// The first secret that does not open, or the first key that is lost, by name.
+/// The first secret that does not open, or the first key that is missing, with its name.
 pub async fn census(store: &dyn Store, keyring: &Keyring) -> Result<Census, Fault> {
     let (mut census, mut index) = (Census::default(), BTreeMap::new());
     let mut content_id = None;
@@ -43,7 +43,7 @@ pub async fn census(store: &dyn Store, keyring: &Keyring) -> Result<Census, Faul
                     census.contents += 1;
                     content_id = Some(content.content_id.clone());
                 }
-                // The index comes before the titles, in the order of the keys.
+                // The index entries (`kid/`) come before the titles (`title/`) in key order.
                 Kind::Kid(entry) => drop(index.insert(entry.kid, entry.content_id.clone())),
                 Kind::Secret(secret) => {
                     keyring.check(&secret)?;

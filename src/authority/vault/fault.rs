@@ -1,5 +1,5 @@
-//! Our own fault: the service could not do what it should have done. It is logged once with its causes; a player is told
-//! nothing of it, an operator all of it.
+//! Our own fault: the service failed to do its work. The fault is logged once, with its causes. A player learns
+//! nothing about it; an operator learns all of it.
 
 use crate::authority::vault::root_key_file;
 use crate::crypto::random::RandomnessFailed;
@@ -8,7 +8,7 @@ use crate::crypto::{seal, sign};
 use crate::domain::content::ContentId;
 use crate::store::error::Error as StoreError;
 
-/// The service could not do what it should have done.
+/// The service failed to do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The store failed.
@@ -17,38 +17,38 @@ pub enum Fault {
     /// The root key cannot be read or written.
     #[error(transparent)]
     RootKey(#[from] root_key_file::Error),
-    /// A record is gone that every store has.
+    /// A record is missing that every store has.
     #[error("the store has no {0}")]
     Incomplete(&'static str),
-    /// The root key is that of another store.
+    /// The root key belongs to another store.
     #[error("the root key is not this store's; put the right one back into keys/root.key")]
     WrongRootKey,
     /// Two KEKs are primary.
     #[error("two key-encryption keys are primary")]
     TwoPrimary,
-    /// A record does not open.
+    /// A record cannot be opened.
     #[error("{record} of the store is damaged")]
     Record {
-        /// Which.
+        /// The record.
         record: String,
-        /// That it does not open.
+        /// The cause.
         source: DoesNotOpen,
     },
-    /// Some records were not copied.
+    /// Some records were not copied to the fresh store.
     #[error("{copied} of {all} records were copied, so nothing was changed")]
     NotCopied {
-        /// How many are in the fresh store.
+        /// The number of copied records.
         copied: usize,
-        /// How many had to be.
+        /// The number of records to copy.
         all: usize,
     },
-    /// A rotation of the root key was cut short. Both root keys are there.
+    /// A rotation of the root key was interrupted. Both root keys exist.
     #[error("the rotation of the root key was cut short")]
     CutShort(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A secret could not be wrapped.
     #[error(transparent)]
     Wrap(#[from] WrapFailed),
-    /// There is no randomness.
+    /// The operating system gave no randomness.
     #[error(transparent)]
     Randomness(#[from] RandomnessFailed),
     /// A signing key could not be made or used.
@@ -60,7 +60,7 @@ pub enum Fault {
     /// A license could not be encoded.
     #[error("a license could not be encoded")]
     Encoding(#[from] serde_json::Error),
-    /// A content names a policy that is not in force.
+    /// A content names a policy that does not exist.
     #[error(
         "content {content} names the policy {policy:?}, and there is no policies/{policy}.toml"
     )]
@@ -70,20 +70,20 @@ pub enum Fault {
         /// The missing policy.
         policy: String,
     },
-    /// Others changed the same records at the same time, again and again.
+    /// Other tasks changed the same records at the same time, again and again.
     #[error("others changed the same records {attempts} times in a row; nothing was changed")]
     Contended {
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: usize,
     },
 }
 
-/// What a damaged store asks for.
+/// The remedy for a damaged store.
 const DAMAGED: &str = "keep the store's files, and put back a copy of the data folder that was made while the service was \
                        stopped";
 
 impl Fault {
-    /// The next step of whoever runs the service, where its text does not say it.
+    /// The operator's next step, if the error's text does not already say it.
     #[must_use]
     pub fn remedy(&self) -> Option<&'static str> {
         match self {

@@ -1,5 +1,5 @@
-//! The first records of a store: its header, its first KEK, its signing key and the key that names requests, in one
-//! batch, so that a kill leaves all of them or none.
+//! The first records of a store: the header, the first KEK, the signing key and the key that names requests. They are
+//! one batch, so a killed process leaves all of them or none.
 
 use reelkey_client::time::UnixTime;
 use zeroize::Zeroizing;
@@ -14,10 +14,10 @@ use crate::store::record::header::{FORMAT, Header};
 use crate::store::record::naming_key::NamingKeyRecord;
 use crate::store::record::signer::SignerRecord;
 
-/// What a store holds from its first moment on, wrapped under `root`.
+/// Makes the first records of a store, wrapped under `root`.
 ///
 /// # Errors
-/// That there is no randomness.
+/// The operating system gave no randomness.
 pub fn first_records(root: &RootKey, now: UnixTime) -> Result<Batch, Fault> {
     let created_at = now.as_secs();
     let store_id = random::bytes()?;

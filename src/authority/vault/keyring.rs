@@ -1,4 +1,4 @@
-//! The keys that open the store: KEKs, each of a generation, unwrapped by the root key.
+//! The keys that open the store: the KEKs, one for each generation, unwrapped with the root key.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::store::record::secret_record::SecretRecord;
 use crate::store::record::signer::SignerRecord;
 use crate::store::record::stored;
 
-/// Wraps and unwraps what one store holds.
+/// Wraps and unwraps the secrets of one store.
 #[derive(Debug)]
 pub struct Keyring {
     store_id: [u8; 16],
@@ -32,14 +32,14 @@ pub struct Keyring {
     primary: u32,
 }
 
-/// What [`Fault::Incomplete`] calls it.
+/// The name of the primary KEK in [`Fault::Incomplete`].
 pub(in crate::authority) const PRIMARY: &str = "primary key-encryption key";
 
 impl Keyring {
     /// Unwraps every KEK of the store.
     ///
     /// # Errors
-    /// [`Fault::WrongRootKey`] before anything else is tried.
+    /// [`Fault::WrongRootKey`] is checked first. Otherwise any [`Fault`].
     pub async fn open(root: &RootKey, store: &dyn Store) -> Result<Self, Fault> {
         let header = header::header(store).await?.ok_or(Fault::Incomplete("header"))?;
         if root.check_value(&header.store_id) != header.root_key_check {
@@ -63,10 +63,10 @@ impl Keyring {
         Ok(Self { store_id: header.store_id, keks, primary })
     }
 
-    /// A new primary KEK of that generation, and its record as the root key wraps it.
+    /// Makes a new primary KEK of this generation. Returns its record, wrapped under the root key, and the KEK.
     ///
     /// # Errors
-    /// That there is no randomness.
+    /// The operating system gave no randomness.
     pub(in crate::authority) fn make_kek(
         root: &RootKey,
         store_id: &[u8; 16],
@@ -79,7 +79,7 @@ impl Keyring {
         Ok((KekRecord { generation, primary: true, wrapped, created_at }, kek))
     }
 
-    /// A keyring for a store that is being made.
+    /// Makes a keyring for a store that is being filled.
     pub(in crate::authority) fn new(header: &Header, kek: Kek) -> Self {
         let primary = kek.generation();
         Self {
@@ -89,8 +89,8 @@ impl Keyring {
         }
     }
 
-    /// Opens also what an earlier keyring of the same store opens: a reader may have read a record a moment before its
-    /// KEK was dropped, and takes the keyring afterwards.
+    /// Takes over the KEKs of an earlier keyring of the same store. A reader may have read a record just before its
+    /// KEK was removed, and take the keyring only afterwards.
     pub(in crate::authority) fn remember(&mut self, earlier: &Self) {
         for (generation, kek) in &earlier.keks {
             self.keks.entry(*generation).or_insert_with(|| Arc::clone(kek));
@@ -100,7 +100,7 @@ impl Keyring {
     /// Wraps a content key of that content and track type.
     ///
     /// # Errors
-    /// That there is no randomness.
+    /// The operating system gave no randomness, or there is no primary KEK.
     pub fn wrap_content_key(
         &self,
         kid: KeyId,
@@ -115,14 +115,14 @@ impl Keyring {
     /// Unwraps a content key.
     ///
     /// # Errors
-    /// [`Fault::Record`], which names the KID.
+    /// [`Fault::Record`], with the KID.
     pub fn content_key(&self, record: &KeyRecord) -> Result<ContentKey, Fault> {
         self.kek(&record.wrapped)
             .and_then(|kek| kek.unwrap_content_key(&record.place(&self.store_id), &record.wrapped))
             .map_err(|source| Fault::Record { record: record.name(), source })
     }
 
-    /// Whether the record holds this very key, in time that does not depend on it.
+    /// Whether the record holds this key, compared in constant time.
     ///
     /// # Errors
     /// [`Fault::Record`].
@@ -133,7 +133,7 @@ impl Keyring {
     /// Wraps a signing key, given as PKCS#8.
     ///
     /// # Errors
-    /// That there is no randomness.
+    /// The operating system gave no randomness, or there is no primary KEK.
     pub fn wrap_signer(&self, kid: &str, pkcs8: &[u8]) -> Result<Wrapped, WrapFailed> {
         self.primary_kek()?.wrap(&SignerRecord::place_of(&self.store_id, kid), pkcs8)
     }
@@ -149,7 +149,7 @@ impl Keyring {
     /// Wraps the key that names requests.
     ///
     /// # Errors
-    /// That there is no randomness.
+    /// The operating system gave no randomness, or there is no primary KEK.
     pub fn wrap_naming_key(&self, key: &[u8; 32]) -> Result<Wrapped, WrapFailed> {
         self.primary_kek()?.wrap(&NamingKeyRecord::place_in(&self.store_id), key)
     }
@@ -168,16 +168,16 @@ impl Keyring {
         })
     }
 
-    /// The generation under which everything new is wrapped.
+    /// The primary generation: every new secret is wrapped under it.
     #[must_use]
     pub fn primary(&self) -> u32 {
         self.primary
     }
 
-    /// Wraps a secret of any kind under the primary KEK.
+    /// Wraps a secret of any kind again, under the primary KEK.
     ///
     /// # Errors
-    /// [`Fault::Record`], which names it.
+    /// [`Fault::Record`], with the secret's name.
     pub fn rewrap(&self, secret: &Secret) -> Result<Wrapped, Fault> {
         let wrapped = secret.wrapped();
         let rewrap =
@@ -188,10 +188,10 @@ impl Keyring {
         }
     }
 
-    /// Opens a secret of any kind, to see that it opens and is of its kind.
+    /// Checks that a secret of any kind opens and is valid for its kind.
     ///
     /// # Errors
-    /// [`Fault::Record`], which names it.
+    /// [`Fault::Record`], with the secret's name.
     pub fn check(&self, secret: &Secret) -> Result<(), Fault> {
         match secret {
             Secret::Key(record) => self.content_key(record).map(|_| ()),

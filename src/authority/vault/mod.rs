@@ -1,8 +1,8 @@
 //! An open store and the keys to it.
 //!
-//! Top to bottom: [`open`] holds the pair while rotations replace it, [`census`] opens everything there is, [`signers`]
-//! and [`keyring`] open some of it, [`install`] makes the first records, [`fault`] says what can fail; the root key's
-//! file and other secret files are at the bottom.
+//! Top to bottom: [`open`] holds the store and the keyring while rotations replace them, [`census`] opens every
+//! secret, [`signers`] and [`keyring`] open some of them, [`install`] makes the first records, and [`fault`] lists
+//! what can fail. The root key's file and other secret files are at the bottom.
 
 pub mod census;
 pub mod fault;

@@ -1,8 +1,8 @@
-//! The open store and what opens it, which rotations replace while others read.
+//! The open store and its keyring. Rotations replace both while other tasks read.
 //!
-//! **Read the record first, then take the [keyring](Vault::keyring)**: that order guarantees that the keyring can open the
-//! record. A caller that changes something holds [`shared`](Vault::shared); one that changes what everything is wrapped
-//! under holds [`exclusive`](Vault::exclusive).
+//! **Read the record first, then take the [keyring](Vault::keyring)**: that order guarantees that the keyring can open
+//! the record. A caller that writes holds [`shared`](Vault::shared). A caller that changes the KEKs or the root key
+//! holds [`exclusive`](Vault::exclusive).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,7 @@ use crate::store::open::OpenStore;
 use crate::store::record::header::{self, Header};
 use crate::store::record::stored::Stored;
 
-/// The store, what opens it, and where the root key is. The root key itself is read when it is needed
-/// and not kept.
+/// The store, its keyring, and the path of the root key. The root key itself is read when it is needed, and not kept.
 pub struct Vault {
     store: RwLock<OpenStore>,
     keyring: RwLock<Arc<Keyring>>,
@@ -29,8 +28,7 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// Opens `store` with the root key in that file, and finishes or undoes a rotation of the root key that
-    /// was cut short.
+    /// Opens `store` with the root key in this file. Finishes or undoes an interrupted rotation of the root key.
     ///
     /// # Errors
     /// [`Fault`].
@@ -39,7 +37,7 @@ impl Vault {
         settle(&header, &root_key_file)?;
         let root = root_key_file::read(&root_key_file)?;
         let keyring = Keyring::open(&root, &*store.store()).await?;
-        // Only now, because it is the last moment at which they could be of use.
+        // Not earlier: until here, the predecessors may still be needed.
         store.forget_predecessors()?;
         Ok(Self {
             store: RwLock::new(store),
@@ -49,49 +47,50 @@ impl Vault {
         })
     }
 
-    /// The store as it is now.
+    /// The current store.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
         self.engine().store()
     }
 
-    /// The store as it is now, by its engine.
+    /// The current store, with the functions of its engine.
     pub(in crate::authority) fn engine(&self) -> OpenStore {
         self.store.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The keys as they are now.
+    /// The current keyring.
     #[must_use]
     pub fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.keyring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The root key, to be dropped soon. What is wrapped under another one than the store's would be lost.
+    /// Reads the root key and checks that it belongs to this store. A secret wrapped under another root key would be
+    /// lost. The caller drops the key soon.
     ///
     /// # Errors
-    /// [`Fault::RootKey`], or [`Fault::WrongRootKey`] where the file is another one by now.
+    /// [`Fault::RootKey`], or [`Fault::WrongRootKey`] if the file now holds another key.
     pub async fn root_key(&self) -> Result<RootKey, Fault> {
         let header = header_of(&*self.store()).await?;
         let root = root_key_file::read(&self.root_key_file)?;
         if fits(&root, &header) { Ok(root) } else { Err(Fault::WrongRootKey) }
     }
 
-    /// Where the root key is.
+    /// The path of the root key.
     pub(in crate::authority) fn root_key_file(&self) -> &Path {
         &self.root_key_file
     }
 
-    /// Keeps the store and its primary KEK as they are while something is written.
+    /// Keeps the store and its primary KEK unchanged while the caller writes.
     pub async fn shared(&self) -> sync::RwLockReadGuard<'_, ()> {
         self.gate.read().await
     }
 
-    /// Keeps every writer out.
+    /// Keeps all writers out.
     pub async fn exclusive(&self) -> sync::RwLockWriteGuard<'_, ()> {
         self.gate.write().await
     }
 
-    /// Reads the KEKs anew, after one was added or dropped.
+    /// Reads the KEKs again, after one was added or removed.
     ///
     /// # Errors
     /// [`Fault`].
@@ -101,9 +100,9 @@ impl Vault {
         Ok(())
     }
 
-    /// From now on `store` is read, whose secrets `keyring` opens. Returns the store before.
+    /// Replaces the store and the keyring. Returns the old store.
     pub(in crate::authority) fn take_over(&self, store: OpenStore, keyring: Keyring) -> OpenStore {
-        // The keys first: whoever finds the new records has to find what opens them.
+        // The keyring first: a reader that finds the new records must also find the keys that open them.
         self.take_keyring(keyring);
         let mut current = self.store.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *current, store)
@@ -116,18 +115,18 @@ impl Vault {
     }
 }
 
-/// The header of a store, which every store has.
+/// Reads the header, which every store has.
 pub(in crate::authority) async fn header_of(store: &dyn Store) -> Result<Stored<Header>, Fault> {
     header::header(store).await?.ok_or(Fault::Incomplete("header"))
 }
 
-/// Whether this is the root key of the store with that header.
+/// Whether this root key belongs to the store with this header.
 fn fits(root: &RootKey, header: &Header) -> bool {
     root.check_value(&header.store_id) == header.root_key_check
 }
 
-/// Finishes or undoes a rotation of the root key: the next one becomes the root key if the store needs it,
-/// and is deleted if the store needs the one that is there.
+/// Finishes or undoes an interrupted rotation of the root key. If the store needs the next root key, that one becomes
+/// the root key. If the store needs the current one, the next one is deleted.
 fn settle(header: &Header, root_key_file: &Path) -> Result<(), root_key_file::Error> {
     match root_key_file::read_next(root_key_file)? {
         Some(next) if fits(&next, header) => {

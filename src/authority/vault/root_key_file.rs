@@ -1,4 +1,4 @@
-//! The file that holds the root key: one line, mode 0600, written whole or not at all.
+//! The file with the root key: one line, mode 0600, written completely or not at all.
 
 use std::fs;
 use std::io;
@@ -7,34 +7,34 @@ use std::path::{Path, PathBuf};
 use crate::authority::vault::secret_file;
 use crate::crypto::root_key::{InvalidRootKey, RootKey};
 
-/// Far longer than any root key.
+/// Much longer than any root key.
 const BYTES_MAX: usize = 1024;
 
 /// The root key cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is none.
+    /// There is no such file.
     #[error(
         "there is no root key at {0}; run `reelkey init`, or put the key back from where you keep it"
     )]
     Missing(PathBuf),
-    /// It cannot be read, or others than its owner can.
+    /// The file cannot be read, or other users than its owner may read it.
     #[error(transparent)]
     File(#[from] secret_file::Error),
-    /// It is no root key.
+    /// The content of the file is not a root key.
     #[error("{path}: {why}")]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// What it should be.
+        /// The expected form.
         why: InvalidRootKey,
     },
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("{path}")]
     Io {
         /// The file or its folder.
         path: PathBuf,
-        /// The refusal.
+        /// The error.
         source: io::Error,
     },
 }
@@ -52,7 +52,7 @@ pub fn read(path: &Path) -> Result<RootKey, Error> {
     RootKey::parse(text).map_err(|why| Error::Invalid { path: path.to_owned(), why })
 }
 
-/// Writes a new root key to `path`: aside, synced, renamed, the folder synced.
+/// Writes a new root key to `path`: to a temporary file, which is synced and renamed; then the folder is synced.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -61,7 +61,7 @@ pub fn write(path: &Path, key: &RootKey) -> Result<(), Error> {
         .map_err(|source| Error::Io { path: path.to_owned(), source })
 }
 
-/// Writes the root key that is to follow the one at `path`, beside it.
+/// Writes the next root key beside the one at `path`.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -69,10 +69,10 @@ pub fn write_next(path: &Path, key: &RootKey) -> Result<(), Error> {
     write(&next(path), key)
 }
 
-/// The root key that is to follow the one at `path`, if a rotation was begun.
+/// Reads the next root key of the one at `path`, if a rotation has begun.
 ///
 /// # Errors
-/// As [`read`], but that there is none.
+/// As [`read`], but a missing file is not an error.
 pub fn read_next(path: &Path) -> Result<Option<RootKey>, Error> {
     match read(&next(path)) {
         Ok(key) => Ok(Some(key)),
@@ -81,7 +81,7 @@ pub fn read_next(path: &Path) -> Result<Option<RootKey>, Error> {
     }
 }
 
-/// Lets the next root key take the place of the one at `path`, for good once this answers.
+/// Replaces the root key at `path` by the next one. The change is durable once this returns.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -90,7 +90,7 @@ pub fn promote_next(path: &Path) -> Result<(), Error> {
     promoted.map_err(|source| Error::Io { path: path.to_owned(), source })
 }
 
-/// Deletes the next root key: the one at `path` stays.
+/// Deletes the next root key. The one at `path` stays.
 ///
 /// # Errors
 /// [`Error::Io`].

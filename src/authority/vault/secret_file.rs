@@ -1,4 +1,5 @@
-//! Files that only their owner may read: written whole or not at all, and refused once others may read them.
+//! Files that only their owner may read. They are written completely or not at all, and refused if other users may
+//! read them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,10 +11,10 @@ use zeroize::Zeroizing;
 /// The file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is none.
+    /// There is no such file.
     #[error("there is no file {0}")]
     Missing(PathBuf),
-    /// Others than its owner may read or write it.
+    /// Other users than its owner may read or write the file.
     #[error("{path} has mode {mode:04o}, so others may read it; run `chmod 600 {path}`")]
     Exposed {
         /// The file.
@@ -21,20 +22,20 @@ pub enum Error {
         /// Its permission bits.
         mode: u32,
     },
-    /// It is longer than what was expected.
+    /// The file is longer than expected.
     #[error("{path} is longer than {bytes_max} bytes")]
     TooLong {
         /// The file.
         path: PathBuf,
-        /// The most there may be.
+        /// The longest allowed length.
         bytes_max: usize,
     },
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("{path}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// The refusal.
+        /// The error.
         source: io::Error,
     },
 }
@@ -55,8 +56,8 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Error> 
     if mode & 0o077 != 0 {
         return Err(Error::Exposed { path: path.to_owned(), mode });
     }
-    // Room for all of it and what the reader asks for besides, so that no half of it stays behind in a
-    // buffer that grew.
+    // The buffer has room for all bytes and for what the reader asks in addition. So it never grows, and no copy of
+    // the secret stays behind in freed memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max.saturating_add(64)));
     let most = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     file.take(most).read_to_end(&mut bytes).map_err(io)?;
@@ -66,11 +67,11 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Error> 
     Ok(bytes)
 }
 
-/// Writes a file that only its owner may read, wholly or not at all, in a folder that it makes if
-/// need be. What was under that name before is replaced.
+/// Writes a file that only its owner may read, completely or not at all. The folder is made if it is missing. An
+/// existing file with this name is replaced.
 ///
 /// # Errors
-/// What the operating system says.
+/// The error of the operating system.
 pub fn write(path: &Path, secret: &[u8]) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
     let aside = beside(path, ".new");

@@ -1,8 +1,7 @@
-//! The keys that sign licenses, one after the other.
+//! The keys that sign licenses. They sign one after another.
 //!
-//! A new one is published for some minutes before it signs, so that every player can have it; an old one stays
-//! published for as long as a license
-//! that it signed may be verified.
+//! A new key is published for some minutes before it signs, so that every player can fetch it. An old key stays
+//! published for as long as a license that it signed may be verified.
 
 use reelkey_client::time::UnixTime;
 
@@ -23,14 +22,14 @@ struct Signer {
 }
 
 impl Signers {
-    /// Unwraps all of them.
+    /// Unwraps all signing keys.
     ///
     /// # Errors
-    /// [`Fault`], also where there is none.
+    /// [`Fault`], also if there is no signing key.
     pub async fn read(vault: &Vault) -> Result<Self, Fault> {
         let mut records = stored::all::<SignerRecord>(&*vault.store()).await?;
         records.sort_by_key(|record| record.turn());
-        // After the records, so that it has what opens them.
+        // Taken after the records were read, so that it can open them.
         let keyring = vault.keyring();
         let mut signers = Vec::new();
         for record in records {
@@ -40,16 +39,15 @@ impl Signers {
         if signers.is_empty() { Err(Fault::Incomplete("signing key")) } else { Ok(Self(signers)) }
     }
 
-    /// The one that signs at `now`: the last whose time has come, or the first at all, should the clock
-    /// have been set back.
+    /// The key that signs at `now`: the last whose time has come. If the clock was set back before all of them, it is
+    /// the first key.
     #[must_use]
     pub fn current(&self, now: UnixTime) -> Option<&SigningKey> {
         let due = self.0.iter().rev().find(|signer| signer.signs_from <= now);
         due.or_else(|| self.0.first()).map(|signer| &signer.key)
     }
 
-    /// Those that a player may need at `now`: all but the ones that were replaced longer than
-    /// `license_secs_max` ago.
+    /// The keys that a player may need at `now`: all except those that were replaced more than `license_secs_max` ago.
     pub fn published(
         &self,
         now: UnixTime,
