@@ -1,9 +1,9 @@
-//! What a grant leaves behind.
+//! The changes that a grant makes.
 //!
-//! A license, a device's place, a first use and a slot are facts that have to be on disk before the answer leaves. The
-//! decision says which; the caller commits them together, and decides anew where somebody else was quicker. No policy of
-//! today needs a memory, so there is no kind of change yet and a grant writes nothing.
+//! Licenses, device registrations, first uses and session slots must be on disk before the answer is sent. The
+//! decision lists these changes. The caller commits them together, and decides again if another request was faster. No
+//! current policy needs such a record, so there is no kind of change yet and a grant writes nothing.
 
-/// The facts of one grant, to be committed together: a member for each kind.
+/// The changes of one grant, which are committed together. Each kind of change will be a field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {}

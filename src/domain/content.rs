@@ -1,14 +1,14 @@
-//! The names of titles, and patterns over them.
+//! Content IDs, and patterns that match them.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest content ID and pattern, in bytes.
+/// The longest content ID and the longest pattern, in bytes.
 const BYTES_MAX: usize = 128;
 
-/// A title: 1 to 128 of `A-Za-z0-9._~:@+=,-` in segments joined by `/`, none empty, `.` or `..`.
+/// A content ID: 1 to 128 of `A-Za-z0-9._~:@+=,-` in segments joined by `/`. No segment is empty, `.` or `..`.
 /// Compared byte by byte.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -58,15 +58,15 @@ fn is_segment(text: &str) -> bool {
     !matches!(text, "" | "." | "..") && text.bytes().all(allowed)
 }
 
-/// Titles: one by name, all below a prefix (`movies/*`, whole segments), or all (`*`).
+/// Matches content IDs: exactly one, all below a prefix (`movies/*`, whole segments), or all (`*`).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum ContentPattern {
-    /// Every title.
+    /// Every content.
     Any,
-    /// The titles below these segments, not the segments themselves.
+    /// The contents below these segments, but not the segments themselves.
     Below(ContentId),
-    /// One title.
+    /// One content.
     Exactly(ContentId),
 }
 
@@ -76,7 +76,7 @@ pub enum ContentPattern {
 pub struct InvalidContentPattern;
 
 impl ContentPattern {
-    /// Whether `content` is one of these.
+    /// Whether the pattern matches `content`.
     #[must_use]
     pub fn matches(&self, content: &ContentId) -> bool {
         match self {

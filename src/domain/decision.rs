@@ -1,8 +1,8 @@
 //! The decision: may this request have a license, and on which terms?
 //!
-//! Judged in a fixed order, the first rule that fails is the reason: the request's kind, then token
-//! against title, policy, region, device, tracks, windows. [`scope()`](crate::domain::scope::scope)
-//! has found the title before.
+//! The rules are checked in a fixed order, and the first that fails is the reason: the kind of request, then the token
+//! against the content, policy, region, device, tracks, windows. [`scope()`](crate::domain::scope::scope) has found
+//! the content before.
 
 use std::collections::BTreeSet;
 
@@ -20,85 +20,85 @@ use crate::domain::region::Region;
 use crate::domain::security_level::SecurityLevel;
 use crate::domain::track::TrackType;
 
-/// The most keys of one license.
+/// The most keys in one license.
 pub const KEYS_MAX: usize = 256;
 
-/// What the device asks for, as far as the rules care.
+/// The request, as far as the rules need it.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// First, again or back.
+    /// New license, renewal or release.
     pub request_type: RequestType,
-    /// To play or to keep.
+    /// To play now, or to keep for offline playback.
     pub session_type: SessionType,
-    /// The named keys that the token permits; empty for the whole title.
+    /// The named keys that the token permits. Empty if the request is for the whole content.
     pub kids: BTreeSet<KeyId>,
-    /// What the service knows the device to be.
+    /// The security level of the device, as far as the service knows.
     pub device_level: SecurityLevel,
 }
 
-/// A title as the store has it.
+/// A content and its keys, as the store has them.
 #[derive(Clone, Debug)]
 pub struct Title {
-    /// Its name.
+    /// Its content ID.
     pub content: ContentId,
-    /// Its policies by name, the first for tokens that name none.
+    /// The names of its policies. The first applies to tokens that name none.
     pub policies: Vec<String>,
     /// Its keys.
     pub keys: Vec<TitleKey>,
 }
 
-/// A key of a title.
+/// A key of a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TitleKey {
-    /// Its identifier.
+    /// Its KID.
     pub kid: KeyId,
-    /// What it encrypts, if that was said.
+    /// The track type that it encrypts, if known.
     pub track: Option<TrackType>,
-    /// Whether it is still given out.
+    /// Whether it can still be granted.
     pub active: bool,
 }
 
-/// The answer.
+/// The result of the decision.
 #[derive(Clone, Debug)]
 pub enum Decision {
-    /// Yes, on these terms, once these changes are made.
+    /// Granted on these terms, once these changes are committed.
     Grant(Terms, Changes),
     /// No, by this rule.
     Refuse(Denial),
 }
 
-/// What is granted.
+/// The terms of a grant.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    /// The title.
+    /// The content ID.
     pub content: ContentId,
     /// The policy that grants it.
     pub policy_id: String,
-    /// Where, as the token said.
+    /// The viewer's region, as the token said.
     pub region: Option<Region>,
-    /// From when.
+    /// The start of the license.
     pub not_before: UnixTime,
-    /// Until when, exclusive; later than `not_before`.
+    /// The end of the license, exclusive. Later than `not_before`.
     pub expires: UnixTime,
-    /// One license's life under the policy, in seconds.
+    /// The lifetime of one license under the policy, in seconds.
     pub license_duration_secs: u64,
-    /// The keys, each with what the policy requires for it. Not empty.
+    /// The granted keys, each with the policy's requirements for it. Not empty.
     pub tracks: Vec<GrantedTrack>,
 }
 
 /// One granted key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GrantedTrack {
-    /// Its identifier.
+    /// Its KID.
     pub kid: KeyId,
-    /// What it encrypts.
+    /// The track type that it encrypts.
     pub track: Option<TrackType>,
-    /// What the policy requires for it.
+    /// The policy's requirements for it.
     pub rule: TrackRule,
 }
 
-/// A title that the token is for: what of it is permitted, and by which policy to judge. Made by
-/// [`authorize`] alone, so that no policy is asked before.
+/// A content that the token permits, its permitted keys, and the policy that applies. Only [`authorize`] makes it, so
+/// no policy is applied before authorization.
 #[derive(Clone, Debug)]
 pub struct Authorized<'a> {
     title: &'a Title,
@@ -107,18 +107,18 @@ pub struct Authorized<'a> {
 }
 
 impl<'a> Authorized<'a> {
-    /// The policy to judge by.
+    /// The name of the policy that applies.
     #[must_use]
     pub fn policy_id(&self) -> &'a str {
         self.policy_id
     }
 }
 
-/// Judges the token against the title, and picks the policy.
+/// Checks the token against the content, and picks the policy.
 ///
 /// # Errors
-/// [`Refusal::NotAuthorized`] where no key of the title is permitted, or the token names a policy that the title does not have;
-/// [`Refusal::KeyNotFound`] where the keys are retired, or there are none.
+/// [`Refusal::NotAuthorized`] if the token permits no key of the content, or names a policy that the content does not
+/// have. [`Refusal::KeyNotFound`] if all these keys are retired, or the content has none.
 pub fn authorize<'a>(
     request: &Request,
     title: &'a Title,
@@ -137,7 +137,7 @@ pub fn authorize<'a>(
     Ok(Authorized { title, keys, policy_id })
 }
 
-/// Decides by `policy`, which has to be the one that [`authorize`] picked.
+/// Applies `policy`, which must be the one that [`authorize`] picked.
 #[must_use]
 pub fn decide(
     request: &Request,
@@ -174,7 +174,7 @@ fn judge(
     })
 }
 
-/// The kinds of request that no license answers yet.
+/// Refuses the kinds of request that are not supported yet.
 ///
 /// # Errors
 /// [`Refusal::RenewalNotAllowed`] for a renewal or a release.
@@ -188,14 +188,14 @@ pub fn judge_kind(request_type: RequestType) -> Result<(), Denial> {
     }
 }
 
-/// Every active key of the title that the token permits: a player that named one needs the others.
+/// Every active key of the content that the token permits: a player that names one needs the others too.
 fn permitted_keys(
     request: &Request,
     title: &Title,
     token: &Entitlement,
 ) -> Result<Vec<TitleKey>, Denial> {
     let permitted = |key: &&TitleKey| token.permits_key(key.kid, &title.content);
-    // A token that names keys is for nothing of a title that has none: not even that it is there.
+    // A token that names keys must not reveal that a content without keys exists.
     let nothing_named = title.keys.is_empty() && token.kids.is_none();
     if !nothing_named && title.keys.iter().find(permitted).is_none() {
         let keys = title.keys.iter().map(|key| key.kid);
@@ -284,7 +284,7 @@ fn judge_device(request: &Request, policy: &Policy, token: &Entitlement) -> Resu
     Ok(())
 }
 
-/// Drops what the policy does not allow on this device. Something has to be left of what was named.
+/// Removes the keys that the policy does not allow on this device. At least one of the named keys must be left.
 fn judge_tracks(
     request: &Request,
     policy: &Policy,
@@ -311,7 +311,7 @@ fn judge_tracks(
             request.device_level.as_str(),
         ));
     }
-    // Where a title has more keys than a license holds, what was named goes first.
+    // If the content has more keys than fit into a license, the named ones come first.
     tracks.sort_by_key(|track| (!named(&track.kid), track.track, track.kid));
     tracks.truncate(KEYS_MAX);
     Ok(tracks)

@@ -9,7 +9,7 @@ use serde::Deserialize;
 #[serde(try_from = "String")]
 pub struct Duration(u64);
 
-/// The longest, a hundred years: far beyond any right, far below what could overflow.
+/// The longest duration, a hundred years: longer than any right lasts, and small enough not to overflow.
 const SECS_MAX: u64 = 100 * 366 * 86_400;
 
 /// The text is not a duration.
@@ -20,7 +20,7 @@ const SECS_MAX: u64 = 100 * 366 * 86_400;
 pub struct InvalidDuration;
 
 impl Duration {
-    /// `seconds` long.
+    /// A duration of `seconds`.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds)

@@ -1,4 +1,4 @@
-//! What a verified authorization token entitles its bearer to.
+//! What a verified authorization token permits.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use reelkey_client::time::UnixTime;
 use crate::domain::content::{ContentId, ContentPattern};
 use crate::domain::region::Region;
 
-/// A viewer's account: who vouches for it, and its name there. Names of two issuers never meet.
+/// A viewer's account: its issuer and its name there. The same name at two issuers is two accounts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Account {
     /// The issuer, `iss`.
@@ -25,32 +25,32 @@ impl fmt::Display for Account {
     }
 }
 
-/// The claims of a token that decide, and what its issuer may speak for.
+/// The claims of a token that decisions need, and the contents that its issuer may authorize.
 #[derive(Clone, Debug)]
 pub struct Entitlement {
-    /// Who is asking.
+    /// The viewer's account.
     pub account: Account,
-    /// The titles that the issuer may speak for at all.
+    /// The contents that the issuer may authorize at all.
     pub issuer_content: Vec<ContentPattern>,
-    /// The titles that the token names, if it names titles.
+    /// The contents that the token names, if it names any.
     pub content: Option<Vec<ContentPattern>>,
-    /// The keys that the token names, if it names keys.
+    /// The keys that the token names, if it names any.
     pub kids: Option<BTreeSet<KeyId>>,
-    /// The one policy to judge by.
+    /// The policy that the token asks for, if any.
     pub policy_id: Option<String>,
-    /// Caps the license's `exp`.
+    /// The latest end of the license.
     pub license_not_after: Option<UnixTime>,
-    /// Where the issuer says that the viewer is.
+    /// The viewer's region, as the issuer states it.
     pub region: Option<Region>,
-    /// The one device that the token is for.
+    /// The only device that may use the token.
     pub device: Option<Thumbprint>,
     /// How the viewer signed in (RFC 8176).
     pub amr: Vec<String>,
 }
 
 impl Entitlement {
-    /// Whether the title may be asked for by name: the issuer speaks for it, and the token names it
-    /// or names keys only.
+    /// Whether the viewer may ask for the content by name: the issuer may authorize it, and the token names it or
+    /// names only keys.
     #[must_use]
     pub fn permits_content(&self, content: &ContentId) -> bool {
         let issuer = self.issuer_content.iter().any(|pattern| pattern.matches(content));
@@ -61,12 +61,12 @@ impl Entitlement {
         issuer && token
     }
 
-    /// Whether the key of that title may be had. Where the token names titles and keys, both have to
-    /// allow it.
+    /// Whether the viewer may have this key of this content. If the token names both contents and keys, both must
+    /// permit it.
     #[must_use]
     pub fn permits_key(&self, kid: KeyId, content: &ContentId) -> bool {
         let named = self.kids.as_ref().is_none_or(|kids| kids.contains(&kid));
-        // A token that names neither was refused when it was read; if one came here, it has nothing.
+        // A token that names neither was refused when it was read. If one came here, it permits nothing.
         let names_something = self.content.is_some() || self.kids.is_some();
         names_something && named && self.permits_content(content)
     }

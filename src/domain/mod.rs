@@ -1,7 +1,7 @@
-//! Pure rules: who may play what, where, when and on which device.
+//! Pure rules: who may play which content, where, when and on which device.
 //!
-//! Facts in, an answer out. The caller says what time it is, loads what the rules ask about and does
-//! what they answer. Deliberately absent: I/O, clocks, randomness, async, keys.
+//! Facts go in, a decision comes out. The caller passes the time, loads the facts and carries out the decision.
+//! Deliberately absent: I/O, clocks, randomness, async, keys.
 
 pub mod changes;
 pub mod content;

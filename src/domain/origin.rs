@@ -1,4 +1,4 @@
-//! Web origins (RFC 6454) whose pages may ask.
+//! Web origins (RFC 6454) whose pages may send requests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,12 +8,12 @@ use serde::Deserialize;
 /// The longest host and port, in bytes.
 const HOST_BYTES_MAX: usize = 255;
 
-/// An origin: `https://player.example`, with a port if it is not the scheme's usual one.
+/// An origin, for example `https://player.example`. It has a port only if that is not the scheme's default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Origin(String);
 
-/// Not an origin.
+/// The text is not an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "an origin is https://HOST or https://HOST:PORT, in small letters, without a path; * is none"

@@ -1,4 +1,4 @@
-//! What a rights holder allows: the rules, read and checked, ready to be asked.
+//! Policies: the rules of a rights holder, read and checked.
 
 use std::collections::BTreeMap;
 
@@ -13,74 +13,74 @@ use crate::domain::track::TrackType;
 /// One policy. A window is `from` ≤ t < `until` everywhere.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Its name: that of its file.
+    /// Its name: the name of its file.
     pub name: String,
     /// Whether anything may be played at all.
     pub can_play: bool,
-    /// The track types that may be had; all where there is no list.
+    /// The allowed track types. Without a list, all types are allowed.
     pub tracks: Option<Vec<TrackType>>,
-    /// When the first license may be had.
+    /// The start of the first license.
     pub available_from: Option<UnixTime>,
-    /// When the last license ends.
+    /// The end of the last license.
     pub available_until: Option<UnixTime>,
-    /// One license's life, not 0.
+    /// The lifetime of one license. Not 0.
     pub license_duration: Duration,
-    /// What the viewer's sign-in must have been, all of it (`amr`, RFC 8176).
+    /// The authentication methods that the viewer must have used, all of them (`amr`, RFC 8176).
     pub required_amr: Vec<String>,
-    /// Where. No rule where there is none.
+    /// The rule for regions, if there is one.
     pub region: Option<RegionRule>,
-    /// On which devices.
+    /// The requirements for devices.
     pub device: DeviceRule,
-    /// What single track types require beyond that.
+    /// Additional requirements for single track types.
     pub track_rules: BTreeMap<TrackType, TrackRule>,
 }
 
-/// Where a title may be watched. The viewer's region is the one that the token names.
+/// Where the content may be watched. The viewer's region is the one in the token.
 #[derive(Clone, Debug, Default)]
 pub struct RegionRule {
-    /// Only here; everywhere where the list is empty.
+    /// The allowed regions. An empty list allows every region.
     pub allowed: Vec<Region>,
-    /// Not here.
+    /// The blocked regions.
     pub blocked: Vec<Region>,
-    /// Not here for a while.
+    /// Regions that are blocked for some time.
     pub blackouts: Vec<Blackout>,
 }
 
-/// A time in which some regions see nothing.
+/// A period in which some regions are blocked.
 #[derive(Clone, Debug)]
 pub struct Blackout {
-    /// Where.
+    /// The blocked regions.
     pub regions: Vec<Region>,
-    /// First moment.
+    /// The first moment of the period.
     pub from: UnixTime,
-    /// First moment after.
+    /// The first moment after the period.
     pub until: UnixTime,
 }
 
-/// What a device has to be.
+/// The requirements for devices.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeviceRule {
-    /// At least this.
+    /// The lowest allowed security level.
     pub security_level: SecurityLevel,
-    /// The token has to name the device (`cnf`).
+    /// Whether the token must name the device (`cnf`).
     pub require_binding: bool,
 }
 
-/// What a track type requires.
+/// The requirements for a track type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrackRule {
-    /// At least this, if the policy says so.
+    /// The lowest allowed security level, if the policy sets one.
     pub security_level: Option<SecurityLevel>,
     /// Output protection, carried to the client.
     pub hdcp: Option<Hdcp>,
-    /// The tallest picture, carried to the client.
+    /// The greatest picture height, carried to the client.
     pub max_height: Option<u32>,
 }
 
-/// Output protection, weakest first. Reported to the client, which enforces what it can.
+/// Output protection, weakest first. It is reported to the client, which enforces what it can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub enum Hdcp {
-    /// None needed.
+    /// No protection is needed.
     #[serde(rename = "HDCP_NONE")]
     None,
     /// HDCP 1.x.
@@ -98,13 +98,13 @@ pub enum Hdcp {
     /// HDCP 2.3.
     #[serde(rename = "HDCP_V2_3")]
     V2_3,
-    /// No digital output at all.
+    /// No digital output is allowed.
     #[serde(rename = "HDCP_NO_DIGITAL_OUTPUT")]
     NoDigitalOutput,
 }
 
 impl Hdcp {
-    /// The name.
+    /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -120,8 +120,8 @@ impl Hdcp {
 }
 
 impl Policy {
-    /// Whether the allow-list has the type. A key of unknown type may be of any, so it is only
-    /// allowed where all are.
+    /// Whether the list allows the type. A key of unknown type may be of any type, so it is allowed only if all types
+    /// are.
     #[must_use]
     pub fn allows(&self, track: Option<TrackType>) -> bool {
         self.tracks.as_ref().is_none_or(|list| match track {
@@ -130,8 +130,8 @@ impl Policy {
         })
     }
 
-    /// The rule for a type: its own, or for video the nearest lower type's, since what guards HD
-    /// guards more. A key of unknown type has to satisfy every rule at once.
+    /// The rule for a type: its own, or for video that of the nearest lower type, because what protects HD must
+    /// protect more than HD too. A key of unknown type must satisfy every rule at once.
     #[must_use]
     pub fn track_rule(&self, track: Option<TrackType>) -> TrackRule {
         let Some(track) = track else {
@@ -150,7 +150,7 @@ impl Policy {
 }
 
 impl TrackRule {
-    /// Both rules.
+    /// A rule that is satisfied only if both are.
     fn and(self, other: Self) -> Self {
         let heights = [self.max_height, other.max_height];
         Self {
@@ -162,9 +162,9 @@ impl TrackRule {
 }
 
 impl RegionRule {
-    /// Whether the lists let a viewer in `region` watch, blackouts aside. Where the token is less
-    /// precise than a block (`US` against a blocked `US-CA`), the viewer may be there, so the block
-    /// holds; an allowed `US-CA` does not let all of `US` in.
+    /// Whether the lists allow a viewer in `region`, apart from blackouts. If the token is less precise than a block
+    /// (`US`, and `US-CA` is blocked), the viewer may be in the blocked region, so the block applies. An allowed
+    /// `US-CA` does not allow all of `US`.
     #[must_use]
     pub fn allows(&self, region: &Region) -> bool {
         let allowed =
@@ -172,14 +172,14 @@ impl RegionRule {
         allowed && !self.blocked.iter().any(|one| one.overlaps(region))
     }
 
-    /// The blackouts that may reach a viewer in `region`.
+    /// The blackouts that may apply to a viewer in `region`.
     pub fn blackouts<'a>(&'a self, region: &'a Region) -> impl Iterator<Item = &'a Blackout> {
         self.blackouts.iter().filter(|one| one.regions.iter().any(|here| here.overlaps(region)))
     }
 }
 
 impl Blackout {
-    /// Whether `now` lies in it.
+    /// Whether `now` is within the blackout.
     #[must_use]
     pub fn covers(&self, now: UnixTime) -> bool {
         self.from <= now && now < self.until

@@ -1,4 +1,4 @@
-//! Policies as people write them: one TOML file each.
+//! Policies as people write them: one TOML file for each.
 //!
 //! What a file says is either understood and obeyed or refused, never ignored: a rule that a rights
 //! holder wrote and the service did not know would be a promise broken in silence.
@@ -26,17 +26,16 @@ pub const BYTES_MAX: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct Error {
-    /// Where, from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong and how to mend it.
+    /// What is wrong and how to correct it.
     pub message: String,
 }
 
 /// Reads the text of `<name>.toml`.
 ///
 /// # Errors
-/// [`Error`]: an unknown or not yet supported field, a value out of range, or an impossible
-/// combination.
+/// [`Error`]: an unknown field, a field that is not supported yet, a value out of range, or an impossible combination.
 pub fn parse(name: &str, text: &str) -> Result<Policy, Error> {
     let at = |offset: usize, message: String| Error { line: line_of(text, offset), message };
     if text.len() > BYTES_MAX {
@@ -54,7 +53,7 @@ pub fn parse(name: &str, text: &str) -> Result<Policy, Error> {
     file.into_policy(name).map_err(|(offset, message)| at(offset, message.to_owned()))
 }
 
-/// Whether `name` may name a policy: 1 to 64 of `a-z 0-9 -`, not beginning with `-`.
+/// Whether `name` can be a policy name: 1 to 64 of `a-z 0-9 -`, not beginning with `-`.
 #[must_use]
 pub fn is_policy_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -66,7 +65,7 @@ fn line_of(text: &str, offset: usize) -> usize {
     1 + before.iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// An offset into the text, and what is wrong there.
+/// An offset into the text, and what is wrong at this position.
 type Fault = (usize, &'static str);
 
 #[derive(Deserialize)]
@@ -229,7 +228,7 @@ impl RegionTable {
     }
 }
 
-/// A field that means something, but not to this version.
+/// A field of a later version, which this version refuses.
 struct NotYet;
 
 impl<'de> Deserialize<'de> for NotYet {
@@ -239,7 +238,7 @@ impl<'de> Deserialize<'de> for NotYet {
     }
 }
 
-/// A switch that can only be off in this version.
+/// A switch that must be off in this version.
 #[derive(Default)]
 struct OnlyFalse;
 
@@ -254,7 +253,7 @@ impl<'de> Deserialize<'de> for OnlyFalse {
     }
 }
 
-/// Where the viewer's region is known from.
+/// The source of the viewer's region.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 struct Evidence;
@@ -273,7 +272,7 @@ impl TryFrom<String> for Evidence {
     }
 }
 
-/// How devices become known.
+/// How devices are registered.
 #[derive(Deserialize, Default)]
 #[serde(try_from = "String")]
 struct Registration;

@@ -1,52 +1,53 @@
 //! Why a request is refused.
 //!
-//! A refusal is an answer, not an error: it is decided, logged and tested like a grant. The HTTP floor
-//! gives each its status and words; here is only the list.
+//! A refusal is an answer, not an error: it is decided, logged and tested like a grant. This file has only the list.
+//! The HTTP layer gives each refusal its status and text.
 
-/// The reasons, in the order in which they are judged as far as there is one.
+/// The reasons, in the order in which they are checked, as far as there is an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The body is too long.
     TooLarge,
     /// There is no authorization token.
     TokenMissing,
-    /// Something about the token is wrong, but not its age alone.
+    /// The token is invalid, and not only because it is too old.
     TokenInvalid,
-    /// The token is past its `exp`, and otherwise right.
+    /// The token is past its `exp`. Nothing else is wrong.
     TokenExpired,
-    /// The request's form or a claim is wrong.
+    /// The form or a claim of the request is wrong.
     BadRequest,
     /// The request's signature or `ath` is wrong.
     ProofInvalid,
     /// The request was made too long ago, or in the future.
     RequestStale,
-    /// The token is bound to another device, or has to be bound and is not.
+    /// The token is bound to another device, or is not bound although it must be.
     TokenNotBound,
-    /// Unknown, or not for this token: one answer, so that nobody learns which.
+    /// The content or key is unknown, or the token does not permit it. The answer is the same, so that a viewer cannot
+    /// learn which.
     NotAuthorized,
-    /// The title is authorized and has no such key any more, or none yet.
+    /// The token permits the content, but the content has no such key, or no longer.
     KeyNotFound,
     /// The viewer did not sign in as the policy requires.
     AmrRequired,
-    /// The policy does not let this be played.
+    /// The policy does not allow playback.
     PlaybackNotAllowed,
-    /// The policy does not let licenses be stored.
+    /// The policy does not allow stored licenses.
     PersistenceNotAllowed,
-    /// The policy does not let licenses be renewed.
+    /// The policy does not allow renewals.
     RenewalNotAllowed,
-    /// Not in this region.
+    /// The policy does not allow this region.
     RegionDenied,
-    /// Not in this region at this time.
+    /// The policy blocks this region at this time.
     Blackout,
-    /// The device guards keys less well than the policy requires.
+    /// The device protects keys less than the policy requires.
     SecurityLevel,
-    /// The window has not opened.
+    /// The availability window has not opened yet.
     NotYetAvailable,
-    /// The window has closed.
+    /// The availability window has closed.
     NoLongerAvailable,
-    /// No such page.
+    /// There is no such page.
     NotFound,
-    /// The page is there, but not for this method.
+    /// The page exists, but does not support this method.
     MethodNotAllowed,
     /// The request did not arrive in time.
     Timeout,
@@ -54,7 +55,7 @@ pub enum Refusal {
     RateLimited,
     /// Our fault.
     Internal,
-    /// Not now; later.
+    /// The service cannot answer now, but can later.
     Unavailable,
 }
 
@@ -88,7 +89,7 @@ impl Refusal {
         Self::Unavailable,
     ];
 
-    /// The slug for programs, logs and metrics. Never changed once released.
+    /// The reason as a short name, for programs, logs and metrics. It never changes once released.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// A country (ISO 3166-1 alpha-2, `US`), or one of its subdivisions (ISO 3166-2, `US-CA`), in
-/// capitals. Whether ISO has assigned the code is not checked: it changes more often than software.
+/// A country (ISO 3166-1 alpha-2, `US`), or a subdivision of one (ISO 3166-2, `US-CA`), in capital letters. It is not
+/// checked whether ISO has assigned the code, because the assignments change more often than the software.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Region(String);
@@ -31,8 +31,8 @@ impl Region {
         self == other || other.0.strip_prefix(&self.0).is_some_and(|rest| rest.starts_with('-'))
     }
 
-    /// Whether a viewer known to be in one of the two may be in the other: `US` and `US-CA` overlap,
-    /// `US-CA` and `US-NY` do not.
+    /// Whether a viewer in one of the two regions may also be in the other: `US` and `US-CA` overlap, `US-CA` and
+    /// `US-NY` do not.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         self.contains(other) || other.contains(self)

@@ -1,38 +1,38 @@
-//! Rotating key-encryption keys: what is left to be done, as a plan.
+//! The plan for a rotation of the KEK: which steps are left.
 //!
-//! The plan is a function of what is stored. So a rotation that was stopped anywhere is continued by
-//! planning again, and planning after all was done gives nothing to do.
+//! The plan is a function of what is stored. So an interrupted rotation continues with a new plan, and after a
+//! complete rotation the plan is empty.
 
 use std::collections::BTreeSet;
 
-/// A stored secret, by its place in the caller's list, and the generation that it is wrapped under.
+/// A stored secret, by its position in the caller's list, and the generation that wraps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrappedUnder {
-    /// Which secret.
+    /// The position of the secret.
     pub secret: usize,
-    /// Under which generation.
+    /// The generation that wraps it.
     pub generation: u32,
 }
 
-/// One step.
+/// One step of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Wrap this secret under the primary generation.
     Rewrap {
-        /// Which secret.
+        /// The position of the secret.
         secret: usize,
     },
-    /// Drop this generation: nothing is wrapped under it.
+    /// Remove this generation: no secret is wrapped under it.
     Retire {
-        /// Which generation.
+        /// The generation.
         generation: u32,
     },
 }
 
-/// What is left to be done so that everything is wrapped under `primary` and nothing else is kept: first
-/// every rewrap, then the retirement of each generation under which **nothing is wrapped now**.
+/// The steps that are left until everything is wrapped under `primary` and no other generation is kept. First come all
+/// rewraps, then the retirement of each generation that **wraps nothing now**.
 ///
-/// Every step may be carried out whatever became of the others: a retirement never counts on a rewrap, so a generation
+/// Each step is safe whatever happened to the others. No retirement relies on a rewrap of the same plan: a generation
 /// that becomes unused by this plan is retired by the next one.
 #[must_use]
 pub fn plan(secrets: &[WrappedUnder], generations: &BTreeSet<u32>, primary: u32) -> Vec<Step> {

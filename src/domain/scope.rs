@@ -1,7 +1,7 @@
-//! The first question of a decision: which one title is asked for?
+//! The first question of a decision: which one content does the request ask for?
 //!
-//! A request names keys, a title or both, and a token permits some of them. What it does not permit is
-//! dropped as if it did not exist, so that nobody learns what exists. What is left has to be one title.
+//! A request names keys, a content or both, and the token permits some of them. What it does not permit is treated as
+//! if it did not exist, so nobody learns what exists. The rest must belong to one content.
 
 use std::collections::BTreeSet;
 
@@ -12,27 +12,27 @@ use crate::domain::denial::{Denial, listed};
 use crate::domain::entitlement::Entitlement;
 use crate::domain::refusal::Refusal;
 
-/// What was asked for, and to which title each named key belongs.
+/// What the request names, and the content of each named key.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// The named title, if it is a content ID at all.
+    /// The named content ID. It may be malformed.
     pub content_id: Option<String>,
-    /// The named keys that the store knows, each with its title.
+    /// The named keys that the store has, each with its content.
     pub known_kids: Vec<(KeyId, ContentId)>,
-    /// Whether any key was named, known or not.
+    /// Whether the request names any key, known or not.
     pub names_kids: bool,
 }
 
-/// The one title, and which of its keys were named.
+/// The one content, and which of its keys are named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// The title.
+    /// The content ID.
     pub content: ContentId,
-    /// The named keys that the token permits; empty where the title was asked for as a whole.
+    /// The named keys that the token permits. Empty if the request is for the whole content.
     pub kids: BTreeSet<KeyId>,
 }
 
-/// Finds the one title.
+/// Finds the one content.
 ///
 /// # Errors
 /// [`Refusal::NotAuthorized`] where nothing that was named is both known and permitted, and

@@ -1,26 +1,26 @@
-//! How well a device guards keys and pictures.
+//! Security levels: how well a device protects keys and pictures.
 
 use serde::Deserialize;
 
-/// The robustness levels of the field, weakest first.
+/// The usual robustness levels of DRM clients, weakest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SecurityLevel {
-    /// Keys are handled by software. What every device has that proved nothing else.
+    /// Software handles the keys. Every device has this level unless it proves a higher one.
     #[default]
     SwSecureCrypto,
-    /// Keys and decoding are handled by obfuscated software.
+    /// Obfuscated software handles the keys and decodes.
     SwSecureDecode,
-    /// Keys are handled by hardware.
+    /// Hardware handles the keys.
     HwSecureCrypto,
-    /// Keys and decoding are handled by hardware.
+    /// Hardware handles the keys and decodes.
     HwSecureDecode,
-    /// The whole path to the screen is hardware.
+    /// Hardware handles everything up to the screen.
     HwSecureAll,
 }
 
 impl SecurityLevel {
-    /// The name.
+    /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

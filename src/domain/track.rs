@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a content key encrypts. The video types are ordered by what they are worth.
+/// The track type that a content key encrypts. Video types are ordered by resolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TrackType {
-    /// Sound.
+    /// Audio.
     Audio,
     /// Video up to 576 lines.
     Sd,
@@ -17,20 +17,20 @@ pub enum TrackType {
     Hd,
     /// Video up to 2160 lines.
     Uhd1,
-    /// Video above that.
+    /// Video above 2160 lines.
     Uhd2,
 }
 
-/// The text is none of the five names.
+/// The text is not one of the five names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a track type is one of AUDIO, SD, HD, UHD1 and UHD2")]
 pub struct InvalidTrackType;
 
 impl TrackType {
-    /// All of them, in order.
+    /// All types, in order.
     pub const ALL: [Self; 5] = [Self::Audio, Self::Sd, Self::Hd, Self::Uhd1, Self::Uhd2];
 
-    /// The name.
+    /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
