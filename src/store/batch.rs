@@ -1,12 +1,12 @@
 //! Changes that happen together.
 
-/// The longest value, in bytes: sled keeps longer ones in a file each.
+/// The longest value, in bytes. sled keeps longer values in a file of their own.
 pub const VALUE_BYTES_MAX: usize = 8 * 1024;
 
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
 
-/// Changes that happen together, and what has to be so before.
+/// Changes that are made together, and the state that they expect.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub(super) expected: Vec<(Vec<u8>, Option<Vec<u8>>)>,
@@ -14,45 +14,45 @@ pub struct Batch {
     pub(super) removes: Vec<Vec<u8>>,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
     /// It is on disk.
     Done,
-    /// Something was not as expected; nothing was changed.
+    /// The state was not as expected. Nothing was changed.
     Conflict,
 }
 
 impl Batch {
-    /// Expects nothing under `key`.
+    /// Expects that `key` has no value.
     #[must_use]
     pub fn expect_absent(mut self, key: impl Into<Vec<u8>>) -> Self {
         self.expected.push((key.into(), None));
         self
     }
 
-    /// Expects exactly `value` under `key`.
+    /// Expects that `key` has exactly this value.
     #[must_use]
     pub fn expect(mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
         self.expected.push((key.into(), Some(value.into())));
         self
     }
 
-    /// Puts `value` under `key`.
+    /// Sets the value of `key`.
     #[must_use]
     pub fn put(mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
         self.puts.push((key.into(), value.into()));
         self
     }
 
-    /// Removes what is under `key`, if anything is.
+    /// Removes the value of `key`, if it has one.
     #[must_use]
     pub fn remove(mut self, key: impl Into<Vec<u8>>) -> Self {
         self.removes.push(key.into());
         self
     }
 
-    /// Whether the batch changes nothing, whatever it expects.
+    /// Whether the batch changes nothing. Its expectations do not count.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.puts.is_empty() && self.removes.is_empty()

@@ -1,4 +1,4 @@
-//! What every engine has to pass. A test of the engine calls [`run`] with an empty store.
+//! The contract that every engine must fulfil. A test of the engine calls [`run`] with an empty store.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::store::batch::{Batch, Committed, VALUE_BYTES_MAX};
 use crate::store::engine::Store;
 use crate::store::error::Error;
 
-/// Holds `store`, which has to be empty, to the contract of [`Store`].
+/// Tests `store`, which must be empty, against the contract of [`Store`].
 ///
 /// # Errors
 /// The law that the engine broke, or an error of the engine.
@@ -19,7 +19,7 @@ pub async fn run(store: Arc<dyn Store>) -> Result<(), Broken> {
     lets_one_of_many_win(store).await
 }
 
-/// An engine does not keep the contract.
+/// An engine does not fulfil the contract.
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
     /// The law, as a sentence.
@@ -28,7 +28,7 @@ pub enum Broken {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] Error),
-    /// A task of the suite itself was lost.
+    /// A task of this test suite failed.
     #[error(transparent)]
     Task(#[from] tokio::task::JoinError),
 }

@@ -5,19 +5,19 @@ use std::path::PathBuf;
 
 use crate::store::batch::VALUE_BYTES_MAX;
 
-/// The store cannot do what was asked.
+/// The store cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The name of the store is none that this version can open.
+    /// The name of the store is not one that this version can open.
     #[error("{0:?} names no store; a store is sled:DIRECTORY")]
     Name(String),
     /// There is no store.
     #[error("there is no store at {0}; run `reelkey init`")]
     Missing(PathBuf),
-    /// Another process has it open.
+    /// Another process has opened it.
     #[error("the store at {0} is in use by another process; stop that one first")]
     InUse(PathBuf),
-    /// A store is to be made where there is one.
+    /// A store was to be made where one exists.
     #[error("there is a store at {0} already; nothing was changed")]
     Exists(PathBuf),
     /// Its files are damaged.
@@ -26,24 +26,24 @@ pub enum Error {
          the service was stopped"
     )]
     Damaged(String),
-    /// A newer version made it.
+    /// A newer version wrote it.
     #[error("the store has format {format}, this version reads {newest}; use a newer version")]
     Newer {
-        /// Its format.
+        /// The format of the store.
         format: u32,
         /// The newest format that this version reads.
         newest: u32,
     },
-    /// A write failed, this one or one before, so nothing more is acknowledged.
-    #[error("a write to the store failed; restart the service once the disk is well")]
+    /// This write or an earlier one failed. No further write is acknowledged.
+    #[error("a write to the store failed; repair the disk or free space, then restart the service")]
     Poisoned,
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("the store cannot be read or written: {0}")]
     Io(#[from] io::Error),
     /// A value is longer than [`VALUE_BYTES_MAX`].
     #[error("a record is longer than {VALUE_BYTES_MAX} bytes")]
     TooLong,
     /// A record cannot be serialized (no current record type can fail).
-    #[error("a record has no JSON form")]
+    #[error("a record could not be serialized")]
     Encoding,
 }

@@ -1,11 +1,13 @@
-//! Bringing a store of an earlier format up to date, when it is opened.
+//! Brings a store of an earlier format up to date when it is opened.
 //!
-//! In format 1 a content was kept under `content/` and its ID, a content key under `key/` and its KID, and an empty entry
-//! under `title/`, the ID, NUL and the KID said that the content has the key. Format 2 keeps the records themselves there.
+//! Format 1 kept a content under `content/` and its ID, and a content key under `key/` and its KID. An empty entry
+//! under `title/`, the content ID, NUL and the KID said that the content has the key. Format 2 keeps both records
+//! under `title/`.
 //!
-//! First the header gets the new format, so that no older version opens what is half done; then the records move, some at
-//! a time, each of them in the batch that removes it from its old place. Killed anywhere, the next open goes on with what
-//! is left. Secrets move as they are wrapped: their places are bound to names, not to keys of the store.
+//! First the header gets the new format, so that no older version opens a store that is half done. Then the records
+//! move, a page at a time. The batch that writes a record in its new place also removes it from the old one. If the
+//! process is killed, the next open continues with the rest. Secrets are not wrapped again: their wrapping is bound to
+//! names, not to keys of the store.
 
 use serde::Deserialize;
 
@@ -18,17 +20,17 @@ use crate::store::record::content::content_key;
 use crate::store::record::header::{self, FORMAT, Header};
 use crate::store::record::key::{KidRecord, key_key};
 
-/// Where format 1 kept contents.
+/// The key prefix of contents in format 1.
 const CONTENTS: &[u8] = b"content/";
 
-/// Where format 1 kept content keys.
+/// The key prefix of content keys in format 1.
 const KEYS: &[u8] = b"key/";
 
-/// Brings `store` up to [`FORMAT`]. Returns how many records were moved: none where it is up to date, at the cost of
-/// three small reads.
+/// Brings `store` up to [`FORMAT`]. Returns the number of moved records. For a store that is up to date this is none,
+/// and costs three small reads.
 ///
 /// # Errors
-/// [`Error`]; what is left is moved by the next attempt.
+/// [`Error`]. The next attempt moves the rest.
 pub async fn migrate(store: &dyn Store) -> Result<usize, Error> {
     let Some(header) = header::header(store).await? else { return Ok(0) };
     if header.format < FORMAT {
@@ -37,7 +39,7 @@ pub async fn migrate(store: &dyn Store) -> Result<usize, Error> {
         commit(store, Batch::default().replace_record(&header, &newer)?).await?;
     }
     let mut moved = 0;
-    // Contents first: keys without their content would be damage to everybody else.
+    // Contents first: a key without its content would count as damage.
     for (prefix, step) in [(CONTENTS, Step::Content), (KEYS, Step::Key)] {
         loop {
             let page = store.scan(prefix, None, PAGE).await?;
@@ -58,20 +60,20 @@ pub async fn migrate(store: &dyn Store) -> Result<usize, Error> {
     Ok(moved)
 }
 
-/// What is moved.
+/// The kind of record that is moved.
 #[derive(Clone, Copy)]
 enum Step {
     Content,
     Key,
 }
 
-/// What a content's record of format 1 says of its place.
+/// The fields of a format 1 content that determine its key.
 #[derive(Deserialize)]
 struct OldContent {
     content_id: ContentId,
 }
 
-/// What a content key's record of format 1 says of its place.
+/// The fields of a format 1 content key that determine its key.
 #[derive(Deserialize)]
 struct OldKey {
     kid: String,
@@ -79,7 +81,7 @@ struct OldKey {
 }
 
 impl Step {
-    /// Adds to `batch` that one record moves.
+    /// Adds the move of one record to `batch`.
     fn add_to(self, batch: Batch, (key, value): Entry) -> Result<Batch, Error> {
         let damaged =
             || Error::Damaged(format!("record {:?} is unreadable", String::from_utf8_lossy(&key)));
@@ -99,7 +101,7 @@ impl Step {
                 if key != [KEYS, kid.as_bytes()].concat() {
                     return Err(damaged());
                 }
-                // In place of the empty entry, which was the content's word that it has this key.
+                // Replaces the empty entry, which said that the content has this key.
                 let place = key_key(&record.content_id, kid);
                 Ok(batch.expect(place.clone(), "").put(place, value).add_record(&record)?)
             }
@@ -110,7 +112,7 @@ impl Step {
 async fn commit(store: &dyn Store, batch: Batch) -> Result<(), Error> {
     match store.commit(batch).await? {
         Committed::Done => Ok(()),
-        // Nobody else has the store yet, so something contradicts itself.
+        // No other task uses the store yet, so a conflict means that its records contradict each other.
         Committed::Conflict => Err(Error::Damaged("a content and its keys disagree".into())),
     }
 }
@@ -138,7 +140,7 @@ mod tests {
         )
     }
 
-    /// A store as the first format kept it.
+    /// A store in format 1.
     async fn store_of_format_1(keys: u32) -> (TempDir, SledStore) {
         let folder = tempfile::tempdir().unwrap();
         let store = NewStore::begin(&folder.path().join("store")).unwrap().finish().unwrap();

@@ -1,13 +1,13 @@
-//! What is kept: one ordered map of small records, changed by batches that happen wholly or not at all.
+//! The store: one ordered map of small records. Batches change it, each completely or not at all.
 //!
-//! Top to bottom: [`open`] picks the engine by the store's name, [`migration`] brings files of an earlier format up to
-//! date, [`embedded`] is the engine beside the service, [`record`] says what the records are, [`engine`] what every
-//! engine offers and [`conformance`] what it has to pass.
+//! Top to bottom: [`open`] picks the engine by the store's name, [`migration`] brings a store of an earlier format up
+//! to date, [`embedded`] is the engine inside the service, [`record`] defines the records, [`engine`] is the trait of
+//! all engines, and [`conformance`] tests them.
 //!
-//! **Acknowledged is durable**, against a kill and against power loss; damage is an error, never a panic and never an
-//! empty store.
+//! **What is acknowledged is durable**: it survives a kill and a power loss. Damage is an error. It is never a panic,
+//! and never an empty store.
 //!
-//! Deliberately absent: clear secrets. A record admits [`Wrapped`](crate::crypto::wrap::Wrapped) ones.
+//! Deliberately absent: secrets in the clear. A record holds only [`Wrapped`](crate::crypto::wrap::Wrapped) ones.
 
 pub mod batch;
 pub mod conformance;

@@ -1,4 +1,4 @@
-//! Which engine a store's name asks for, and opening it.
+//! Picks the engine by the store's name, and opens the store.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use crate::store::engine::Store;
 use crate::store::error::Error;
 use crate::store::migration::migrate;
 
-/// The name of a store: `sled:DIRECTORY`. Another engine gets another scheme.
+/// The name of a store: `sled:DIRECTORY`. Another engine will have another scheme.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUrl {
     /// The embedded engine, in this folder.
@@ -29,7 +29,7 @@ impl FromStr for StoreUrl {
     }
 }
 
-/// An open store, by its engine. Its copies are one.
+/// An open store, with its engine. All copies are the same store.
 #[derive(Clone, Debug)]
 pub struct OpenStore(Engine);
 
@@ -39,16 +39,16 @@ enum Engine {
 }
 
 impl OpenStore {
-    /// The store, whatever its engine.
+    /// The store, independent of its engine.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
         let Engine::Sled(store) = &self.0;
         Arc::<SledStore>::clone(store)
     }
 
-    /// An empty store that takes this one's place once it is filled, free of everything that this one has ever held.
-    /// What is written here meanwhile is not in it. **The embedded engine's alone**: another engine wraps its records
-    /// anew where they are.
+    /// Makes an empty store that will replace this one when it is filled. It holds nothing that this one ever held. It
+    /// also misses what is written to this one meanwhile. **Only the embedded engine has this**: another engine wraps
+    /// its records again where they are.
     ///
     /// # Errors
     /// [`Error`].
@@ -57,36 +57,36 @@ impl OpenStore {
         Ok(Successor(NewStore::after(store)?))
     }
 
-    /// Whether anybody else holds this store open.
+    /// Whether anyone else keeps this store open.
     #[must_use]
     pub fn has_other_readers(&self) -> bool {
         let Engine::Sled(store) = &self.0;
         Arc::strong_count(store) > 1
     }
 
-    /// Deletes what the store was made of and does not need any more, once it is known that it opens.
+    /// Deletes the store's predecessors and unfinished files. Called once it is known that the store opens.
     ///
     /// # Errors
-    /// [`Error`]; doing it again finishes it.
+    /// [`Error`]; a second call completes the work.
     pub fn forget_predecessors(&self) -> Result<(), Error> {
         let Engine::Sled(store) = &self.0;
         store.forget_predecessors()
     }
 }
 
-/// A store that has not taken its predecessor's place yet. Dropped, it never does.
+/// A store that has not yet replaced its predecessor. If it is dropped, it never does.
 #[derive(Debug)]
 pub struct Successor(NewStore);
 
 impl Successor {
-    /// The store, to be filled.
+    /// The store, for filling it.
     #[must_use]
     pub fn store(&self) -> &dyn Store {
         self.0.store()
     }
 
-    /// Takes the predecessor's place, wholly or not at all. Readers of the predecessor go on reading it; it takes no
-    /// more writes, also if this fails.
+    /// Replaces the predecessor, completely or not at all. Readers of the predecessor can still read it. The
+    /// predecessor accepts no more writes, even if this fails.
     ///
     /// # Errors
     /// [`Error`].
@@ -95,7 +95,7 @@ impl Successor {
     }
 }
 
-/// Whether there is a store of that name, be it damaged.
+/// Whether a store of this name exists, even if it is damaged.
 #[must_use]
 pub fn exists(url: &StoreUrl) -> bool {
     match url {
@@ -103,10 +103,10 @@ pub fn exists(url: &StoreUrl) -> bool {
     }
 }
 
-/// Makes a store that holds what `first` puts, and nothing else: wholly or not at all.
+/// Makes a store that holds exactly what `first` puts, completely or not at all.
 ///
 /// # Errors
-/// [`Error::Exists`] where there is one.
+/// [`Error::Exists`] if the store exists.
 pub async fn create(url: &StoreUrl, first: Batch) -> Result<(), Error> {
     match url {
         StoreUrl::Sled(folder) => {
@@ -119,10 +119,10 @@ pub async fn create(url: &StoreUrl, first: Batch) -> Result<(), Error> {
     }
 }
 
-/// Opens the store of that name, and brings it up to date if an earlier version made it.
+/// Opens the store of this name. Brings it up to date if an earlier version wrote it.
 ///
 /// # Errors
-/// [`Error::Missing`], [`Error::InUse`], [`Error::Damaged`], [`Error::Newer`], or what the operating system says.
+/// [`Error::Missing`], [`Error::InUse`], [`Error::Damaged`], [`Error::Newer`], or an error of the operating system.
 pub async fn open(url: &StoreUrl) -> Result<OpenStore, Error> {
     let StoreUrl::Sled(folder) = url;
     let store = SledStore::open(folder)?;

@@ -1,13 +1,13 @@
-//! Reading many entries, some at a time.
+//! Reads many entries, one page at a time.
 
 use crate::store::batch::Entry;
 use crate::store::engine::Store;
 use crate::store::error::Error;
 
-/// How many entries one page holds. A content with all the keys that a license can hold fits into one.
+/// How many entries one page holds. A content with as many keys as fit into a license fits into one page.
 pub const PAGE: usize = 1024;
 
-/// The entries under a prefix, page by page. What is written meanwhile may or may not be among them.
+/// The entries with a prefix, page by page. Entries that are written meanwhile may or may not be included.
 pub struct Pages<'a> {
     store: &'a dyn Store,
     prefix: &'a [u8],
@@ -16,19 +16,19 @@ pub struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    /// From the first entry under `prefix` on; the empty prefix is that of all.
+    /// Starts with the first entry whose key begins with `prefix`. The empty prefix includes all entries.
     #[must_use]
     pub fn of(store: &'a dyn Store, prefix: &'a [u8]) -> Self {
         Self::after(store, prefix, None)
     }
 
-    /// The entries under `prefix` whose keys come after `after`.
+    /// Starts with the first entry whose key begins with `prefix` and comes after `after`.
     #[must_use]
     pub fn after(store: &'a dyn Store, prefix: &'a [u8], after: Option<Vec<u8>>) -> Self {
         Self { store, prefix, after, is_last: false }
     }
 
-    /// The next entries, in the order of their keys; none at the end.
+    /// The next page, in key order. Empty at the end.
     ///
     /// # Errors
     /// [`Error`].
@@ -37,13 +37,13 @@ impl<'a> Pages<'a> {
             return Ok(Vec::new());
         }
         let page = self.store.scan(self.prefix, self.after.as_deref(), PAGE).await?;
-        // A page that is not full is the last one: no second read to learn that.
+        // A page that is not full is the last one. This avoids another read.
         self.is_last = page.len() < PAGE;
         self.after = page.last().map(|(key, _)| key.clone());
         Ok(page)
     }
 
-    /// All of the entries.
+    /// All entries.
     ///
     /// # Errors
     /// [`Error`].

@@ -1,8 +1,8 @@
-//! The one writer.
+//! The only writer of the store.
 //!
-//! Batches queue up here and are applied in turn; one flush makes a whole group of them durable, and
-//! only then is any of them acknowledged. After the first failure nothing is: what reached the disk is
-//! unknown until the store is opened again.
+//! Batches wait in a queue and are applied in order. One flush makes a whole group of them durable, and only then are
+//! they acknowledged. After the first failure nothing is acknowledged any more, because it is unknown what reached the
+//! disk until the store is opened again.
 
 use std::fs::File;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,15 +16,15 @@ use crate::store::batch::{Batch, Committed};
 use crate::store::embedded::guard::Engine;
 use crate::store::error::Error;
 
-/// The most batches that one flush carries.
+/// The most batches in one group.
 const GROUP_MAX: usize = 1024;
 
-/// How long a commit may take. sled waits for ever where a thread of its own met an error of the disk.
+/// The longest time for a commit. sled waits for ever if one of its own threads met a disk error.
 const COMMIT_SECS_MAX: Duration = Duration::from_secs(15);
 
 type Reply = oneshot::Sender<Result<Committed, Error>>;
 
-/// A queue in front of a thread that owns all writing.
+/// A queue, and a thread that does all writing.
 #[derive(Debug)]
 pub(super) struct Committer {
     queue: Option<Sender<(Batch, Reply)>>,
@@ -33,7 +33,7 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Starts the thread. `file` is the engine's file, synced after every flush.
+    /// Starts the thread. `file` is the engine's file; it is synced after every flush.
     pub(super) fn start(engine: Engine, file: File) -> Result<Self, Error> {
         let (queue, batches) = channel();
         let writer = Writer { engine: engine.clone(), file };
@@ -58,7 +58,7 @@ impl Committer {
     }
 }
 
-/// Closes the queue and waits until what is in it is done, unless that may never be.
+/// Closes the queue and waits until it is empty, unless the engine has failed.
 impl Drop for Committer {
     fn drop(&mut self) {
         self.queue = None;
@@ -92,7 +92,7 @@ impl Writer {
                 Err(error) => drop(reply.send(Err(error))),
             }
         }
-        // A conflict changed nothing, and what it met was made durable with its own group.
+        // A conflict changes nothing, and the value that it met becomes durable with the batch that wrote it.
         if done.iter().any(|(committed, _)| *committed == Committed::Done)
             && let Err(error) = self.make_durable()
         {
@@ -106,7 +106,7 @@ impl Writer {
 
     fn apply(&self, batch: Batch) -> Result<Committed, Error> {
         self.engine.write(|db| {
-            // Only this thread writes, so what is checked here still holds when it is applied.
+            // Only this thread writes, so the check still holds when the batch is applied.
             for (key, expected) in &batch.expected {
                 if db.get(key)?.as_deref() != expected.as_deref() {
                     return Ok(Committed::Conflict);
@@ -124,8 +124,8 @@ impl Writer {
         })
     }
 
-    /// sled's flush hands its log to the operating system, which may keep it in memory; what was
-    /// measured to survive power loss is a sync of the file after it.
+    /// sled's flush hands its log to the operating system, which may still hold it in memory. Measurements show that
+    /// the log survives power loss only if the file is synced after the flush.
     fn make_durable(&self) -> Result<(), Error> {
         self.engine.write(|db| db.flush().map(|_| ()))?;
         self.file.sync_data().map_err(Error::Io)

@@ -1,4 +1,4 @@
-//! A guard around sled: what it panics or fails with becomes an error of the store.
+//! A guard around sled: its panics and errors become errors of the store.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -14,30 +14,30 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a panic of this thread is caught and becomes an error, so that nobody has to be told of it besides.
+/// Whether a panic of this thread is caught and becomes an error. Then it need not be printed.
 #[must_use]
 pub fn catches_panics() -> bool {
     GUARDED.get()
 }
 
-/// An open sled. Its copies are one.
+/// An open sled database. All copies are the same database.
 #[derive(Clone, Debug)]
 pub(super) struct Engine {
     db: Option<sled::Db>,
-    /// Writing has failed, so that not even closing can be trusted.
+    /// Set when a write has failed. After that, even closing is not safe.
     failed: Arc<AtomicBool>,
-    /// Writing has ended, because something else takes over.
+    /// Set when writing has ended because a successor replaces this store.
     stopped: Arc<AtomicBool>,
 }
 
 impl Engine {
-    /// Opens it.
+    /// Opens the database.
     pub(super) fn open(config: &sled::Config) -> Result<Self, Error> {
         let db = Some(guard(|| config.open())?);
         Ok(Self { db, failed: Arc::default(), stopped: Arc::default() })
     }
 
-    /// Lets sled read.
+    /// Runs a read of sled.
     pub(super) fn read<T>(
         &self,
         work: impl FnOnce(&sled::Db) -> sled::Result<T>,
@@ -45,7 +45,7 @@ impl Engine {
         self.db.as_ref().map_or(Err(Error::Poisoned), |db| guard(|| work(db)))
     }
 
-    /// Lets sled write, unless that has failed before or was stopped.
+    /// Runs a write of sled, unless a write has failed before or writing was stopped.
     pub(super) fn write<T>(
         &self,
         work: impl FnOnce(&sled::Db) -> sled::Result<T>,
@@ -55,30 +55,30 @@ impl Engine {
         }
         self.read(work).map_err(|error| {
             self.fail(&error);
-            // What the disk said is in the log; what it asks for is the same whatever that was.
+            // The log has the error of the disk. What the operator must do does not depend on it.
             if matches!(error, Error::Io(_)) { Error::Poisoned } else { error }
         })
     }
 
-    /// From now on nothing is written: what is on disk is unknown until the store is opened again (the lesson
-    /// of fsync errors, which are reported once).
+    /// Ends all writing: what is on disk is unknown until the store is opened again. The operating system reports a
+    /// failed fsync only once.
     pub(super) fn fail(&self, why: &dyn fmt::Display) {
         if !self.failed.swap(true, Ordering::AcqRel) {
             tracing::error!(%why, "the store takes no more writes");
         }
     }
 
-    /// The flag that ends writing once it is set.
+    /// The flag that ends writing when it is set.
     pub(super) fn stopper(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stopped)
     }
 
-    /// Whether writing has failed.
+    /// Whether a write has failed.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
 
-    /// Whether anything can be written.
+    /// Whether the store accepts writes.
     pub(super) fn takes_writes(&self) -> bool {
         !self.has_failed() && !self.stopped.load(Ordering::Acquire)
     }
@@ -88,7 +88,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let db = self.db.take();
         if self.has_failed() {
-            // Closing writes, and where writing fails it panics or waits for ever.
+            // Closing writes too, and if writing has failed it panics or waits for ever.
             #[expect(
                 clippy::mem_forget,
                 reason = "the process ends soon, or opens the store again"
@@ -106,7 +106,7 @@ impl Drop for Engine {
     }
 }
 
-/// Runs what sled does, so that a panic of sled's on a damaged file is damage and nothing worse.
+/// Runs `work`. A panic of sled on a damaged file becomes [`Error::Damaged`].
 fn guard<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, Error> {
     GUARDED.set(true);
     let done = catch_unwind(AssertUnwindSafe(work));
@@ -114,7 +114,7 @@ fn guard<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, Error> {
     done.map_err(|panic| from_panic(&*panic))?.map_err(from_sled)
 }
 
-/// sled unwraps some errors of the operating system, which say nothing of its files.
+/// sled panics on some errors of the operating system. They do not mean that its files are damaged.
 fn from_panic(panic: &(dyn Any + Send)) -> Error {
     let text = panic.downcast_ref::<String>().map(String::as_str).unwrap_or_default();
     if text.contains("Os { code:") {

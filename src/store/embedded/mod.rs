@@ -1,23 +1,23 @@
 //! The embedded engine, on sled 0.34.
 //!
-//! A store's folder holds `lock` and one numbered folder of sled's. A successor is made in `2.new` and, once
-//! all of it is on disk, named `2`: the highest number is the store, and that rename is the instant of the
-//! change. The predecessor keeps its path, so its readers go on reading, and it is deleted last. A second database,
-//! for facts that no rotation has to copy, has room in a folder of its own beside the numbers, under the same lock.
+//! The folder of a store holds `lock` and one numbered folder with sled's files. A successor is made in `2.new`. When
+//! all of it is on disk, it is renamed to `2`. The highest number is the store, so that rename is the moment of the
+//! change. The predecessor keeps its path, so its readers can still read it. It is deleted last. A second database,
+//! for records that no rotation has to copy, can have a folder beside the numbers, under the same lock.
 //!
-//! sled is quick and small, and has known traps; the guards against them are here. Each was measured before it was
-//! written:
+//! sled is fast and small, but has known defects. The guards against them are in this folder. Each defect was measured
+//! before its guard was written:
 //!
-//! - a kill while sled writes a snapshot leaves `snap.*.generating`, and no later open succeeds: such a
-//!   file is removed first, under our own lock;
-//! - a kill while sled makes its files leaves some that it cannot open: hence `.new`;
-//! - it takes a missing or empty file for a new store: that is damage, and is not opened;
-//! - its log keeps what was overwritten: only a successor is free of it;
-//! - `flush` alone does not survive power loss: the committer syncs the file after it;
-//! - a damaged file makes sled panic: its work runs under a guard, and a panic is damage;
-//! - where the disk fails, closing it panics, and a flush may wait for ever: a failed store is left as it is, and a
-//!   commit has a time limit;
-//! - its cache would grow to 1 GiB: it is bounded.
+//! - If sled is killed while it writes a snapshot, `snap.*.generating` is left and no later open succeeds. So such a
+//! file is removed first, under our own lock.
+//! - If sled is killed while it makes its files, it cannot open some of them later. So they are made in `.new`.
+//! - sled takes a missing or empty file for a new store. For us that is damage, and the store is not opened.
+//! - Its log keeps overwritten data. Only a successor is free of it.
+//! - `flush` alone does not survive power loss. So the committer syncs the file after it.
+//! - A damaged file makes sled panic. So it runs under a guard, and a panic is damage.
+//! - After a disk error, closing panics and a flush may wait for ever. So a failed store is not closed, and a commit
+//! has a time limit.
+//! - Its cache would grow to 1 GiB. So it is limited.
 
 mod committer;
 pub mod guard;

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use crate::store::error::Error;
 
-/// How often the lock is tried, a pause apart: a fifth of a second, for another process may hold it for good.
+/// How often to try the lock, with a pause after each try: a fifth of a second, because another process may keep it.
 const LOCK_TRIES: u32 = 20;
 
-/// The pause between two looks at a lock.
+/// The pause between two tries of a lock.
 pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
-/// A folder that this process alone may change, for as long as this lives.
+/// A folder that only this process may change, as long as this value lives.
 #[derive(Debug)]
 pub(super) struct Place {
     folder: PathBuf,
@@ -23,11 +23,11 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Takes the folder, which has to be there. sled has a lock too, but takes it after it began to read.
+    /// Locks the folder, which must exist. sled has a lock too, but takes it only after it has begun to read.
     pub(super) fn take(folder: &Path) -> Result<Self, Error> {
         let lock = folder.join("lock");
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(lock)?;
-        // A process that starts another one shares its locks with it for an instant, so one look is not enough.
+        // When a process starts another one, both share its locks for a moment. So one try is not enough.
         for _ in 0..LOCK_TRIES {
             match lock.try_lock() {
                 Ok(()) => return Ok(Self { folder: folder.to_owned(), _lock: lock }),
@@ -38,7 +38,7 @@ impl Place {
         Err(Error::InUse(folder.to_owned()))
     }
 
-    /// Makes the folder if need be, and takes it.
+    /// Makes the folder if it is missing, and locks it.
     pub(super) fn make(folder: &Path) -> Result<Self, Error> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         Self::take(folder)
@@ -49,22 +49,22 @@ impl Place {
         &self.folder
     }
 
-    /// Where the database with this number is.
+    /// The folder of the database with this number.
     pub(super) fn numbered(&self, number: u64) -> PathBuf {
         self.folder.join(number.to_string())
     }
 
-    /// Where the database with this number is made.
+    /// The folder in which the database with this number is made.
     pub(super) fn aside(&self, number: u64) -> PathBuf {
         self.folder.join(format!("{number}.new"))
     }
 
-    /// The number of the store: the highest there is.
+    /// The number of the store: the highest that exists.
     pub(super) fn newest(&self) -> io::Result<Option<u64>> {
         Ok(numbers(&self.folder)?.pop())
     }
 
-    /// Deletes the predecessors of the store with this number, and what was never finished.
+    /// Deletes the predecessors of the store with this number, and unfinished databases.
     pub(super) fn remove_others(&self, number: u64) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
@@ -79,10 +79,10 @@ impl Place {
         sync_folder(&self.folder)
     }
 
-    /// Gives what was made aside its number: **the instant from which it is the store**.
+    /// Renames a finished database to its number: **from this moment on it is the store**.
     pub(super) fn name(&self, number: u64) -> io::Result<()> {
         let aside = self.aside(number);
-        // The names have to survive power loss as well as what is in the files.
+        // The file names must survive power loss too, not only the contents of the files.
         for entry in fs::read_dir(&aside)? {
             File::open(entry?.path())?.sync_all()?;
         }

@@ -16,16 +16,16 @@ use crate::store::embedded::place::{self, PAUSE, Place};
 use crate::store::engine::Store;
 use crate::store::error::Error;
 
-/// Enough for the inner nodes of a million records; a small machine has it.
+/// Enough for the inner nodes of a million records, and small enough for a small machine.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How often sled's own lock is tried, a pause apart: five seconds, for it is on its way to be free.
+/// How often to try sled's own lock, with a pause after each try: five seconds, because it will soon be free.
 const CLOSING_TRIES: u32 = 500;
 
 /// A store on sled.
 #[derive(Debug)]
 pub struct SledStore {
-    // In the order in which they have to go: the writer, the engine, the lock.
+    // Dropped in this order: first the writer, then the engine, then the lock.
     committer: Committer,
     pub(super) engine: Engine,
     pub(super) place: Arc<Place>,
@@ -33,7 +33,7 @@ pub struct SledStore {
 }
 
 impl SledStore {
-    /// Whether there is a store in `folder`, be it damaged.
+    /// Whether a store exists in `folder`, even if it is damaged.
     #[must_use]
     pub fn exists(folder: &Path) -> bool {
         place::numbers(folder).is_ok_and(|numbers| !numbers.is_empty())
@@ -42,8 +42,8 @@ impl SledStore {
     /// Opens the store in `folder`.
     ///
     /// # Errors
-    /// [`Error::Missing`] where there is none, [`Error::InUse`] where another process has it,
-    /// [`Error::Damaged`] where its files are.
+    /// [`Error::Missing`] if there is no store, [`Error::InUse`] if another process has opened it, [`Error::Damaged`]
+    /// if its files are damaged.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         if !Self::exists(folder) {
             return Err(Error::Missing(folder.to_owned()));
@@ -51,7 +51,7 @@ impl SledStore {
         Self::open_newest(Arc::new(Place::take(folder)?))
     }
 
-    /// Opens the store of a folder that this process holds.
+    /// Opens the store in a folder that this process has locked.
     pub(super) fn open_newest(place: Arc<Place>) -> Result<Self, Error> {
         let number = place.newest()?.ok_or_else(|| Error::Missing(place.folder().to_owned()))?;
         let files = place.numbered(number);
@@ -63,7 +63,7 @@ impl SledStore {
         Self::start(&files, place, number)
     }
 
-    /// Opens sled's files, or lets it make them.
+    /// Opens sled's files, or makes them.
     pub(super) fn start(files: &Path, place: Arc<Place>, number: u64) -> Result<Self, Error> {
         remove_half_written_snapshots(files)?;
         let config = sled::Config::new()
@@ -77,28 +77,28 @@ impl SledStore {
         Ok(Self { committer, engine, place, number })
     }
 
-    /// Closes it. The folder stays taken.
+    /// Closes the store. The folder stays locked.
     pub(super) fn close(self) -> (Arc<Place>, u64) {
         let Self { committer, engine, place, number } = self;
         drop((committer, engine));
         (place, number)
     }
 
-    /// Deletes the stores whose place this one took, and what was begun and never finished.
+    /// Deletes the predecessors of this store, and unfinished databases.
     ///
     /// # Errors
-    /// [`Error`]; doing it again finishes it.
+    /// [`Error`]; a second call completes the work.
     pub fn forget_predecessors(&self) -> Result<(), Error> {
         Ok(self.place.remove_others(self.number)?)
     }
 }
 
-/// sled keeps its own lock for a moment after it was closed, in threads that it does not wait for. We hold
-/// the folder's lock, so any holder of sled's lock is on its way out.
+/// After sled was closed, threads that it does not wait for keep its lock for a moment. We hold the folder's lock, so
+/// whoever holds sled's lock is about to release it.
 fn open_once_closed(config: &sled::Config) -> Result<Engine, Error> {
     for _ in 0..CLOSING_TRIES {
         match Engine::open(config) {
-            // The version is pinned, and this text is all that it says of the reason.
+            // The version of sled is pinned. This text is its only sign of this cause.
             Err(Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
                 thread::sleep(PAUSE);
             }

@@ -1,6 +1,7 @@
-//! A store in the making, and how it takes the place of the one before.
+//! A store that is being made, and how it replaces its predecessor.
 //!
-//! It is filled aside and gets its number once all of it is on disk: sled cannot open what it had only half made.
+//! It is filled in a temporary folder and gets its number when all of it is on disk, because sled cannot open files
+//! that it made only in part.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -13,19 +14,19 @@ use crate::store::embedded::store::SledStore;
 use crate::store::engine::Store;
 use crate::store::error::Error;
 
-/// A store in the making. Dropped before [`finish`](Self::finish), it never is one.
+/// A store that is being made. If it is dropped before [`finish`](Self::finish), it never becomes the store.
 #[derive(Debug)]
 pub struct NewStore {
     store: SledStore,
-    /// Set, it stops the predecessor: once the numbers may have changed, what it took would be lost.
+    /// Set to stop writes to the predecessor: once the numbers may have changed, such writes would be lost.
     predecessor: Option<Arc<AtomicBool>>,
 }
 
 impl NewStore {
-    /// Makes an empty store that will be in `folder`. What an unfinished attempt left is removed.
+    /// Begins an empty store that will be in `folder`. Files of an unfinished attempt are removed.
     ///
     /// # Errors
-    /// [`Error::InUse`] where another process is making one, [`Error::Exists`] where there is one, else as
+    /// [`Error::InUse`] if another process is making one, [`Error::Exists`] if the store exists, otherwise as
     /// [`SledStore::open`].
     pub fn begin(folder: &Path) -> Result<Self, Error> {
         let place = Place::make(folder)?;
@@ -35,8 +36,8 @@ impl NewStore {
         Self::make(Arc::new(place), 1, None)
     }
 
-    /// Makes an empty store that takes the place of `predecessor` once it is filled, free of everything that the
-    /// predecessor has ever held. What is written to the predecessor meanwhile is not in it.
+    /// Begins an empty store that will replace `predecessor` when it is filled. It holds nothing that the predecessor
+    /// ever held. It also misses what is written to the predecessor meanwhile.
     ///
     /// # Errors
     /// [`Error`].
@@ -56,14 +57,14 @@ impl NewStore {
         Ok(Self { store: SledStore::start(&aside, place, number)?, predecessor })
     }
 
-    /// The store, to be filled.
+    /// The store, for filling it.
     #[must_use]
     pub fn store(&self) -> &dyn Store {
         &self.store
     }
 
-    /// Takes its place, wholly or not at all. Readers of the predecessor go on reading it; it takes no more writes,
-    /// also if this fails.
+    /// Becomes the store, completely or not at all. Readers of the predecessor can still read it. The predecessor
+    /// accepts no more writes, even if this fails.
     ///
     /// # Errors
     /// As [`SledStore::open`].

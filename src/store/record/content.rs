@@ -6,7 +6,7 @@ use crate::domain::content::ContentId;
 use crate::store::record::stored::Record;
 use crate::store::record::text;
 
-/// What the keys of contents and of content keys begin with.
+/// The key prefix of contents and content keys.
 pub(super) const TITLE_PREFIX: &str = "title/";
 
 /// A content.
@@ -15,9 +15,9 @@ pub struct ContentRecord {
     /// Its content ID.
     #[serde(with = "text")]
     pub content_id: ContentId,
-    /// Its policies by name, the first for tokens that name none.
+    /// The names of its policies. The first applies to tokens that name none.
     pub policies: Vec<String>,
-    /// When it was added, seconds since 1970.
+    /// When it was added, in seconds since 1970.
     pub created_at: u64,
 }
 
@@ -29,12 +29,13 @@ impl Record for ContentRecord {
     }
 }
 
-/// The key of a content's record. A content ID holds no NUL, so no content's keys begin with another's.
+/// The key of a content's record. A content ID contains no NUL, so the keys of one content never begin with the key of
+/// another.
 pub(in crate::store) fn content_key(content: &ContentId) -> Vec<u8> {
     [TITLE_PREFIX.as_bytes(), content.as_str().as_bytes(), &[0]].concat()
 }
 
-/// Whether this is the key of a content's record, and not of one of its content keys: nothing follows its NUL.
+/// Whether this is the key of a content's record, not of a content key's: nothing follows its NUL.
 pub(super) fn is_content_key(key: &[u8]) -> bool {
     key.iter().position(|byte| *byte == 0) == key.len().checked_sub(1)
 }

@@ -1,4 +1,4 @@
-//! The header: what the store is.
+//! The header: the identity and format of the store.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,25 +7,26 @@ use crate::store::error::Error;
 use crate::store::record::stored::{self, Record, Stored};
 use crate::store::record::text;
 
-/// The version of the records that are described in [`record`](crate::store::record).
+/// The format version of the records in [`record`](crate::store::record).
 ///
-/// 1: contents, keys and the list of a content's keys were kept apart. 2: they lie side by side.
+/// In format 1, contents, keys and the list of a content's keys were in different places. In format 2 they are beside
+/// each other.
 pub const FORMAT: u32 = 2;
 
-/// What the store is.
+/// The identity and format of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// [`FORMAT`] of the version that wrote it.
+    /// The [`FORMAT`] of the version that wrote the store.
     pub format: u32,
-    /// 16 random bytes, bound to every wrapped secret.
+    /// The store's ID: 16 random bytes, bound to every wrapped secret.
     #[serde(with = "text::uuid")]
     pub store_id: [u8; 16],
-    /// Counts the rotations of the root key.
+    /// The number of rotations of the root key.
     pub epoch: u64,
-    /// Tells a wrong root key from a damaged record; reveals nothing of the key.
+    /// Distinguishes a wrong root key from a damaged record. It reveals nothing about the key.
     #[serde(with = "text::uuid")]
     pub root_key_check: [u8; 16],
-    /// When it was made, seconds since 1970.
+    /// When the store was made, in seconds since 1970.
     pub created_at: u64,
 }
 
@@ -37,10 +38,10 @@ impl Record for Header {
     }
 }
 
-/// The header, if there is one. Of a later format it is an error.
+/// The header, if there is one. A header of a later format is an error.
 ///
 /// # Errors
-/// [`Error::Newer`] for a store that a newer version made.
+/// [`Error::Newer`] if a newer version wrote the store.
 pub async fn header(store: &dyn Store) -> Result<Option<Stored<Header>>, Error> {
     let header: Option<Stored<Header>> = stored::only(store).await?;
     match &header {

@@ -10,18 +10,18 @@ use crate::store::record::stored::{self, Record, Stored};
 /// A KEK, wrapped by the root key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KekRecord {
-    /// From 1.
+    /// Its number, counted from 1.
     pub generation: u32,
-    /// Whether new secrets are wrapped under it. Exactly one is.
+    /// Whether new secrets are wrapped under it. Exactly one KEK is primary.
     pub primary: bool,
-    /// The KEK.
+    /// The wrapped KEK.
     pub wrapped: Wrapped,
-    /// When it was made, seconds since 1970.
+    /// When it was made, in seconds since 1970.
     pub created_at: u64,
 }
 
 impl KekRecord {
-    /// Where the KEK of that generation is wrapped, by the root key.
+    /// The place of a KEK, to which its wrapping is bound.
     #[must_use]
     pub fn place(store_id: &[u8; 16], generation: u32) -> Place {
         Place::new(store_id, "kek", &generation.to_be_bytes(), &[])
@@ -40,7 +40,7 @@ fn key(generation: u32) -> Vec<u8> {
     [KekRecord::PREFIX.as_bytes(), &generation.to_be_bytes()].concat()
 }
 
-/// The KEK of a generation.
+/// Reads the KEK of a generation.
 ///
 /// # Errors
 /// [`Error`].

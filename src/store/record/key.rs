@@ -16,35 +16,35 @@ use crate::store::record::text;
 /// A content key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRecord {
-    /// Its identifier.
+    /// Its KID.
     #[serde(with = "text")]
     pub kid: KeyId,
-    /// The one content that has it.
+    /// The content that it belongs to.
     #[serde(with = "text")]
     pub content_id: ContentId,
-    /// What it encrypts, if that was said.
+    /// The track type that it encrypts, if known.
     #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
     pub track_type: Option<TrackType>,
-    /// Whether it is given out.
+    /// Whether it can be granted.
     pub state: KeyState,
-    /// The key.
+    /// The wrapped key.
     pub wrapped: Wrapped,
-    /// When it was added, seconds since 1970.
+    /// When it was added, in seconds since 1970.
     pub created_at: u64,
 }
 
-/// Where a content key stands.
+/// The state of a content key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
-    /// Given out.
+    /// It can be granted.
     Active,
-    /// Kept, and never given out again.
+    /// It is kept, but never granted again.
     Retired,
 }
 
 impl KeyState {
-    /// As records and documents write it.
+    /// Its name in records and documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl KeyState {
 }
 
 impl KeyRecord {
-    /// Where a content key is wrapped: its content and track type are bound to it.
+    /// The place of a content key, to which its wrapping is bound. The content and the track type are part of it.
     #[must_use]
     pub fn place_of(
         store_id: &[u8; 16],
@@ -99,13 +99,13 @@ impl SecretRecord for KeyRecord {
     }
 }
 
-/// Which content has the key with this KID.
+/// An entry of the index: the content that has the key with this KID.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KidRecord {
     /// The KID.
     #[serde(with = "text")]
     pub kid: KeyId,
-    /// The content.
+    /// The content ID.
     #[serde(with = "text")]
     pub content_id: ContentId,
 }
@@ -119,7 +119,7 @@ impl Record for KidRecord {
 }
 
 impl Batch {
-    /// Puts a content key that must not be there yet, and its KID into the index.
+    /// Adds a content key and its index entry. Expects that neither exists.
     ///
     /// # Errors
     /// [`Error::Encoding`].
@@ -128,7 +128,7 @@ impl Batch {
         self.add_record(record)?.add_record(&kid)
     }
 
-    /// Removes a content key that is as it was read, and its KID from the index.
+    /// Removes a content key and its index entry. Expects that the key is as it was read.
     #[must_use]
     pub fn remove_key(self, record: &Stored<KeyRecord>) -> Self {
         self.remove_record(record).remove(kid_key(record.kid))

@@ -1,4 +1,4 @@
-//! The records, and where each is kept.
+//! The records, and the key under which each is stored.
 //!
 //! | key | record |
 //! |---|---|
@@ -10,12 +10,12 @@
 //! | `title/` content ID, NUL, KID | [`KeyRecord`](key::KeyRecord) |
 //! | `kid/` KID | [`KidRecord`](key::KidRecord): the content that has the key |
 //!
-//! A content and its keys lie side by side, so one read brings all of a title; another one before it finds the content
-//! of a KID. A record is JSON below 8 KiB. What a later version adds is optional; what would mislead an older
-//! one raises [`FORMAT`](header::FORMAT), which an older version refuses.
+//! A content and its keys are beside each other, so one read returns all of them. Before it, another read may find the
+//! content of a KID. A record is JSON of at most 8 KiB. A field that a later version adds is optional. A change that
+//! an older version would misread raises [`FORMAT`](header::FORMAT), and older versions refuse the store.
 //!
-//! A kind has one file. [`secret`] is the one list of those that hold a secret; [`stored`] reads and writes them all.
-//! Devices, sessions and licenses will be kinds of a database of their own, which no rotation has to copy.
+//! Each kind has a file. [`secret`] lists all kinds that hold a secret. [`stored`] reads and writes every kind.
+//! Devices, sessions and licenses will have a database of their own, which no rotation has to copy.
 
 pub mod content;
 pub mod header;

@@ -6,15 +6,15 @@ use crate::crypto::wrap::{Place, Wrapped};
 use crate::store::record::secret_record::SecretRecord;
 use crate::store::record::stored::Record;
 
-/// The key that names requests: license IDs are made with it. There is one.
+/// The key that names requests: it makes license IDs. There is exactly one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamingKeyRecord {
-    /// 32 bytes.
+    /// The wrapped key, 32 bytes.
     pub wrapped: Wrapped,
 }
 
 impl NamingKeyRecord {
-    /// Where the key is wrapped.
+    /// The place of the key, to which its wrapping is bound.
     #[must_use]
     pub fn place_in(store_id: &[u8; 16]) -> Place {
         Place::new(store_id, "naming-key", &[], &[])

@@ -1,5 +1,5 @@
-//! The one list of the records that hold a secret. Rotations, the census and the keyring go by it: a new kind is added
-//! here, and is then wrapped anew, counted and opened like the others.
+//! The list of all records that hold a secret. Rotations, the census and the keyring use it. A new kind is added here,
+//! and is then rewrapped, counted and opened like the others.
 
 use crate::crypto::wrap::{Place, Wrapped};
 use crate::store::batch::Batch;
@@ -26,7 +26,7 @@ pub enum Secret {
     NamingKey(Stored<NamingKeyRecord>),
 }
 
-/// Does the same with the record, whatever its kind.
+/// Runs the same expression on the record of any kind.
 macro_rules! with_record {
     ($secret:expr, $record:ident => $do:expr) => {
         match $secret {
@@ -38,25 +38,25 @@ macro_rules! with_record {
 }
 
 impl Secret {
-    /// The secret.
+    /// The wrapped secret.
     #[must_use]
     pub fn wrapped(&self) -> &Wrapped {
         with_record!(self, record => record.wrapped())
     }
 
-    /// The place that is bound to it.
+    /// The place to which its wrapping is bound.
     #[must_use]
     pub fn place(&self, store_id: &[u8; 16]) -> Place {
         with_record!(self, record => record.place(store_id))
     }
 
-    /// What people call it.
+    /// Its name in messages.
     #[must_use]
     pub fn name(&self) -> String {
         with_record!(self, record => record.name())
     }
 
-    /// Adds to `batch` that the secret is wrapped anew, if its record is still as it was read.
+    /// Adds to `batch` the record with its secret wrapped again. Expects that the record is as it was read.
     ///
     /// # Errors
     /// [`Error::Encoding`].
@@ -64,7 +64,7 @@ impl Secret {
         with_record!(self, record => batch.replace_record(record, &record.rewrapped(wrapped)))
     }
 
-    /// Adds to `batch` the record with its secret wrapped anew, for a store that does not have it.
+    /// Adds to `batch` the record with its secret wrapped again, for a store that does not have the record.
     ///
     /// # Errors
     /// [`Error::Encoding`].
@@ -73,10 +73,10 @@ impl Secret {
     }
 }
 
-/// What a walk through the whole store meets.
+/// What a walk through the whole store finds.
 #[derive(Debug)]
 pub enum Kind {
-    /// The header or a KEK: of this store and no other.
+    /// The header or a KEK. It belongs to this store only.
     Own,
     /// A record with a secret.
     Secret(Secret),
@@ -87,10 +87,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What is kept under `key`.
+    /// Reads the record under `key`.
     ///
     /// # Errors
-    /// [`Error::Damaged`], also for a kind that this version does not know.
+    /// [`Error::Damaged`], also if the kind is unknown to this version.
     pub fn read(key: &[u8], value: &[u8]) -> Result<Self, Error> {
         let is = |prefix: &str| key.starts_with(prefix.as_bytes());
         if key == Header::PREFIX.as_bytes() || is(KekRecord::PREFIX) {

@@ -1,20 +1,20 @@
-//! What every record with a secret says of it.
+//! The trait of all records that hold a secret.
 
 use crate::crypto::wrap::{Place, Wrapped};
 use crate::store::record::stored::Record;
 
 /// A record that holds one secret, wrapped under a KEK.
 pub trait SecretRecord: Record {
-    /// The secret.
+    /// The wrapped secret.
     fn wrapped(&self) -> &Wrapped;
 
-    /// The same record with its secret wrapped anew.
+    /// The same record with its secret wrapped again.
     #[must_use]
     fn rewrapped(&self, wrapped: Wrapped) -> Self;
 
-    /// The place that is bound to the secret.
+    /// The place to which its wrapping is bound.
     fn place(&self, store_id: &[u8; 16]) -> Place;
 
-    /// What people call it.
+    /// Its name in messages.
     fn name(&self) -> String;
 }

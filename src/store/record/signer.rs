@@ -9,28 +9,28 @@ use crate::store::record::stored::Record;
 /// A key that signs licenses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignerRecord {
-    /// The thumbprint of its public half.
+    /// The thumbprint of its public key.
     pub kid: String,
-    /// PKCS#8.
+    /// The wrapped key, in PKCS#8.
     pub wrapped: Wrapped,
-    /// When it was made, seconds since 1970.
+    /// When it was made, in seconds since 1970.
     pub created_at: u64,
-    /// From when on it signs, seconds since 1970, until a later one does.
+    /// The time from which it signs, in seconds since 1970, until a later key does.
     #[serde(default)]
     pub signs_from: u64,
-    /// Which of two that sign from the same second on is the later one.
+    /// The order of keys that sign from the same second.
     #[serde(default)]
     pub number: u32,
 }
 
 impl SignerRecord {
-    /// By what signing keys are ordered: the last one whose time has come signs.
+    /// The sort key of signing keys. The last one whose time has come signs.
     #[must_use]
     pub fn turn(&self) -> (u64, u32) {
         (self.signs_from, self.number)
     }
 
-    /// Where the signing key of that name is wrapped.
+    /// The place of the signing key with this `kid`, to which its wrapping is bound.
     #[must_use]
     pub fn place_of(store_id: &[u8; 16], kid: &str) -> Place {
         Place::new(store_id, "signer", kid.as_bytes(), &[])

@@ -1,7 +1,7 @@
 //! Reading and writing records of any kind.
 //!
-//! A record that was read keeps its bytes ([`Stored`]), and a batch expects exactly those: a record that another version
-//! wrote, and that this one would write differently, can be replaced and removed all the same.
+//! A record that was read keeps its bytes ([`Stored`]), and a batch expects exactly these bytes. So a record from
+//! another version can be replaced and removed, even if this version would write it differently.
 
 use std::ops::Deref;
 
@@ -13,16 +13,16 @@ use crate::store::engine::Store;
 use crate::store::error::Error;
 use crate::store::pages::Pages;
 
-/// A record that has a place of its own.
+/// A record with a key of its own.
 pub trait Record: Serialize + DeserializeOwned {
-    /// What the keys of its kind begin with.
+    /// The key prefix of its kind.
     const PREFIX: &'static str;
 
     /// The key under which it is kept.
     fn key(&self) -> Vec<u8>;
 }
 
-/// A record as it was read, with its bytes.
+/// A record as it was read, together with its bytes.
 #[derive(Clone, Debug)]
 pub struct Stored<R> {
     record: R,
@@ -41,7 +41,7 @@ impl<R: Record> Stored<R> {
     /// Reads the record under `key`.
     ///
     /// # Errors
-    /// [`Error::Damaged`] where it is unreadable, or belongs under another key.
+    /// [`Error::Damaged`] if the record is unreadable, or belongs under another key.
     pub fn parse(key: &[u8], value: Vec<u8>) -> Result<Self, Error> {
         match serde_json::from_slice::<R>(&value) {
             Ok(record) if record.key() == key => Ok(Self { record, value }),
@@ -54,7 +54,7 @@ impl<R: Record> Stored<R> {
 }
 
 impl Batch {
-    /// Puts a record that must not be there yet.
+    /// Adds a record. Expects that it does not exist.
     ///
     /// # Errors
     /// [`Error::Encoding`].
@@ -62,7 +62,7 @@ impl Batch {
         Ok(self.expect_absent(record.key()).put(record.key(), encode(record)?))
     }
 
-    /// Puts `new` where `old` was read, if that has not changed.
+    /// Replaces `old` by `new`. Expects that `old` is as it was read.
     ///
     /// # Errors
     /// [`Error::Encoding`].
@@ -70,13 +70,13 @@ impl Batch {
         Ok(self.expect_record(old).put(new.key(), encode(new)?))
     }
 
-    /// Expects a record to be as it was read.
+    /// Expects that a record is as it was read.
     #[must_use]
     pub fn expect_record<R: Record>(self, record: &Stored<R>) -> Self {
         self.expect(record.key(), record.value.clone())
     }
 
-    /// Removes a record, if it is as it was read.
+    /// Removes a record. Expects that it is as it was read.
     #[must_use]
     pub fn remove_record<R: Record>(self, record: &Stored<R>) -> Self {
         self.expect_record(record).remove(record.key())
@@ -87,7 +87,7 @@ fn encode(record: &impl Record) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(record).map_err(|_| Error::Encoding)
 }
 
-/// The record under `key`, if there is one.
+/// Reads the record under `key`, if it exists.
 ///
 /// # Errors
 /// [`Error`].
@@ -95,7 +95,7 @@ pub async fn read<R: Record>(store: &dyn Store, key: &[u8]) -> Result<Option<Sto
     store.get(key).await?.map(|value| Stored::parse(key, value)).transpose()
 }
 
-/// The record of a kind of which there is at most one.
+/// Reads the record of a kind that has at most one.
 ///
 /// # Errors
 /// [`Error`].
@@ -103,7 +103,7 @@ pub async fn only<R: Record>(store: &dyn Store) -> Result<Option<Stored<R>>, Err
     read(store, R::PREFIX.as_bytes()).await
 }
 
-/// Every record of a kind that has a prefix to itself, in the order of their keys.
+/// Reads every record of a kind that has a prefix of its own, in key order.
 ///
 /// # Errors
 /// [`Error`].

@@ -1,4 +1,4 @@
-//! How ids are written in records: as the text that they print.
+//! How records write IDs: as text.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -19,7 +19,7 @@ fn read<T: FromStr, E: Error>(text: &str) -> Result<T, E> {
     text.parse().map_err(|_| E::custom("malformed text"))
 }
 
-/// The same for what may be missing.
+/// The same for an optional value.
 pub(super) mod optional {
     use super::{Deserialize, Deserializer, Display, FromStr, Serializer, read};
 

@@ -1,4 +1,4 @@
-//! A title: a content and its keys, read in one go.
+//! A content and its keys, read together.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub struct Title {
 }
 
 impl Title {
-    /// Reads the titles out of entries that lie side by side.
+    /// Parses contents and keys from entries that are beside each other.
     fn parse_all(entries: Vec<Entry>) -> Result<Vec<Self>, Error> {
         let mut titles: Vec<Self> = Vec::new();
         for (key, value) in entries {
@@ -46,16 +46,16 @@ impl Title {
     }
 }
 
-/// The title of a content: **one read**, but for contents of a thousand keys and more.
+/// Reads a content and its keys: **one read**, unless the content has a thousand keys or more.
 ///
 /// # Errors
-/// [`Error`], also where there are keys and no content.
+/// [`Error`], also if there are keys without a content.
 pub async fn title(store: &dyn Store, content: &ContentId) -> Result<Option<Title>, Error> {
     let entries = Pages::of(store, &content_key(content)).all().await?;
     Ok(Title::parse_all(entries)?.pop())
 }
 
-/// Every title, in the order of their content IDs.
+/// Reads all contents with their keys, ordered by content ID.
 ///
 /// # Errors
 /// As [`title`].
@@ -63,7 +63,7 @@ pub async fn titles(store: &dyn Store) -> Result<Vec<Title>, Error> {
     Title::parse_all(Pages::of(store, TITLE_PREFIX.as_bytes()).all().await?)
 }
 
-/// A content without its keys.
+/// Reads a content without its keys.
 ///
 /// # Errors
 /// [`Error`].
@@ -74,7 +74,7 @@ pub async fn content(
     stored::read(store, &content_key(content)).await
 }
 
-/// The contents that have the keys with these KIDs: **one read**. Unknown KIDs are left out.
+/// Finds the contents that have the keys with these KIDs: **one read**. Unknown KIDs are left out.
 ///
 /// # Errors
 /// [`Error`].
@@ -96,21 +96,21 @@ pub async fn contents_of(
         .collect()
 }
 
-/// A content key by its KID: two reads.
+/// Reads a content key by its KID: two reads.
 ///
 /// # Errors
-/// [`Error`], also where the index names a key that is not there.
+/// [`Error`], also if the index names a key that does not exist.
 pub async fn key(store: &dyn Store, kid: KeyId) -> Result<Option<Stored<KeyRecord>>, Error> {
     let Some(content) = contents_of(store, &[kid]).await?.remove(&kid) else { return Ok(None) };
     match stored::read(store, &key_key(&content, kid)).await? {
         Some(record) => Ok(Some(record)),
-        // The key went with its content between the two reads, unless its KID is still there.
+        // If the index entry is gone too, the key was removed with its content between the two reads.
         None if contents_of(store, &[kid]).await?.is_empty() => Ok(None),
         None => Err(lost(kid)),
     }
 }
 
-/// Content keys of all titles, some at a time.
+/// Content keys of all contents, a page at a time.
 ///
 /// # Errors
 /// [`Error`].
@@ -134,7 +134,7 @@ pub async fn keys_after(
     }
 }
 
-/// The index names a key that its content does not have.
+/// The error for a key that the index names but its content does not have.
 #[must_use]
 pub fn lost(kid: KeyId) -> Error {
     Error::Damaged(format!("content key {kid} is lost"))
