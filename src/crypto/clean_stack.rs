@@ -1,32 +1,30 @@
-//! Leaving no secret behind on the stack.
+//! Leaves no secret behind on the stack.
 //!
-//! Key material is kept in heap buffers that are zeroed when they are dropped. While it is worked on,
-//! compilers and ciphers copy it into their stack frames: spilled registers, the last blocks of a
-//! wide AES (seen with VAES on AVX-512), the padded key of an HMAC. Such a frame is not erased when its function returns, and a
-//! thread that then waits for its next request keeps the bytes for as long as it lives. Which function
-//! does so depends on the compiler, the profile and the CPU, so nothing is assumed about it: the work
-//! runs in frames below this one, and afterwards these frames are overwritten.
+//! Keys are kept in heap buffers that are zeroed on drop. While a key is used, compilers and ciphers copy it into
+//! their stack frames: spilled registers, the last blocks of a wide AES (seen with VAES on AVX-512), the padded key of
+//! an HMAC. Such a frame is not erased when its function returns. A thread that then waits for its next request keeps
+//! these bytes in memory. Which functions do this depends on the compiler, the profile and the CPU, so this module
+//! assumes nothing about it: the work runs in frames below this one, and afterwards these frames are overwritten.
 //!
-//! Deliberately absent: the CPU's registers. Safe code cannot clear them. They hold a secret only until
-//! other code uses them, the kernel saves them in its own memory, and the overwriting itself uses the
-//! wide ones.
+//! Deliberately absent: the CPU's registers. Safe code cannot clear them. A secret stays in them only until other code
+//! uses them (the overwriting itself uses the wide ones), or the kernel saves them in its own memory.
 
 use std::hint::black_box;
 
-/// How many bytes below the caller's frame are overwritten. Work here needs at most 11.9 kB, in both
-/// profiles; the tests measure it and hold it to a half of this.
+/// How many bytes below the caller's frame are overwritten. The work needs at most 11.9 kB in both profiles. The tests
+/// measure it and require that it is at most half of this.
 pub const OVERWRITTEN_BYTES: usize = 32 * 1024;
 
-/// Runs `work`, and overwrites the stack that it has used, also when it panics.
+/// Runs `work`, then overwrites the stack that it used, even if it panics.
 ///
-/// What `work` captures and what it returns lies in the caller's frame, which is not overwritten. So
-/// secrets go in and out behind a pointer: as a reference, or in a heap buffer that is zeroed on drop.
+/// Everything that `work` captures or returns is in the caller's frame, which is not overwritten. So secrets must go
+/// in and out behind a pointer: as a reference, or in a heap buffer that is zeroed on drop.
 pub fn on_clean_stack<T>(work: impl FnOnce() -> T) -> T {
     let _overwrite = Overwrite;
     apart(work)
 }
 
-/// Overwrites on drop, so that an unwinding panic does not prevent it.
+/// Overwrites on drop, so it also runs while a panic unwinds.
 struct Overwrite;
 
 impl Drop for Overwrite {
@@ -39,10 +37,10 @@ impl Drop for Overwrite {
     }
 }
 
-/// Gives `work` a frame that begins where the one of [`overwrite`] begins.
+/// Calls `work` in a frame that begins where the frame of [`overwrite`] begins.
 #[inline(never)]
 fn apart<T>(work: impl FnOnce() -> T) -> T {
-    // Without this a tail call could replace the frame.
+    // Without this, a tail call could replace the frame.
     black_box(work())
 }
 
@@ -50,7 +48,7 @@ fn apart<T>(work: impl FnOnce() -> T) -> T {
 #[inline(never)]
 fn overwrite() {
     let mut frame = [0_u8; OVERWRITTEN_BYTES];
-    // The compiler has to assume that the array is read, so it cannot leave it out.
+    // The compiler must assume that the array is read, so it cannot remove it.
     black_box(&mut frame);
 }
 
@@ -73,14 +71,14 @@ mod tests {
     use crate::crypto::wrap::{Kek, Place};
 
     thread_local! {
-        /// Set while it is measured how deep work goes: overwriting goes deeper.
+        /// Set while the depth of the stack is measured. Overwriting, which goes deeper, is then left out.
         pub(super) static IS_MEASURED: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// How far down the tests look.
+    /// How many bytes of the stack the tests look at.
     const SEEN_BYTES: usize = 16 * OVERWRITTEN_BYTES;
 
-    /// What the tests paint the stack with.
+    /// The byte with which the tests fill the stack.
     const PAINT: u8 = 0xa5;
 
     /// A view of this thread's stack below the frame of its owner.
@@ -91,7 +89,7 @@ mod tests {
     }
 
     impl Below {
-        /// The stack below `marker`, which stands in the frame of the caller.
+        /// The stack below `marker`, which is in the caller's frame.
         fn new(marker: &u8) -> Self {
             let top = std::ptr::from_ref(marker).addr();
             let memory = File::open("/proc/self/mem").unwrap();
@@ -99,7 +97,7 @@ mod tests {
             Self { memory, from, bytes: vec![0; SEEN_BYTES] }
         }
 
-        /// Reads the stack as it is. This needs some hundred bytes of it itself.
+        /// Reads the stack as it is. The call itself uses some hundred bytes of it.
         fn look(&mut self) -> &[u8] {
             self.memory.read_exact_at(&mut self.bytes, self.from).unwrap();
             &self.bytes
@@ -110,13 +108,13 @@ mod tests {
         }
     }
 
-    /// Fills everything that [`Below`] sees.
+    /// Fills the whole range that [`Below`] sees.
     #[inline(never)]
     fn paint() {
         black_box(&mut [PAINT; SEEN_BYTES + 4096]);
     }
 
-    /// Leaves the pattern in a frame that lies some `depth` bytes down.
+    /// Leaves the pattern in a frame about `DEPTH` bytes down.
     #[inline(never)]
     fn plant<const DEPTH: usize>(pattern: &[u8]) {
         let above = [PAINT; DEPTH];
@@ -132,14 +130,14 @@ mod tests {
         black_box(&mut copy);
     }
 
-    /// A pattern that stands nowhere on the stack.
+    /// A pattern that is nowhere else on the stack.
     fn pattern() -> Vec<u8> {
         let mut pattern = vec![0; 32];
         random::fill(&mut pattern).unwrap();
         pattern
     }
 
-    /// Three quarters of what is overwritten: beyond everything that is needed.
+    /// Three quarters of the overwritten range: deeper than any work needs.
     const DEEP: usize = OVERWRITTEN_BYTES / 4 * 3;
 
     #[test]
@@ -163,7 +161,7 @@ mod tests {
         let pattern = pattern();
         let work = || {
             plant::<DEEP>(&pattern);
-            // Quieter than a panic: nothing is printed.
+            // `panic!` would print a message; this does not.
             std::panic::resume_unwind(Box::new("stopped"));
         };
         catch_unwind(AssertUnwindSafe(|| apart(work))).unwrap_err();
@@ -172,7 +170,7 @@ mod tests {
         assert!(!below.shows(&pattern), "the pattern stands on the stack");
     }
 
-    /// How many bytes of stack `work` uses, seen from the frame of [`on_clean_stack`].
+    /// How many bytes of stack `work` uses, counted from the frame of [`on_clean_stack`].
     fn need(below: &mut Below, work: impl FnOnce()) -> usize {
         paint();
         IS_MEASURED.set(true);

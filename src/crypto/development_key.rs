@@ -1,4 +1,4 @@
-//! The private key of a development issuer: it mints tokens where there is no auth service yet.
+//! The private key of a development issuer. It mints tokens as long as there is no auth service.
 
 use std::fmt;
 
@@ -22,10 +22,10 @@ pub struct DevelopmentKey(SecretKey);
 /// A development key cannot be read or used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not a private P-256 JWK; what it was is not repeated.
+    /// The text is not a private P-256 JWK. The error does not repeat the text.
     #[error("not a private P-256 JWK (RFC 7518, 6.2.2)")]
     Malformed,
-    /// jsonwebtoken refused.
+    /// jsonwebtoken reported an error.
     #[error("the token could not be signed")]
     Signing(#[from] jsonwebtoken::errors::Error),
 }
@@ -36,7 +36,7 @@ struct PrivateJwk {
 }
 
 impl DevelopmentKey {
-    /// A new key.
+    /// Generates a key.
     ///
     /// # Errors
     /// [`RandomnessFailed`].
@@ -44,7 +44,7 @@ impl DevelopmentKey {
         SecretKey::try_generate_from_rng(&mut SystemRng).map(Self)
     }
 
-    /// Reads [`to_jwk`](Self::to_jwk).
+    /// Reads a key that [`to_jwk`](Self::to_jwk) wrote.
     ///
     /// # Errors
     /// [`Error::Malformed`].
@@ -59,7 +59,7 @@ impl DevelopmentKey {
         }
     }
 
-    /// The private JWK. **For a file that only its owner may read.**
+    /// The private JWK. **Store it only in a file that only its owner may read.**
     #[must_use]
     pub fn to_jwk(&self) -> Zeroizing<String> {
         let scalar = Zeroizing::new(self.0.to_bytes());
@@ -100,7 +100,7 @@ impl DevelopmentKey {
         Ok(jsonwebtoken::encode(&header, claims, &EncodingKey::from_ec_der(pkcs8.as_bytes()))?)
     }
 
-    /// Every private key has a public half that is a point of the curve.
+    /// The public key. Every private key has one that is a point of the curve.
     fn public_key(&self) -> Option<PublicKey> {
         use p256::elliptic_curve::sec1::ToSec1Point;
         PublicKey::from_sec1(self.0.public_key().to_sec1_point(false).as_bytes()).ok()

@@ -1,9 +1,9 @@
-//! The primitives of jsonwebtoken, by ring.
+//! The cryptographic provider of jsonwebtoken, implemented with ring.
 //!
-//! jsonwebtoken ships with two providers: one would bring a second TLS library's C code into the
-//! binary, the other an RSA implementation with a known timing weakness (RUSTSEC-2023-0071). ring is
-//! here anyway. The provider knows the four algorithms that an issuer may use, and signs with ES256
-//! alone, because development tokens are the only ones that are minted here.
+//! jsonwebtoken ships with two providers. One would add the C code of a second TLS library to the binary. The other
+//! has an RSA implementation with a known timing weakness (RUSTSEC-2023-0071). ring is already a dependency. This
+//! provider verifies the four public-key algorithms that an issuer may use. It signs only with ES256, because this
+//! program mints only development tokens.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
@@ -19,12 +19,12 @@ use ring::signature::{
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: signer,
     verifier_factory: verifier,
-    // Only jsonwebtoken's own JWK conversions call these, and keys are read by our own code.
+    // Only jsonwebtoken's own JWK conversions call these functions, and our own code reads the keys.
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes ring the provider of this process. jsonwebtoken keeps it in a static of its own, the one
-/// piece of global state here; the second call finds it done.
+/// Makes ring the provider of this process. jsonwebtoken keeps it in a static variable, the only global state of this
+/// program. A second call has no effect.
 pub(crate) fn install() {
     PROVIDER.install_default().ok();
 }
@@ -47,7 +47,7 @@ fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerif
     }
 }
 
-/// ECDSA and Ed25519: the public key is one string of bytes.
+/// ECDSA and Ed25519, whose public key is one byte string.
 struct ByPoint {
     algorithm: Algorithm,
     key: UnparsedPublicKey<Vec<u8>>,
@@ -65,7 +65,7 @@ impl JwtVerifier for ByPoint {
     }
 }
 
-/// RSA: the public key is a modulus and an exponent.
+/// RSA, whose public key is a modulus and an exponent.
 struct ByModulus {
     algorithm: Algorithm,
     scheme: &'static RsaParameters,

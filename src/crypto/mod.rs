@@ -1,8 +1,7 @@
-//! Primitives: verify, sign, wrap and seal. The only folder of the server that names ring and
-//! jsonwebtoken.
+//! Primitives: verify, sign, wrap and seal. Only this folder of the server names ring and jsonwebtoken.
 //!
-//! What rests in the store is wrapped by RustCrypto crates, because they zero their keys; what goes
-//! over the wire is signed and agreed by ring.
+//! Secrets in the store are wrapped with RustCrypto crates, because these zero their keys. Signatures and key
+//! agreement on the wire use ring.
 
 pub mod clean_stack;
 pub mod development_key;

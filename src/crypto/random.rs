@@ -9,7 +9,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 #[error("the operating system gives no randomness")]
 pub struct RandomnessFailed;
 
-/// Fills `bytes`.
+/// Fills `bytes` with random bytes.
 ///
 /// # Errors
 /// [`RandomnessFailed`].
@@ -17,7 +17,7 @@ pub fn fill(bytes: &mut [u8]) -> Result<(), RandomnessFailed> {
     SystemRandom::new().fill(bytes).map_err(|_| RandomnessFailed)
 }
 
-/// `N` random bytes.
+/// Returns `N` random bytes.
 ///
 /// # Errors
 /// [`RandomnessFailed`].
@@ -27,7 +27,7 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], RandomnessFailed> {
     Ok(bytes)
 }
 
-/// The operating system's randomness in the form in which the client crate takes it.
+/// The operating system's randomness, as the client crate takes it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRng;
 

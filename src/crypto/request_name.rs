@@ -1,26 +1,26 @@
-//! `license id = base64url(HMAC-SHA256(k, signing input)[..16])`: a request's name, the same however
-//! often it arrives, without a memory that could be filled.
+//! `license id = base64url(HMAC-SHA256(k, signing input)[..16])`: the same request always gets the same license ID. No
+//! record of past requests is needed, so none can grow full.
 
 use std::fmt;
 
 use reelkey_client::strict::base64url;
 use ring::hmac;
 
-/// The key that names requests: 32 random bytes made with the store and never replaced, because
-/// another key would give a repeated request another license.
+/// The key that names requests: 32 random bytes, made together with the store. It is never replaced, because under
+/// another key a repeated request would get another license ID.
 ///
-/// ring keeps the key in memory that it does not zero. It opens nothing: who has it can foretell
-/// license ids.
+/// ring keeps the key in memory that it does not zero. The key opens nothing: whoever has it can only predict license
+/// IDs.
 pub struct NamingKey(hmac::Key);
 
 impl NamingKey {
-    /// Takes the key's bytes.
+    /// Makes the key from its bytes.
     #[must_use]
     pub fn new(bytes: &[u8; 32]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    /// The id of the license that answers the request with this signing input: 22 characters.
+    /// The license ID for the request with this signing input: 22 characters.
     #[must_use]
     pub fn license_id(&self, signing_input: &str) -> String {
         let tag = hmac::sign(&self.0, signing_input.as_bytes());

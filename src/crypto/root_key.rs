@@ -1,4 +1,4 @@
-//! The root key: the one secret that is not in the store.
+//! The root key: the only secret that is not in the store.
 
 use std::fmt;
 
@@ -11,19 +11,19 @@ use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::random::{self, RandomnessFailed};
 use crate::crypto::wrap::Kek;
 
-/// What a root key's text begins with, so that scanners find one that strayed.
+/// The first characters of a root key's text, so that secret scanners find a leaked one.
 const PREFIX: &str = "reelkey-root-key-1-";
 
 /// 32 random bytes that wrap the KEKs. Zeroed on drop, never printed.
 pub struct RootKey(Box<Zeroizing<[u8; 32]>>);
 
-/// The text is not a root key; what it was is not repeated.
+/// The text is not a root key. The error does not repeat the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a root key: expected one line that begins with {PREFIX:?}")]
 pub struct InvalidRootKey;
 
 impl RootKey {
-    /// A new one.
+    /// Generates a root key.
     ///
     /// # Errors
     /// [`RandomnessFailed`].
@@ -33,7 +33,7 @@ impl RootKey {
         Ok(Self(key))
     }
 
-    /// Reads [`to_text`](Self::to_text).
+    /// Reads a key that [`to_text`](Self::to_text) wrote.
     ///
     /// # Errors
     /// [`InvalidRootKey`].
@@ -48,7 +48,7 @@ impl RootKey {
         if read.is_ok_and(|read| read.len() == 32) { Ok(Self(key)) } else { Err(InvalidRootKey) }
     }
 
-    /// One line: a prefix and base64url.
+    /// The text of the key, one line: a prefix and base64url.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
         let encode = || Zeroizing::new(Base64UrlUnpadded::encode_string(self.0.as_slice()));
@@ -60,20 +60,20 @@ impl RootKey {
         text
     }
 
-    /// `HKDF-SHA256(key, salt = store id, info)`: what a store keeps to tell a wrong root key from a
-    /// damaged record. It reveals nothing of the key, and another store's is another.
+    /// `HKDF-SHA256(key, salt = store id, info)`: a store keeps this value to distinguish a wrong root key from a
+    /// damaged record. It reveals nothing about the key, and differs from store to store.
     #[must_use]
     pub fn check_value(&self, store_id: &[u8; 16]) -> [u8; 16] {
         let mut value = [0; 16];
         on_clean_stack(|| {
             let hkdf = Hkdf::<Sha256>::new(Some(store_id), self.0.as_slice());
-            // RFC 5869 section 2.3 bounds the output at 255 blocks; this is half of one.
+            // RFC 5869 section 2.3 limits the output to 255 blocks. This is half a block.
             hkdf.expand(b"reelkey root key check 1", &mut value).ok();
         });
         value
     }
 
-    /// The key in its use: it wraps KEKs, as generation 0.
+    /// The root key as a KEK of generation 0, which wraps the other KEKs.
     #[must_use]
     pub fn to_kek(&self) -> Kek {
         Kek::from_bytes(0, &self.0)

@@ -1,8 +1,8 @@
 //! `seal[enc_jwk](keys)`: a compact JWE, `ECDH-ES` with `A256GCM` (RFC 7516, RFC 7518 section 4.6).
 //!
-//! The header and the key derivation are the client crate's, so both ends share one definition. ring
-//! agrees, because its ephemeral keys can be used once only, by type; `aes-gcm` encrypts, because it
-//! zeroes its key.
+//! The header and the key derivation are defined in the client crate, so both ends share them. ring does the key
+//! agreement, because its type allows an ephemeral key to be used only once. `aes-gcm` encrypts, because it zeroes its
+//! key.
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
@@ -17,24 +17,24 @@ use zeroize::Zeroizing;
 
 use crate::crypto::clean_stack::on_clean_stack;
 
-/// Sealing failed; nothing of it may be sent.
+/// Sealing failed. Nothing may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The operating system gave no randomness.
     #[error("the operating system gives no randomness")]
     Randomness,
-    /// ring refused a point that was checked before.
+    /// ring refused a point that had been checked before.
     #[error("the key agreement failed")]
     Agreement,
-    /// The cipher refused the plaintext's length.
+    /// The cipher refused the length of the plaintext.
     #[error("the keys could not be encrypted")]
     Encryption,
 }
 
-/// Seals `keys`, as the JWK Set that a browser's CDM takes, to `recipient`.
+/// Seals `keys` to `recipient`, as the JWK Set that a browser's CDM takes.
 ///
-/// The plaintext lives in one buffer that is never reallocated and is encrypted in place,
-/// [on a clean stack](crate::crypto::clean_stack).
+/// The plaintext is in one buffer that is never reallocated and is encrypted in place, [on a clean
+/// stack](crate::crypto::clean_stack).
 ///
 /// # Errors
 /// [`Error`].
@@ -92,7 +92,7 @@ fn jwk_set(keys: &[(KeyId, ContentKey)]) -> Zeroizing<Vec<u8>> {
 
 fn push_base64url(text: &mut Vec<u8>, bytes: &[u8; 16]) {
     let mut encoded = Zeroizing::new([0; 22]);
-    // 16 bytes are exactly 22 characters, so the buffer always fits.
+    // 16 bytes encode to exactly 22 characters, so the buffer always fits.
     if let Ok(encoded) = Base64UrlUnpadded::encode(bytes, encoded.as_mut_slice()) {
         text.extend_from_slice(encoded.as_bytes());
     }

@@ -1,6 +1,6 @@
 //! `ES256[key](message)`: ECDSA on P-256 with SHA-256 (RFC 7518 section 3.4), by ring.
 //!
-//! The service's own key signs licenses; a device's public key verifies its requests.
+//! The service's own key signs licenses. A device's public key verifies its requests.
 
 use std::fmt;
 
@@ -15,8 +15,7 @@ use zeroize::Zeroizing;
 use crate::crypto::clean_stack::on_clean_stack;
 
 /// A signing key of the service, or of a development issuer.
-///
-/// ring keeps the scalar in memory that it does not zero; the PKCS#8 text that it was made from is
+/// ring keeps the scalar in memory that it does not zero. The owner of the PKCS#8 bytes zeroes them.
 /// zeroed by its owner.
 pub struct SigningKey {
     pair: EcdsaKeyPair,
@@ -24,7 +23,7 @@ pub struct SigningKey {
     rng: SystemRandom,
 }
 
-/// A signing key cannot be made, read or used.
+/// A signing key cannot be generated, read or used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The operating system gave no randomness.
@@ -36,7 +35,7 @@ pub enum Error {
 }
 
 impl SigningKey {
-    /// A new key as PKCS#8 (RFC 5208), to be wrapped before it is stored.
+    /// Generates a key as PKCS#8 (RFC 5208). The caller wraps it before it is stored.
     ///
     /// # Errors
     /// [`Error::Randomness`].
@@ -49,7 +48,7 @@ impl SigningKey {
         })
     }
 
-    /// Reads what [`generate_pkcs8`](Self::generate_pkcs8) made.
+    /// Reads a key that [`generate_pkcs8`](Self::generate_pkcs8) made.
     ///
     /// # Errors
     /// [`Error::Malformed`].
@@ -62,13 +61,13 @@ impl SigningKey {
         Ok(Self { pair, public_key, rng })
     }
 
-    /// The public half. Its thumbprint is the key's `kid`.
+    /// The public key. Its thumbprint is the `kid`.
     #[must_use]
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
 
-    /// `r || s`, 32 bytes each, big-endian.
+    /// Signs `message`. Returns `r || s`, 32 bytes each, big-endian.
     ///
     /// # Errors
     /// [`Error::Randomness`].
@@ -84,7 +83,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Whether `signature`, `r || s`, is one by `key` over `message`.
+/// Whether `signature` (`r || s`) is a signature by `key` over `message`.
 #[must_use]
 pub fn verify(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.to_sec1())

@@ -1,4 +1,4 @@
-//! What the service shows of itself on a TLS connection: rustls, with ring's primitives.
+//! The TLS identity of the service: rustls, with ring's primitives.
 
 use std::sync::Arc;
 
@@ -9,40 +9,40 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-/// The protocols that are offered, the better one first (RFC 7301).
+/// The offered application protocols, preferred first (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// What a listener needs: TLS 1.2 and 1.3, no client certificates.
+/// The TLS configuration of a listener: TLS 1.2 and 1.3, no client certificates.
 pub type ServerConfig = rustls::ServerConfig;
 
-/// A certificate chain and its key, ready to be shown.
+/// A certificate chain and its private key, ready to use.
 #[derive(Debug)]
 pub struct Identity {
-    /// For the listener.
+    /// The TLS configuration for the listener.
     pub config: Arc<ServerConfig>,
-    /// When the first certificate ends to be valid.
+    /// The end of the first certificate's validity.
     pub expires: UnixTime,
 }
 
-/// The files are no identity.
+/// The files do not make an identity.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not PEM (RFC 7468), or no certificate in it.
+    /// The file is not PEM (RFC 7468), or has no certificate in it.
     #[error("the certificate is not a PEM file with the service's certificate first")]
     Certificate(#[source] Option<pem::Error>),
-    /// Not PEM, or no key in it.
+    /// The file is not PEM, or has no private key in it.
     #[error("the key is not a PEM file with one private key")]
     Key(#[source] pem::Error),
-    /// The first certificate is no certificate.
+    /// The first certificate cannot be parsed.
     #[error("the first certificate cannot be read")]
     Form(#[source] x509_cert::der::Error),
-    /// The two do not go together, or are of a kind that TLS does not know.
+    /// The certificate and the key do not match, or TLS does not support their kind.
     #[error("certificate and key cannot be used")]
     Unusable(#[from] rustls::Error),
 }
 
 impl Identity {
-    /// Reads a chain, the service's own certificate first, and its key; both PEM.
+    /// Reads a chain, with the service's own certificate first, and its key. Both are PEM.
     ///
     /// # Errors
     /// [`Error`].

@@ -1,14 +1,14 @@
-//! `wrap[kek, place](secret)`: how secrets rest in the store.
+//! `wrap[kek, place](secret)`: how secrets are stored.
 //!
 //! ```text
 //! record key = HKDF-SHA256(ikm = kek, salt = 32 random bytes, info = place)        RFC 5869
 //! wrapped    = AES-256-GCM[record key](nonce = 0, aad = place, plaintext = secret)  SP 800-38D
 //! ```
 //!
-//! The place says where the record lives, so a record that was moved does not open. **A record key
-//! encrypts once**: it comes from a fresh salt, so the nonce can be constant and no number of records
-//! exhausts anything. Every failure to unwrap is one failure, with one text. The work runs
-//! [on a clean stack](crate::crypto::clean_stack).
+//! The place says where the record is, so a record that was moved does not open. **A record key encrypts only once**:
+//! it is derived with a fresh salt. So the nonce can be constant, and the number of records has no limit. Every
+//! failure to unwrap is the same error, with the same text. The work runs [on a clean
+//! stack](crate::crypto::clean_stack).
 
 use std::fmt;
 
@@ -25,18 +25,19 @@ use zeroize::Zeroizing;
 use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::random::{self, RandomnessFailed};
 
-/// Which secret of which record of which store: bound to the wrapped bytes, with the KEK's generation.
+/// Identifies a secret: its store, its record and the fields that belong to it. It is bound to the wrapped bytes,
+/// together with the KEK's generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// What is written before the generation.
+    /// The bytes before the generation.
     before: Vec<u8>,
-    /// What is written behind it.
+    /// The bytes after the generation.
     behind: Vec<u8>,
 }
 
 impl Place {
-    /// The place of the record named `record` of the kind `tree` in the store with that id. `bound` is what else the
-    /// record says that must not change under the secret.
+    /// The place of the record named `record`, of the kind `tree`, in the store with this ID. `bound` has the other
+    /// fields of the record that must not change while the secret stays the same.
     #[must_use]
     pub fn new(store_id: &[u8; 16], tree: &str, record: &[u8], bound: &[&[u8]]) -> Self {
         let (mut before, mut behind) = (b"reelkey wrap 1".to_vec(), Vec::new());
@@ -57,20 +58,20 @@ impl Place {
     }
 }
 
-/// Every part with its length before it, so that no two places look alike.
+/// Writes a part after its length, so that two different places never have the same bytes.
 fn push(bytes: &mut Vec<u8>, part: &[u8]) {
     bytes.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
     bytes.extend_from_slice(part);
 }
 
-/// A key-encryption key: 32 random bytes of one generation. Generation 0 is the root key, which wraps
-/// the others and nothing else.
+/// A key-encryption key: 32 random bytes, with a generation. Generation 0 is the root key, which wraps the other KEKs
+/// and nothing else.
 pub struct Kek {
     generation: u32,
     key: Box<Zeroizing<[u8; 32]>>,
 }
 
-/// A secret as the store may have it.
+/// A wrapped secret, as the store holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wrapped {
     /// The generation of the KEK that opens it.
@@ -81,22 +82,22 @@ pub struct Wrapped {
     sealed: String,
 }
 
-/// The wrapped secret does not open: another KEK, another place, or altered bytes. Which, nobody can
-/// tell.
+/// The wrapped secret does not open: it was wrapped under another KEK or for another place, or its bytes were altered.
+/// It is impossible to tell which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a wrapped secret does not open: it was altered, moved, or wrapped under another key")]
 pub struct DoesNotOpen;
 
-/// A secret could not be wrapped, so nothing of it may be stored.
+/// A secret could not be wrapped, so it must not be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrapFailed {
-    /// There is no salt.
+    /// The operating system gave no randomness for the salt.
     #[error(transparent)]
     Randomness(#[from] RandomnessFailed),
-    /// There is no KEK to wrap under.
+    /// There is no KEK to wrap it under.
     #[error("there is no primary key-encryption key")]
     NoKek,
-    /// The cipher refused, which it does only for texts of 64 GiB and more.
+    /// The cipher refused. It refuses only plaintexts of 64 GiB and more.
     #[error("the cipher refused a secret")]
     Cipher,
 }
@@ -113,7 +114,7 @@ pub enum RewrapFailed {
 }
 
 impl Kek {
-    /// A new key.
+    /// Generates a KEK.
     ///
     /// # Errors
     /// [`RandomnessFailed`].
@@ -123,7 +124,7 @@ impl Kek {
         Ok(Self { generation, key })
     }
 
-    /// Takes over a key's bytes.
+    /// Makes a KEK from its bytes.
     #[must_use]
     pub fn from_bytes(generation: u32, bytes: &[u8; 32]) -> Self {
         let mut key = Box::new(Zeroizing::new([0; 32]));
@@ -131,7 +132,7 @@ impl Kek {
         Self { generation, key }
     }
 
-    /// Which generation this is.
+    /// The generation of this KEK.
     #[must_use]
     pub fn generation(&self) -> u32 {
         self.generation
@@ -145,7 +146,7 @@ impl Kek {
         self.wrap(place, key.expose())
     }
 
-    /// Unwraps a content key into its own buffer.
+    /// Unwraps a content key directly into its own buffer.
     ///
     /// # Errors
     /// [`DoesNotOpen`].
@@ -164,7 +165,7 @@ impl Kek {
         })
     }
 
-    /// Wraps another KEK: the root key's only use.
+    /// Wraps another KEK. Only the root key does this.
     ///
     /// # Errors
     /// [`WrapFailed`].
@@ -172,7 +173,7 @@ impl Kek {
         self.wrap(place, kek.key.as_slice())
     }
 
-    /// Unwraps a KEK of that generation.
+    /// Unwraps a KEK of this generation.
     ///
     /// # Errors
     /// [`DoesNotOpen`].
@@ -212,7 +213,7 @@ impl Kek {
         Ok(Wrapped { kek: self.generation, salt, sealed })
     }
 
-    /// Unwraps what [`wrap`](Self::wrap) wrapped at the same place.
+    /// Unwraps a secret that [`wrap`](Self::wrap) wrapped for the same place.
     ///
     /// # Errors
     /// [`DoesNotOpen`].
@@ -239,7 +240,7 @@ impl Kek {
         Ok(sealed)
     }
 
-    /// Wraps under `to` what this KEK wraps at the same place.
+    /// Wraps a secret again: unwraps it with this KEK and wraps it under `to`, for the same place.
     ///
     /// # Errors
     /// [`RewrapFailed`].
@@ -255,10 +256,10 @@ impl Kek {
         })
     }
 
-    /// The cipher of one record; its key schedule is zeroed on drop.
+    /// The cipher of one record. Its key schedule is zeroed on drop.
     fn record_cipher(&self, salt: &[u8; 32], place: &[u8]) -> Option<Aes256Gcm> {
         let mut key = Zeroizing::new([0; 32]);
-        // RFC 5869 section 2.3 bounds the output at 255 blocks; this is one.
+        // RFC 5869 section 2.3 limits the output to 255 blocks. This is one block.
         Hkdf::<Sha256>::new(Some(salt), self.key.as_slice())
             .expand(place, key.as_mut_slice())
             .ok()?;
@@ -272,7 +273,7 @@ impl fmt::Debug for Kek {
     }
 }
 
-/// Whether the two keys are one, in time that does not depend on where they differ.
+/// Whether the two keys are equal. The time does not depend on where they differ.
 #[must_use]
 pub fn is_same(one: &ContentKey, other: &ContentKey) -> bool {
     on_clean_stack(|| one.expose().ct_eq(other.expose()).into())
@@ -317,7 +318,7 @@ mod tests {
         assert!(Kek::generate(3).unwrap().unwrap(&place(b"kid", &[]), &wrapped).is_err());
     }
 
-    /// What stores hold was wrapped with these very bytes.
+    /// Stores in use were wrapped with exactly these bytes.
     #[test]
     fn the_bytes_of_a_place_never_change() {
         let bytes = Place::new(&[7; 16], "key", b"kid", &[b"a", b""]).to_bytes(0x0102_0304);
