@@ -27,21 +27,22 @@ use crate::crypto::clean_stack::on_clean_stack;
 use crate::http::app::App;
 use crate::http::frame::address::LocalPeer;
 
-/// More than any operation takes.
+/// The longest request body, in bytes: more than any operation takes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// Of the thread that executes operations: 19 yields most.
+/// The niceness of the thread that executes operations. 19 is the lowest priority.
 const NICENESS: i32 = 10;
 
-/// Reads the configured issuers anew.
+/// A function that reads the configured issuers again.
 pub type ReadIssuers = dyn Fn() -> Result<Issuers, String> + Send + Sync;
 
-/// What the admin routes share.
+/// The state that the admin routes share.
 #[derive(Clone)]
 pub struct AdminApp {
     /// The service.
     pub app: App,
-    /// Configuration is read elsewhere.
+    /// Reads the configured issuers again. The command line provides it, because only the command line reads
+    /// configuration.
     pub read_issuers: Arc<ReadIssuers>,
 }
 
@@ -51,7 +52,7 @@ impl fmt::Debug for AdminApp {
     }
 }
 
-/// Why an operation was not done, on its way to the command line.
+/// Why an operation was not done, as the command line receives it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Refused {
     /// What is wrong.
@@ -60,13 +61,13 @@ pub struct Refused {
     pub remedy: Option<String>,
 }
 
-/// Where an operation is asked for.
+/// The path of an operation on the admin socket.
 #[must_use]
 pub fn path_of<O: Operation>() -> String {
     format!("/admin/v1/{}", O::NAME)
 }
 
-/// Where the issuers are read anew.
+/// The path that makes the service read its issuers again.
 pub const RELOAD_ISSUERS: &str = "/admin/v1/issuers/reload";
 
 /// The routes of the admin socket.
@@ -106,7 +107,7 @@ async fn operation_post<O: Operation>(
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
         return refused(StatusCode::PAYLOAD_TOO_LARGE, "the operation is too long", None);
     };
-    // What serde says could repeat a key, so it is not passed on.
+    // serde's error could repeat a key, so it is not passed on.
     let Ok(operation) = on_clean_stack(|| serde_json::from_slice::<O>(&body)) else {
         let message = "not an operation that this version knows";
         let remedy = "use the same version of reelkey for both";
@@ -126,19 +127,23 @@ async fn operation_post<O: Operation>(
             refused(StatusCode::INTERNAL_SERVER_ERROR, &causes(&fault), remedy)
         }
         None => {
-            let remedy = "look into the service's log".into();
-            refused(StatusCode::INTERNAL_SERVER_ERROR, "the operation broke off", Some(remedy))
+            let remedy = "see the log of the service".into();
+            refused(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the operation ended unexpectedly",
+                Some(remedy),
+            )
         }
     }
 }
 
-/// Does `work` on a thread of its own, which yields to those that answer players: some operations open and wrap every
-/// secret there is. If the client disconnects, the operation still runs to its end.
+/// Runs `work` on a thread of its own with a low priority, because some operations open and wrap every secret of the
+/// store. If the client disconnects, the operation still runs to its end.
 async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     let (done, answer) = oneshot::channel();
     let runtime = Handle::current();
     let thread = Builder::new().name("operator".into()).spawn(move || {
-        // On Linux this is the thread's own niceness. Without it the work is done all the same.
+        // On Linux this sets the niceness of this thread only. If it fails, the work is done all the same.
         setpriority_process(None, NICENESS).ok();
         done.send(runtime.block_on(work)).ok();
     });
@@ -149,7 +154,7 @@ async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static
 async fn issuers_reload_post(State(admin): State<AdminApp>) -> Response {
     match admin.app.authority.replace_issuers(|| (admin.read_issuers)()).await {
         Ok(()) => {
-            tracing::info!("issuers read anew");
+            tracing::info!("issuers read again");
             Json(serde_json::json!({})).into_response()
         }
         Err(why) => refused(StatusCode::CONFLICT, &why, None),

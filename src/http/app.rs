@@ -1,4 +1,4 @@
-//! What every handler may use.
+//! The state that handlers share.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,12 +7,12 @@ use reelkey_client::time::UnixTime;
 
 use crate::authority::service::Authority;
 
-/// What the handlers share.
+/// The state that handlers share.
 #[derive(Clone)]
 pub struct App {
     /// The use cases.
     pub authority: Arc<Authority>,
-    /// Tells the time, once per request.
+    /// Returns the current time. It is called once for each request.
     pub clock: Arc<dyn Fn() -> UnixTime + Send + Sync>,
 }
 

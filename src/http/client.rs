@@ -1,5 +1,5 @@
-//! The other end: one request over a connection that somebody has made. The command line speaks to the
-//! admin socket with it, and the demo's player to the service.
+//! An HTTP client: sends one request over a connection that the caller has opened. The command line uses it for the
+//! admin socket, and the demo's player uses it for the service.
 
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, HOST};
@@ -14,19 +14,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub struct Call<'a> {
     /// `GET` or `POST`.
     pub method: &'a str,
-    /// What the connection is to.
+    /// The value of the `Host` header.
     pub host: &'a str,
-    /// Path and query.
+    /// The path and the query.
     pub path: &'a str,
     /// An authorization token.
     pub token: Option<&'a str>,
     /// The body.
     pub body: Vec<u8>,
-    /// The longest body of an answer.
+    /// The longest accepted body of the response, in bytes.
     pub answer_bytes_max: usize,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -35,22 +35,22 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// There is no answer.
+/// There is no usable response.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The request cannot be written as HTTP.
     #[error("the request is malformed")]
     Request(#[from] http::Error),
-    /// The connection ended or is not HTTP.
+    /// The connection ended, or the other end does not speak HTTP.
     #[error("the connection failed")]
     Connection(#[from] hyper::Error),
-    /// The answer is too long, or ended early.
+    /// The response is too long, or ended too early.
     #[error("the answer could not be read")]
     Answer(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Call<'_> {
-    /// Sends it over `stream`, which is closed afterwards.
+    /// Sends the request over `stream`, and closes it afterwards.
     ///
     /// # Errors
     /// [`Error`].

@@ -1,11 +1,12 @@
-//! HTTP: routes, proof extractors, problem documents.
+//! HTTP: routes, problem documents, listeners.
 //!
-//! Top to bottom: [`router`] and [`admin`] name the routes, [`player`] answers them, [`frame`] surrounds them all, and
-//! [`app`] is what they share. [`listener`] keeps the connections; [`client`] is the other end.
+//! Top to bottom: [`router`] and [`admin`] list the routes, [`player`] handles the requests of players, [`frame`]
+//! surrounds every route, and [`app`] is the state that handlers share. [`listener`] accepts connections. [`client`]
+//! sends requests.
 //!
-//! A handler reads what came, calls one use case of [`crate::authority`] and writes what it returns.
+//! A handler reads the request, calls one use case of [`crate::authority`] and writes its result.
 //!
-//! Deliberately absent: rules, keys, and any knowledge of what is stored.
+//! Deliberately absent: rules, keys, and any knowledge of what the store holds.
 
 pub mod admin;
 pub mod app;

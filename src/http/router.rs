@@ -1,4 +1,4 @@
-//! Which route leads where.
+//! Lists the routes for players.
 
 use std::sync::Arc;
 

@@ -6,8 +6,8 @@ use axum::http::header::AUTHORIZATION;
 use crate::domain::refusal::Refusal;
 use crate::http::frame::problem::Problem;
 
-/// The token of the one `Authorization: Bearer` header. The scheme is compared without case (RFC 9110
-/// section 11.1).
+/// Returns the token of the only `Authorization: Bearer` header. The scheme is compared without regard to case (RFC
+/// 9110 section 11.1).
 pub(crate) fn token(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (first, second) = (values.next(), values.next());

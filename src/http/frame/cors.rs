@@ -1,7 +1,7 @@
-//! Which pages of other origins may ask (Fetch standard, section 3.2).
+//! Which pages of other origins may send requests (Fetch standard, section 3.2).
 //!
-//! The layer lies around everything, so refusals and errors carry the headers too: without them a page cannot read why
-//! it was refused. An origin is echoed, never `*`, because a browser takes no credentials with that.
+//! This layer surrounds all routes, so refusals and errors have its headers too. Without them a page cannot read why
+//! it was refused. The layer sends the origin itself, never `*`, because browsers accept no credentials with `*`.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -15,13 +15,13 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::authority::service::Authority;
 use crate::domain::origin::Origin;
 
-/// How long a browser may remember the answer to a preflight; none remembers longer.
+/// How long a browser may cache the answer to a preflight request. Chromium caches it no longer than this.
 const MAX_AGE: Duration = Duration::from_secs(7200);
 
-/// How many refused origins are remembered as told.
+/// How many refused origins are kept, so that each is logged only once.
 const TOLD_MAX: usize = 256;
 
-/// The layer for the origins that are in force.
+/// The CORS layer for the allowed origins.
 pub(crate) fn layer(authority: Arc<Authority>) -> CorsLayer {
     let told = Mutex::new(BTreeSet::new());
     let judge = move |origin: &HeaderValue, _: &_| {
@@ -41,7 +41,8 @@ pub(crate) fn layer(authority: Arc<Authority>) -> CorsLayer {
         .max_age(MAX_AGE)
 }
 
-/// The likeliest mistake of a first day, so the log says how to mend it; once for each origin.
+/// Logs an origin that was refused, once, with the line that allows it. A missing origin is the most likely mistake of
+/// a new installation.
 fn tell_once(told: &Mutex<BTreeSet<String>>, origin: &HeaderValue) {
     let origin = origin.to_str().unwrap_or("(not text)");
     let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,6 +53,6 @@ fn tell_once(told: &Mutex<BTreeSet<String>>, origin: &HeaderValue) {
                 "serve the page over HTTP; this one has no origin that could be allowed".into()
             }
         };
-        tracing::warn!(?origin, remedy, "a page of this origin asked and was not allowed to");
+        tracing::warn!(?origin, remedy, "a request from a page of this origin was refused");
     }
 }

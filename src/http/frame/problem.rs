@@ -1,7 +1,7 @@
-//! Problem documents (RFC 9457): the one place where a refusal gets its status, type and words.
+//! Problem documents (RFC 9457): the only place that gives a refusal its status, type and text.
 //!
-//! `detail` is written here for the viewer. What went wrong inside stays inside: a fault is logged
-//! with its cause and answered with nothing but the request's id.
+//! `detail` is written for the viewer. Internal causes are never sent: a fault is logged with its causes, and the
+//! answer has only the request ID.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -16,19 +16,18 @@ use crate::authority::issuing::refused::Refused;
 use crate::domain::refusal::Refusal;
 use crate::http::frame::limits::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX};
 
-/// A refusal on its way out.
+/// A refusal, as the response to a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     refusal: Refusal,
     status: StatusCode,
     detail: Cow<'static, str>,
-    /// Whether the log has a line about it already.
+    /// Whether the log already has a line about it.
     is_logged: bool,
 }
 
 impl Problem {
-    /// A refusal with a text that says more than the usual one. **Nothing from the request may stand
-    /// in it.**
+    /// A refusal with a more precise text than the usual one. **The text must not contain anything from the request.**
     pub(crate) fn new(refusal: Refusal, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { refusal, status: status(refusal), detail: detail.into(), is_logged: false }
     }
@@ -42,7 +41,7 @@ impl Problem {
         Self { refusal: Refusal::TooLarge, status, detail: detail.into(), is_logged: false }
     }
 
-    /// Logs `fault` with its causes and answers that it is ours.
+    /// Logs `fault` with its causes, and makes the answer for an internal error.
     pub(crate) fn fault(request_id: &impl fmt::Display, fault: &dyn Error) -> Self {
         let mut causes = fault.to_string();
         let mut source = fault.source();
@@ -55,12 +54,12 @@ impl Problem {
         Self { is_logged: true, ..Refusal::Internal.into() }
     }
 
-    /// Whether the log has a line about it already.
+    /// Whether the log already has a line about it.
     pub(crate) fn is_logged(&self) -> bool {
         self.is_logged
     }
 
-    /// The slug.
+    /// The refusal's short name.
     pub(crate) fn reason(&self) -> &'static str {
         self.refusal.reason()
     }
@@ -98,7 +97,7 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// The use case that refuses has logged why.
+/// The use case has already logged why it refuses.
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let problem = match refused.rule {
@@ -109,7 +108,7 @@ impl From<Refused> for Problem {
     }
 }
 
-/// Leaves the problem for [`crate::http::frame::exchange`], which knows the request's id and time.
+/// Leaves the problem for [`crate::http::frame::exchange`], which has the request ID and the time.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
@@ -165,7 +164,7 @@ pub(crate) fn title(refusal: Refusal) -> &'static str {
     }
 }
 
-/// For the viewer, and for whoever builds a player.
+/// The text for the viewer, and for developers of players.
 pub(crate) fn detail(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::TooLarge => "A license request has at most 16384 bytes.",
@@ -181,13 +180,13 @@ pub(crate) fn detail(refusal: Refusal) -> &'static str {
         Refusal::TokenNotBound => "The authorization token is not bound to this device.",
         Refusal::NotAuthorized => "This title is not available to this account.",
         Refusal::KeyNotFound => "This title has no such key any more.",
-        Refusal::AmrRequired => "This title asks for a stronger sign-in.",
+        Refusal::AmrRequired => "This title requires a stronger sign-in.",
         Refusal::PlaybackNotAllowed => "This cannot be played.",
         Refusal::PersistenceNotAllowed => "This cannot be stored for offline playback.",
         Refusal::RenewalNotAllowed => "This license cannot be renewed. Ask for a new one.",
         Refusal::RegionDenied => "This title is not available where you are.",
-        Refusal::Blackout => "This title is blacked out where you are for a while.",
-        Refusal::SecurityLevel => "This device does not guard keys well enough for this.",
+        Refusal::Blackout => "This title is blacked out in your region for some time.",
+        Refusal::SecurityLevel => "This device does not protect keys well enough for this title.",
         Refusal::NotYetAvailable => "This title is not available yet.",
         Refusal::NoLongerAvailable => "This title is no longer available.",
         Refusal::NotFound => "There is nothing at this address.",

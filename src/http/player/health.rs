@@ -1,4 +1,5 @@
-//! What monitors and devices ask before anything else: is it alive, is it ready, which keys sign.
+//! The routes for monitors, and the JWK Set: whether the process is alive, whether the service is ready, and which
+//! keys verify licenses.
 
 use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
@@ -11,7 +12,7 @@ use crate::http::app::App;
 use crate::http::frame::exchange::Exchange;
 use crate::http::frame::problem::Problem;
 
-/// `GET /healthz`: the process answers.
+/// `GET /healthz`: the process is alive.
 pub(crate) async fn healthz_get() -> Json<serde_json::Value> {
     Json(json!({ "status": "ok" }))
 }
@@ -25,7 +26,7 @@ pub(crate) async fn readyz_get(State(app): State<App>) -> Result<Response, Probl
     }
 }
 
-/// `GET /.well-known/jwks.json`: the keys by which licenses are verified (RFC 7517 section 5).
+/// `GET /.well-known/jwks.json`: the keys that verify licenses (RFC 7517 section 5).
 pub(crate) async fn jwks_get(
     State(app): State<App>,
     Extension(exchange): Extension<Exchange>,

@@ -1,5 +1,5 @@
-//! `GET /problems/{reason}`: what a problem type means, for a person who followed its URI (RFC 9457
-//! section 3.1.1 asks that it can be followed).
+//! `GET /problems/{reason}`: explains a problem type to a person who follows its URI (RFC 9457 section 3.1.1
+//! recommends that this is possible).
 
 use axum::extract::Path;
 use axum::http::header::CACHE_CONTROL;
@@ -14,7 +14,7 @@ pub(crate) async fn problem_get(Path(reason): Path<String>) -> Result<Response, 
     Ok(([(CACHE_CONTROL, "public, max-age=3600")], Html(page(refusal))).into_response())
 }
 
-/// No text of a request stands on the page, so nothing has to be escaped.
+/// The page contains no text of a request, so nothing has to be escaped.
 fn page(refusal: Refusal) -> String {
     let (reason, title, detail) = (refusal.reason(), title(refusal), detail(refusal));
     format!(
