@@ -1,6 +1,6 @@
-//! The command line as it is typed: which words there are, and where each leads.
+//! The command line: its commands and options, and the function that each calls.
 //!
-//! Deliberately absent: what a command does. Each noun has a file of its own.
+//! Deliberately absent: what the commands do. Each noun has a file of its own.
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -34,25 +34,25 @@ struct Global {
     /// The data folder.
     #[arg(long, global = true, value_name = "DIR", default_value = "reelkey-data")]
     data: PathBuf,
-    /// The configuration, if it is not the data folder's reelkey.toml.
+    /// The configuration file, if it is not reelkey.toml in the data folder.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Answer with one JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a data folder: configuration, policies, root key, empty store.
+    /// Make a data folder with a configuration, policies, a root key and an empty store.
     Init,
-    /// Answer license requests.
+    /// Run the service: grant or refuse license requests.
     Serve(serve::ServeArgs),
     /// Show a whole playback: service, keys, token, license, decrypted film, refusals.
     Demo,
-    /// Look an installation over, and say what to mend.
+    /// Check the installation and list what to repair.
     Doctor,
-    /// Titles.
+    /// Contents: what licenses are for.
     #[command(subcommand)]
     Content(content::ContentCommand),
     /// Content keys.
@@ -61,13 +61,13 @@ enum Command {
     /// Key-encryption keys.
     #[command(subcommand)]
     Kek(kek::KekCommand),
-    /// The key that opens the store.
+    /// The root key, which opens the store.
     #[command(subcommand)]
     Root(root::RootCommand),
-    /// Keys that sign licenses.
+    /// The keys that sign licenses.
     #[command(subcommand)]
     Signer(signer::SignerCommand),
-    /// Who may issue authorization tokens.
+    /// The trusted issuers of authorization tokens.
     #[command(subcommand)]
     Issuer(issuer::IssuerCommand),
     /// Authorization tokens, for development.
@@ -76,32 +76,32 @@ enum Command {
     /// Policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    /// Decrypt a Common Encryption file with known keys.
+    /// Decrypt Common Encryption files with known keys or a stored license.
     Decrypt(decrypt::DecryptArgs),
 }
 
-/// Runs a command and answers the process's exit code.
+/// Runs a command and returns the process's exit code.
 pub fn run(cli: Cli) -> ExitCode {
     let json = cli.global.json;
     hygiene::quiet_caught_panics();
     let result = match hygiene::guard_memory() {
         Err(error) => Err(Failure::from(error).during("switching core dumps off")),
         Ok(()) => match &cli.command {
-            // It talks to nobody, so it does not wait for threads that would.
+            // It uses no network, so it does not start the runtime's threads.
             Command::Decrypt(args) => decrypt::decrypt(args),
             _ => Runtime::new()
                 .map_err(Failure::from)
                 .and_then(|threads| threads.block_on(dispatch(cli))),
         },
     };
-    // Locked only now: while a command runs, its log goes to standard error.
+    // Locked only now, because the log of a running command also goes to standard error.
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let (written, code) = match result {
         Ok(output) => (output.write(json, &mut out), ExitCode::SUCCESS),
         Err(failure) => (failure.write(json, &mut out, &mut err), ExitCode::FAILURE),
     };
     match written {
-        // Whoever closed the pipe has read enough.
+        // If the reader of the pipe has closed it, that is no failure.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         _ => code,
     }
@@ -126,7 +126,7 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
     }
 }
 
-/// Runs a command line, given word by word. The demo is shown with it.
+/// Runs a command line, given word by word. The demo uses it.
 fn run_words(words: Vec<OsString>) -> Pin<Box<dyn Future<Output = Result<Output, Failure>>>> {
     Box::pin(async move { dispatch(Cli::try_parse_from(words)?).await })
 }

@@ -1,4 +1,4 @@
-//! `reelkey content`: titles.
+//! `reelkey content`: adds, lists, shows and removes contents.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -15,24 +15,24 @@ use crate::domain::content::ContentId;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContentCommand {
-    /// Add a title under one or more policies.
+    /// Add a content with one or more policies.
     Add {
-        /// Its content ID: movies/bunny.
+        /// The content ID, for example movies/bunny.
         content: ContentId,
-        /// Its policies; the first serves tokens that name none.
+        /// The policies. The first applies to tokens that name none.
         #[arg(long, required = true, value_name = "NAME")]
         policy: Vec<String>,
     },
-    /// List the titles.
+    /// List the contents.
     List,
-    /// Show a title and its keys.
+    /// Show a content and its keys.
     Show {
-        /// Its content ID.
+        /// The content ID.
         content: ContentId,
     },
-    /// Remove a title whose keys are all retired, and those keys with it, for good.
+    /// Remove a content whose keys are all retired, together with these keys. It cannot be undone.
     Remove {
-        /// Its content ID.
+        /// The content ID.
         content: ContentId,
     },
 }
@@ -75,7 +75,7 @@ fn show_added(folder: &Folder, added: &ContentAdded) -> Output {
             folder.root().display()
         )
     } else {
-        format!("{content_id} is there already; nothing was changed.")
+        format!("{content_id} exists already; nothing was changed.")
     };
     Output::new(json, text)
 }
@@ -83,7 +83,7 @@ fn show_added(folder: &Folder, added: &ContentAdded) -> Output {
 fn list(contents: &[ContentView]) -> Output {
     let json = json!(contents);
     if contents.is_empty() {
-        let text = "no titles yet.\nnext: reelkey content add movies/bunny --policy default";
+        let text = "no contents yet.\nnext: reelkey content add movies/bunny --policy default";
         return Output::new(json, text);
     }
     let row = |content: &ContentView| {
@@ -105,7 +105,7 @@ async fn remove(folder: &Folder, content: ContentId) -> Result<Output, Failure> 
     let text = match (changed, keys) {
         (false, _) => format!("there is no content {content}; nothing was changed."),
         (true, 0) => format!("{content} removed."),
-        (true, _) => format!("{content} removed, and its {keys} retired keys."),
+        (true, _) => format!("{content} removed, together with its {keys} retired keys."),
     };
     Ok(Output::new(json, text))
 }

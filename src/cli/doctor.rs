@@ -1,4 +1,4 @@
-//! `reelkey doctor`: looks an installation over and says what to mend, one line each.
+//! `reelkey doctor`: checks an installation and says what to repair, one line for each part.
 
 use std::fs;
 use std::io;
@@ -15,16 +15,16 @@ use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{Failure, Output, table};
 use crate::cli::{clock, operator};
 
-/// The day on which this was written: no clock is earlier.
+/// The day on which this was written. No correct clock shows an earlier one.
 const EARLIEST_NOW: u64 = 1_795_219_200;
 
-/// A certificate that ends sooner is worth a word: thirty days.
+/// A certificate that ends within thirty days gets a warning.
 const CERTIFICATE_SECS_MIN: u64 = 30 * 86_400;
 
-/// Below this, sled's log may not find room to grow.
+/// With less free space, sled's log may have no room to grow.
 const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 
-/// What a look found.
+/// The result of one check.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Ok,
@@ -43,7 +43,7 @@ impl Finding {
         Self { verdict, part, text: text.into() }
     }
 
-    /// Ok, with what there is to say, or what to mend.
+    /// Makes a finding: ok with this text, or an error with the failure's text.
     fn of(part: &'static str, result: Result<String, Failure>) -> Self {
         match result {
             Ok(text) => Self::new(Verdict::Ok, part, text),
@@ -52,7 +52,7 @@ impl Finding {
     }
 }
 
-/// Looks at everything, however much of it is wrong.
+/// Runs all checks, even if some of them find errors.
 pub(crate) async fn doctor(folder: &Folder) -> Result<Output, Failure> {
     let mut findings = vec![
         Finding::of("folder", look_at_folder(folder)),
@@ -67,12 +67,12 @@ pub(crate) async fn doctor(folder: &Folder) -> Result<Output, Failure> {
     let output = report(&findings);
     match worst {
         0 => Ok(output),
-        // The findings are the answer, whatever they are; the exit code says that there is work.
-        _ => Err(Failure::new(format_args!("{worst} to mend")).after(output)),
+        // The findings are the result in both cases. The exit code says whether there are errors.
+        _ => Err(Failure::new(format_args!("errors found: {worst}")).after(output)),
     }
 }
 
-/// The folder itself may be looked into; what is secret is in two folders below it.
+/// Checks the folders with secrets. The data folder itself may be readable by others.
 fn look_at_folder(folder: &Folder) -> Result<String, Failure> {
     for path in [folder.keys(), folder.store_files()] {
         let found =
@@ -85,14 +85,14 @@ fn look_at_folder(folder: &Folder) -> Result<String, Failure> {
             )));
         }
     }
-    Ok(format!("{}: keys and store are for their owner only", folder.root().display()))
+    Ok(format!("{}: only the owner can read keys/ and store/", folder.root().display()))
 }
 
 fn look_at_clock() -> Finding {
     let now = clock::now().as_secs();
     let shown = clock::show(now);
     if now < EARLIEST_NOW {
-        let text = format!("{shown} is in the past; set the clock, no token is valid before");
+        let text = format!("{shown} is in the past; set the clock, no token is valid at that time");
         return Finding::new(Verdict::Error, "clock", text);
     }
     Finding::new(Verdict::Ok, "clock", shown)
@@ -104,7 +104,7 @@ fn look_at_space(root: &Path) -> Result<String, Failure> {
     let shown = format!("{} MB free", free / 1_000_000);
     if free < FREE_BYTES_MIN {
         return Err(Failure::new(format_args!(
-            "{shown}; make room before the store stops writing"
+            "{shown}; free space before the store stops accepting writes"
         )));
     }
     Ok(shown)
@@ -122,7 +122,7 @@ fn look_at_policies(folder: &Folder) -> Result<String, Failure> {
     let policies = installation::policies(folder)?;
     if policies.is_empty() {
         return Err(Failure::new(
-            "there is no policy, so nothing can be added; run `reelkey init`",
+            "there is no policy, so no content can be added; run `reelkey init`",
         ));
     }
     Ok(policies.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>().join(", "))
@@ -154,12 +154,16 @@ fn look_at_config(folder: &Folder) -> Vec<Finding> {
 fn look_at_tls(folder: &Folder, config: &Config) -> Finding {
     let Some(files) = &config.tls else {
         return match config.tls_terminated_by_proxy || config.listen.ip().is_loopback() {
-            true => Finding::new(Verdict::Ok, "tls", "none; for this machine or by a proxy"),
+            true => Finding::new(
+                Verdict::Ok,
+                "tls",
+                "none; only this machine can connect, or a proxy speaks TLS",
+            ),
             false => Finding::new(
                 Verdict::Error,
                 "tls",
                 format!(
-                    "none, and {} is for others; name certificate and key under [tls]",
+                    "none, but other machines can reach {}; name certificate and key under [tls]",
                     config.listen
                 ),
             ),
@@ -172,7 +176,7 @@ fn look_at_tls(folder: &Folder, config: &Config) -> Finding {
     let (expires, now) = (identity.expires.as_secs(), clock::now().as_secs());
     let shown = clock::show(expires);
     if expires <= now {
-        let text = format!("the certificate ended at {shown}; put a new one there and send SIGHUP");
+        let text = format!("the certificate ended at {shown}; replace the file and send SIGHUP");
         return Finding::new(Verdict::Error, "tls", text);
     }
     let verdict = if expires - now < CERTIFICATE_SECS_MIN { Verdict::Warning } else { Verdict::Ok };

@@ -1,4 +1,4 @@
-//! Keeping the process's memory to itself, and its panics readable.
+//! Protects the memory of this process from others, and keeps panics out of the output.
 
 use std::io;
 use std::panic;
@@ -7,15 +7,15 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 
 use crate::store::embedded::guard;
 
-/// Switches core dumps off, and with them debugging by other processes of the same user (prctl(2),
-/// `PR_SET_DUMPABLE`): a core file would hold every key that is in use.
+/// Switches off core dumps, and with them debugging by other processes of the same user (prctl(2), `PR_SET_DUMPABLE`).
+/// A core file would contain every key in use.
 pub(crate) fn guard_memory() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(())
 }
 
-/// Lets a panic that the store turns into an error go by without a trace of its own: the error says what to do.
+/// Prints nothing for a panic that the store turns into an error, because the error says what to do.
 pub(crate) fn quiet_caught_panics() {
     let loud = panic::take_hook();
     panic::set_hook(Box::new(move |what| {

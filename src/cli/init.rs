@@ -1,7 +1,7 @@
-//! `reelkey init`: a data folder that can serve.
+//! `reelkey init`: makes a data folder with which the service can run.
 //!
-//! Each step finds what an earlier run left and finishes it, so a run that was killed is repeated. The
-//! root key is written before the store that it wraps, and never replaced.
+//! Each step finds and completes what an earlier run left. So an interrupted run is simply repeated. The root key is
+//! written before the store that it wraps, and is never replaced.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -17,7 +17,7 @@ use crate::cli::terminal::output::{Failure, Output};
 use crate::crypto::root_key::RootKey;
 use crate::store::open;
 
-/// The policies that a fresh folder has.
+/// The policies of a new data folder.
 const POLICIES: [(&str, &str); 2] = [
     ("default.toml", include_str!("../../policies/default.toml")),
     ("premium-movie.toml", include_str!("../../policies/premium-movie.toml")),
@@ -31,7 +31,7 @@ pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
         .map_err(|error| Failure::from(error).during(folder.root().display()))?;
     let exists = open::exists(&folder.store());
     let policies = folder.policies();
-    // Only before there is a store: a policy that the operator removed later stays removed.
+    // Only if there is no store yet: a policy that the operator removed later stays removed.
     for (name, text) in POLICIES {
         let path = policies.join(name);
         if !exists && !path.exists() {
@@ -58,7 +58,7 @@ pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
         let first = first_records(&root, clock::now()).map_err(Failure::fault)?;
         open::create(&folder.store(), first).await?;
     } else {
-        // An existing store is opened and never written anew: that it lacks something is damage.
+        // An existing store is opened, never made again. If it lacks something, that is damage.
         installation::open(folder).await?;
     }
     Ok(report(folder, created))
@@ -68,7 +68,7 @@ fn report(folder: &Folder, created: bool) -> Output {
     let data = folder.root().display();
     let json = json!({ "data": folder.root(), "created": created });
     let text = match created {
-        false => format!("{data} is set up already; nothing was changed."),
+        false => format!("{data} exists already; nothing was changed."),
         true => format!(
             "{data} is ready:\n\
              \x20 reelkey.toml    what the service is called and where it listens\n\

@@ -1,4 +1,4 @@
-//! `reelkey issuer`: who may issue authorization tokens.
+//! `reelkey issuer`: the trusted issuers of authorization tokens.
 
 use std::fs;
 use std::io;
@@ -21,33 +21,33 @@ use crate::domain::duration::Duration;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IssuerCommand {
-    /// Trust an issuer for some titles.
+    /// Trust an issuer for some contents.
     Add(AddArgs),
     /// List the issuers.
     List,
-    /// Trust an issuer no more: its tokens are refused at once.
+    /// Stop trusting an issuer. Its tokens are refused at once.
     Remove {
-        /// Its name.
+        /// The issuer's name.
         iss: String,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// Its name, exactly as `iss` in its tokens.
+    /// The issuer's name, exactly as in `iss` of its tokens.
     iss: String,
     #[command(flatten)]
     keys: KeyArgs,
-    /// What it may sign with: ES256, EdDSA, RS256, PS256, or HS256 with a secret. ES256 if not said.
+    /// The algorithms that it may sign with: ES256, EdDSA, RS256, PS256, or HS256 with a secret. The default is ES256.
     #[arg(long, value_name = "ALG")]
     alg: Vec<Algorithm>,
-    /// The titles it may speak for: movies/bunny, movies/* or *.
+    /// The contents that it may authorize: movies/bunny, movies/* or *.
     #[arg(long, value_name = "PATTERN", required = true)]
     content: Vec<ContentPattern>,
-    /// What `aud` has to contain, if it is not the service id.
+    /// The value that `aud` must contain. The default is the service ID.
     #[arg(long)]
     audience: Option<String>,
-    /// The most between `iat` and `exp`: 24h if not said.
+    /// The longest time between `iat` and `exp`. The default is 24h.
     #[arg(long, value_name = "DURATION")]
     longest_token_life: Option<Duration>,
 }
@@ -55,13 +55,13 @@ pub(crate) struct AddArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct KeyArgs {
-    /// Its public keys: a JWK Set.
+    /// A file with its public keys: a JWK Set.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
-    /// Instead, the secret of 32 bytes or more that it signs with (HS256), in a file of mode 0600.
+    /// A file of mode 0600 with its secret of 32 bytes or more (HS256), instead of public keys.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
-    /// Make a development issuer: its private key is kept here, and `token mint` signs with it.
+    /// Make a development issuer. Its private key is kept in the data folder, and `token mint` signs with it.
     #[arg(long)]
     dev: bool,
 }
@@ -96,19 +96,20 @@ async fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
     let created = config::edit(folder, |config, document| {
         let there = config.issuers.iter().find(|other| other.iss == entry.iss);
         if there.is_some_and(|there| *there != entry) {
-            let what = format!("issuer {} is there with other values", entry.iss);
+            let what = format!("issuer {} exists with other values", entry.iss);
             return Err(Failure::new(what).remedy("remove it first with `reelkey issuer remove`"));
         }
         let path = folder.root().join(&keys.name);
         let same_keys = fs::read(&path).is_ok_and(|old| *keys.bytes == old);
         if there.is_some() && !same_keys {
-            let what = format!("issuer {} is there with other keys", entry.iss);
+            let what = format!("issuer {} exists with other keys", entry.iss);
             return Err(Failure::new(what).remedy("remove it first with `reelkey issuer remove`"));
         }
         if !same_keys {
             config::write_whole(&path, &keys.bytes)?;
         }
-        // Read back as `serve` will: what cannot be used is not written down, and its copy not kept.
+        // Read back in the same way as `serve` reads it. If it cannot be used, it is not added and its copy is
+        // deleted.
         if let Err(failure) = entry.keys(folder.root()) {
             if !same_keys {
                 fs::remove_file(&path).ok();
@@ -124,9 +125,9 @@ async fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
     Ok(added(folder, &entry, created))
 }
 
-/// What an issuer signs with, to be copied into the folder.
+/// The keys or the secret of an issuer, which are copied into the data folder.
 struct NewKeys {
-    /// Where, relative to the folder.
+    /// The file's path, relative to the data folder.
     name: PathBuf,
     bytes: Zeroizing<Vec<u8>>,
     is_secret: bool,
@@ -168,7 +169,7 @@ async fn remove(folder: &Folder, iss: &str) -> Result<Output, Failure> {
         let text = format!("there is no issuer {iss}; nothing was changed.");
         return Ok(Output::new(json, text));
     };
-    // Only now: nothing names them any more. A file that the operator keeps elsewhere stays.
+    // Only now, because no configuration names them any more. A file that is not such a copy stays.
     let copies = [entry.jwks, entry.secret_file].into_iter().flatten();
     let copies = copies.filter(|path| path.starts_with("keys/issuers"));
     let copies = copies.map(|path| folder.root().join(path));
@@ -190,7 +191,7 @@ fn added(folder: &Folder, entry: &IssuerEntry, created: bool) -> Output {
         members.insert("created".into(), created.into());
     }
     let text = match (created, entry.development) {
-        (false, _) => format!("issuer {} is there already; nothing was changed.", entry.iss),
+        (false, _) => format!("issuer {} exists already; nothing was changed.", entry.iss),
         (true, false) => {
             format!("issuer {} added.", entry.iss)
         }
@@ -220,7 +221,7 @@ fn read_jwks(source: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(source).map_err(during)
 }
 
-/// The development issuer's public keys; the private one is made if there is none.
+/// The development issuer's public keys. Its private key is generated if it does not exist.
 fn development_jwks(folder: &Folder, iss: &str) -> Result<Vec<u8>, Failure> {
     let path = development_key_path(folder, iss);
     let key = if path.exists() {
@@ -249,7 +250,8 @@ fn development_key_path(folder: &Folder, iss: &str) -> PathBuf {
     folder.development_keys().join(format!("{}.jwk.json", slug(iss)))
 }
 
-/// A file name for an issuer: what can be read of it, and a hash, because two names may read alike.
+/// A file name for an issuer: the readable part of its name and a hash, because two names may have the same readable
+/// part.
 fn slug(iss: &str) -> String {
     let bare = iss.split_once("://").map_or(iss, |(_, rest)| rest);
     let readable: String = bare

@@ -1,4 +1,4 @@
-//! `reelkey kek`: the key-encryption keys, generation by generation.
+//! `reelkey kek`: the generations of the key-encryption key (KEK).
 
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,20 +12,20 @@ use crate::cli::folder::paths::Folder;
 use crate::cli::operator::{self, Operator};
 use crate::cli::terminal::output::{Failure, Output, table};
 
-/// How many secrets are moved between two looks at the progress.
+/// How many secrets are moved between two updates of the progress bar.
 const STEP: usize = 10_000;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KekCommand {
     /// List the generations, and how many secrets each wraps.
     List,
-    /// Make a new generation for what is written from now on.
+    /// Make a new generation, which wraps everything written from now on.
     Rotate,
-    /// Move what is there to the newest generation.
+    /// Move existing secrets to the newest generation.
     Rewrap,
-    /// Drop generations that wrap nothing.
+    /// Remove generations that wrap no secret.
     Retire {
-        /// This one; otherwise every one that is unused.
+        /// The generation. The default is every unused one.
         generation: Option<u32>,
     },
 }
@@ -57,7 +57,7 @@ fn retired(generations: &[u32]) -> Output {
     Output::new(json!({ "retired": generations }), text)
 }
 
-/// Moves everything, some at a time. Stopped anywhere, running it again continues.
+/// Moves all secrets, some at a time. If it is interrupted, running it again continues.
 async fn rewrap(folder: &Folder) -> Result<Output, Failure> {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("rewrapping [{bar:40}] {pos}/{len} {eta}") {

@@ -1,4 +1,4 @@
-//! `reelkey key`: content keys. None is ever printed.
+//! `reelkey key`: content keys. Only `key export` writes keys in the clear, and only to a file.
 
 use std::path::PathBuf;
 
@@ -19,37 +19,37 @@ use crate::domain::track::TrackType;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Make a random key with a new KID.
+    /// Generate a random key with a new KID.
     Generate {
-        /// The title.
+        /// The content ID, for example movies/bunny.
         content: ContentId,
-        /// What the key encrypts: AUDIO, SD, HD, UHD1 or UHD2.
+        /// The track type that the key encrypts: AUDIO, SD, HD, UHD1 or UHD2.
         #[arg(long)]
         track: Option<TrackType>,
     },
-    /// Store a key that a packager has used, or many of them.
+    /// Store a key that a packager has used, or many keys.
     Import(ImportArgs),
     /// Write active keys in the clear to a file that only its owner may read.
     Export(ExportArgs),
-    /// List the keys, of one title or of all.
+    /// List the keys of one content or of all.
     List {
-        /// The title.
+        /// The content ID.
         content: Option<ContentId>,
     },
-    /// Show what is known of a key. Not the key itself.
+    /// Show everything about a key except the key itself.
     Show {
         /// The key ID.
         kid: KeyId,
     },
-    /// Make a new key beside the old ones, which stay until they are retired.
+    /// Make a new key beside the old ones, which stay active until they are retired.
     Rotate {
-        /// The title.
+        /// The content ID.
         content: ContentId,
-        /// For this track type only; otherwise for each that the title has.
+        /// Only this track type. The default is each track type of the content.
         #[arg(long)]
         track: Option<TrackType>,
     },
-    /// Give a key out no more. What was packaged with it no longer plays.
+    /// Retire a key: new licenses do not contain it. What was packaged with it no longer plays.
     Retire {
         /// The key ID.
         kid: KeyId,
@@ -58,32 +58,32 @@ pub(crate) enum KeyCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The title.
+    /// The content ID.
     #[arg(required_unless_present = "from", conflicts_with = "from")]
     content: Option<ContentId>,
     /// The key ID: a UUID or 32 hexadecimal digits.
     #[arg(long, required_unless_present = "from", conflicts_with = "from")]
     kid: Option<KeyId>,
-    /// The key: @FILE that holds 32 hexadecimal digits, or @- for standard input.
+    /// The key: @FILE with 32 hexadecimal digits, or @- for standard input.
     #[arg(long, value_name = "@FILE", required_unless_present = "from", conflicts_with = "from")]
     key: Option<SecretArgument>,
-    /// What the key encrypts: AUDIO, SD, HD, UHD1 or UHD2.
+    /// The track type that the key encrypts: AUDIO, SD, HD, UHD1 or UHD2.
     #[arg(long, conflicts_with = "from")]
     track: Option<TrackType>,
-    /// Many keys: one JSON object a line, with content_id, kid, key and, if known, track_type; - is standard
-    /// input.
+    /// A file with many keys, one JSON object per line with content_id, kid, key and, if known, track_type; - is
+    /// standard input.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Add the titles that are missing, under these policies.
+    /// Add missing contents with these policies.
     #[arg(long, value_name = "NAME", requires = "from")]
     policy: Vec<String>,
 }
 
 impl ImportArgs {
-    /// The operation that stores the one key.
+    /// The operation that stores one key.
     fn single(&self) -> Result<ImportKey, Failure> {
         let (Some(content), Some(kid), Some(key)) = (&self.content, &self.kid, &self.key) else {
-            return Err(Failure::new("say which title, --kid and --key, or --from FILE"));
+            return Err(Failure::new("give a content ID, --kid and --key, or --from FILE"));
         };
         let key = key.read()?;
         ContentKey::parse_hex(&key)?;
@@ -94,12 +94,12 @@ impl ImportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// The title; otherwise all.
+    /// The content ID. The default is all contents.
     content: Option<ContentId>,
-    /// The file, which must not be there yet. `key import --from` reads it.
+    /// The new file. `key import --from` can read it.
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
 }
@@ -150,7 +150,7 @@ fn stored(stored: &KeyStored) -> Output {
     let text = if *created {
         format!("key {kid} stored for {content_id}.")
     } else {
-        format!("key {kid} is there already; nothing was changed.")
+        format!("key {kid} exists already; nothing was changed.")
     };
     Output::new(json, text)
 }
@@ -159,9 +159,9 @@ fn retired(retired: &KeyRetired) -> Output {
     let KeyRetired { key, changed } = retired;
     let json = json!({ "kid": key.kid, "content_id": key.content_id, "changed": changed });
     let text = if *changed {
-        format!("key {} of {} is retired: no license holds it any more.", key.kid, key.content_id)
+        format!("key {} of {} is retired: new licenses do not contain it.", key.kid, key.content_id)
     } else {
-        format!("key {} was retired before; nothing was changed.", key.kid)
+        format!("key {} is retired already; nothing was changed.", key.kid)
     };
     Output::new(json, text)
 }

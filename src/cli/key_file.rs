@@ -1,4 +1,4 @@
-//! Files of keys in the clear, one JSON object a line: `key import --from` and `key export`.
+//! Files of keys in the clear, one JSON object per line: `key import --from` and `key export`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
@@ -16,14 +16,14 @@ use crate::cli::operator::Operator;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::domain::content::ContentId;
 
-/// How many keys one operation carries. At most 400 bytes each, they fit its longest body.
+/// How many keys one operation carries. With at most 400 bytes each, they fit into the longest request.
 const AT_ONCE: usize = 2000;
 
-/// The longest line.
+/// The longest line, in bytes.
 const LINE_BYTES_MAX: u64 = 400;
 
-/// Stores every key of the file, in order, up to the first that is refused.
-/// Titles that are missing are added under `policies`, unless there are none.
+/// Stores every key of the file, in order. Stops at the first that is refused. Missing contents are added with
+/// `policies`, unless that list is empty.
 pub(super) async fn import(
     folder: &Folder,
     from: &Path,
@@ -35,7 +35,7 @@ pub(super) async fn import(
     let (mut stored, mut already) = (0, 0);
     let result = loop {
         let first = lines.number + 1;
-        // What was read before a broken line is stored all the same.
+        // The keys before a malformed line are stored all the same.
         let (keys, broken) = lines.read_some();
         let (policies, last) = (policies.to_vec(), keys.len() < AT_ONCE);
         let imported = operator.execute(ImportKeys { policies, keys }).await?;
@@ -54,11 +54,11 @@ pub(super) async fn import(
     bar.finish_and_clear();
     let text = match already {
         0 => format!("{stored} keys stored."),
-        _ => format!("{stored} keys stored; {already} were there already."),
+        _ => format!("{stored} keys stored; {already} existed already."),
     };
     result.map_err(|failure| {
         failure.during(from.display()).remedy(format_args!(
-            "mend the line and run it again; {} keys before it are stored",
+            "correct the line and run the command again; the {} keys before it are stored",
             stored + already
         ))
     })?;
@@ -73,7 +73,7 @@ fn progress(length: u64, template: &str) -> ProgressBar {
     }
 }
 
-/// A file, line by line, each zeroed once it was read.
+/// A file that is read line by line. Each line is zeroed after it was read.
 struct Lines {
     input: Box<dyn BufRead>,
     length: u64,
@@ -92,7 +92,7 @@ impl Lines {
         Ok(Self { input: Box::new(BufReader::new(file)), length, bytes_read: 0, number: 0 })
     }
 
-    /// Some keys, fewer than [`AT_ONCE`] at the end, and what is wrong with the line after them.
+    /// The next keys, fewer than [`AT_ONCE`] at the end, and what is wrong with the line after them, if anything.
     fn read_some(&mut self) -> (Vec<PlainKey>, Option<Failure>) {
         let mut keys = Vec::with_capacity(AT_ONCE);
         while keys.len() < AT_ONCE {
@@ -119,15 +119,15 @@ impl Lines {
         {
             return Err(wrong("longer than 400 bytes"));
         }
-        // What the parser says could repeat a key.
+        // The parser's error could repeat a key.
         strict::json::read(&line).map(Some).map_err(|_| {
             wrong("not {\"content_id\":…,\"kid\":…,\"key\":…}, with \"track_type\" if it is known")
         })
     }
 }
 
-/// Writes the active keys of a title, or all, to a new file of mode 0600.
-/// Asks first, unless it is `sure`.
+/// Writes the active keys of one content or of all to a new file of mode 0600. Asks for confirmation unless it is
+/// `sure`.
 pub(super) async fn export(
     folder: &Folder,
     content: Option<ContentId>,
@@ -145,7 +145,7 @@ pub(super) async fn export(
     let exported = match written {
         Ok(exported) => exported,
         Err(failure) => {
-            // Half a file of keys is of no use and no less dangerous.
+            // An incomplete file of keys is useless, and as dangerous as a complete one.
             fs::remove_file(to).ok();
             return Err(failure);
         }
@@ -183,13 +183,13 @@ async fn write(
     }
 }
 
-/// Whether the operator means it.
+/// Asks the operator for confirmation.
 fn ask(to: &Path) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::new(
-            "this writes content keys in the clear, and there is nobody to ask",
+            "this writes content keys in the clear, and there is no terminal to ask for confirmation",
         )
-        .remedy("say --yes if that is what you want"));
+        .remedy("add --yes to confirm"));
     }
     let mut terminal = io::stderr().lock();
     write!(terminal, "Write content keys in the clear to {}? Type yes: ", to.display())?;

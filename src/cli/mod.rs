@@ -1,11 +1,12 @@
-//! The command line: one file per command group, and the only reader of configuration, clocks and the
-//! environment.
+//! The command line: one file per noun. Only this folder reads configuration, the clock and the environment.
 //!
-//! Top to bottom: `command` reads what was typed, a file for each noun does it, `operator` gets it executed by the
-//! running service or on the store, `folder` knows the files and `terminal` the person.
+//! Top to bottom: `command` parses the command line, a file for each noun runs its commands, `operator` has operations
+//! executed by the running service or on the store, `folder` knows the files of an installation, and `terminal` writes
+//! the output.
 //!
-//! A command opens the stopped store under its lock, does one thing and says what it did, as text for
-//! people or, with `--json`, as one document. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+//! An operation runs in the service if there is one. Otherwise the command opens the store under its lock. A command
+//! prints its result as text, or with `--json` as one document. Exit codes: 0 done, 1 refused or failed, 2 wrong
+//! usage.
 
 mod clock;
 mod command;

@@ -1,4 +1,4 @@
-//! Getting an operation executed: by the running service if there is one, else on the store itself.
+//! Executes an operation: in the running service if there is one, otherwise on the store itself.
 
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -18,27 +18,27 @@ use crate::cli::terminal::output::Failure;
 use crate::http::admin::{RELOAD_ISSUERS, Refused, path_of};
 use crate::http::client::Call;
 
-/// More than any answer: a hundred thousand keys are listed in 30 MB.
+/// The longest accepted answer, in bytes. A list of a hundred thousand keys takes 30 MB.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// The longest path of a Unix socket, its final NUL left out (unix(7)).
+/// The longest path of a Unix socket, without the final NUL (unix(7)).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// Where operations are executed.
 pub(crate) enum Operator<'a> {
-    /// By the service that runs in this folder.
+    /// In the service that runs in this folder.
     Service(&'a Folder),
-    /// Here: the store is held until this is dropped.
+    /// In this process. The store is locked until this value is dropped.
     Store {
-        /// The store and what opens it.
+        /// The store and the keys to it.
         vault: Vault,
-        /// What is in force: the policies. Nobody else is asked for here.
+        /// The policies that are in force. Operations need nothing else of the snapshot.
         in_force: InForce,
     },
 }
 
 impl<'a> Operator<'a> {
-    /// The running service if there is one, else the store itself.
+    /// Connects to the running service if there is one, otherwise opens the store.
     pub(crate) async fn reach(folder: &'a Folder) -> Result<Self, Failure> {
         if connect(folder).await?.is_some() {
             return Ok(Self::Service(folder));
@@ -51,7 +51,7 @@ impl<'a> Operator<'a> {
         Ok(Self::Store { vault, in_force: InForce::new(snapshot) })
     }
 
-    /// Executes `operation` and returns what came of it.
+    /// Executes `operation` and returns its result.
     pub(crate) async fn execute<O: Operation>(&self, operation: O) -> Result<O::Outcome, Failure> {
         match self {
             Self::Store { vault, in_force } => {
@@ -66,8 +66,8 @@ impl<'a> Operator<'a> {
                 let body = Zeroizing::new(serde_json::to_vec(&operation)?);
                 let answer = send(stream, &path_of::<O>(), body.to_vec()).await?;
                 serde_json::from_slice(&Zeroizing::new(answer)).map_err(|_| {
-                    // What the parser says could repeat a key.
-                    Failure::new("the service's answer is none that this version knows")
+                    // The parser's error could repeat a key.
+                    Failure::new("this version does not understand the service's answer")
                         .remedy("use the same version of reelkey for both")
                 })
             }
@@ -75,7 +75,7 @@ impl<'a> Operator<'a> {
     }
 }
 
-/// Executes one operation, wherever that is.
+/// Executes one operation, in the service or on the store.
 pub(crate) async fn execute<O: Operation>(
     folder: &Folder,
     operation: O,
@@ -83,7 +83,7 @@ pub(crate) async fn execute<O: Operation>(
     Operator::reach(folder).await?.execute(operation).await
 }
 
-/// Lets the running service, if there is one, read its issuers anew.
+/// Makes the running service, if there is one, read its issuers again.
 pub(crate) async fn reload_issuers(folder: &Folder) -> Result<(), Failure> {
     match connect(folder).await? {
         Some(stream) => send(stream, RELOAD_ISSUERS, Vec::new()).await.map(|_| ()),
@@ -91,7 +91,7 @@ pub(crate) async fn reload_issuers(folder: &Folder) -> Result<(), Failure> {
     }
 }
 
-/// A listener for the service, at a path that only the owner may open from its first moment on.
+/// Opens the admin socket for the service. From its first moment on, only the owner may connect.
 pub(crate) fn listen(folder: &Folder) -> Result<UnixListener, Failure> {
     let path = folder.admin_socket();
     let aside = folder.root().join("admin.sock.new");
@@ -103,7 +103,7 @@ pub(crate) fn listen(folder: &Folder) -> Result<UnixListener, Failure> {
             )));
         }
     }
-    // The store's lock is held, so whoever left these is gone.
+    // This process holds the store's lock, so the process that made these files has ended.
     for stale in [&path, &aside] {
         match std::fs::remove_file(stale) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -117,16 +117,16 @@ pub(crate) fn listen(folder: &Folder) -> Result<UnixListener, Failure> {
     Ok(listener)
 }
 
-/// Who may connect to it, besides root: the folder's owner.
+/// The user who may connect, besides root: the owner of the folder.
 pub(crate) fn owner(folder: &Folder) -> io::Result<u32> {
     Ok(std::fs::metadata(folder.root())?.uid())
 }
 
-/// A connection to the running service; `None` where none runs.
+/// Connects to the running service. Returns `None` if none runs.
 async fn connect(folder: &Folder) -> Result<Option<UnixStream>, Failure> {
     match UnixStream::connect(folder.admin_socket()).await {
         Ok(stream) => Ok(Some(stream)),
-        // No socket, or one that a killed service left.
+        // There is no socket, or a killed service left it.
         Err(error)
             if matches!(
                 error.kind(),

@@ -1,4 +1,4 @@
-//! `reelkey policy`: checking and listing policies.
+//! `reelkey policy`: checks and lists policies.
 
 use std::path::PathBuf;
 
@@ -13,12 +13,12 @@ use crate::domain::track::TrackType;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// Read policies and say what is wrong with them.
+    /// Check policies and report errors.
     Check {
-        /// Files; the data folder's policies if none is named.
+        /// The files. The default is the policies of the data folder.
         files: Vec<PathBuf>,
     },
-    /// List the data folder's policies.
+    /// List the policies of the data folder.
     List,
 }
 
@@ -39,8 +39,8 @@ fn checked(policies: Vec<Policy>) -> Result<Output, Failure> {
     let names: Vec<_> = policies.iter().map(|policy| policy.name.as_str()).collect();
     let text = match names.len() {
         0 => return Err(Failure::new("there are no policies").remedy("run `reelkey init`")),
-        1 => format!("{} is well.", names.concat()),
-        _ => format!("{} are well.", names.join(", ")),
+        1 => format!("{} is valid.", names.concat()),
+        _ => format!("{} are valid.", names.join(", ")),
     };
     Ok(Output::new(json!({ "ok": names }), text))
 }

@@ -1,4 +1,4 @@
-//! `reelkey root`: the key that opens the store.
+//! `reelkey root`: the root key, which opens the store.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::cli::terminal::output::{Failure, Output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RootCommand {
-    /// Make a new root key and wrap everything anew, so that the old one opens nothing here any more.
+    /// Make a new root key and wrap everything again. The old root key then opens nothing in the data folder.
     Rotate,
 }
 
@@ -25,7 +25,7 @@ pub(crate) async fn run(folder: &Folder, command: RootCommand) -> Result<Output,
     spinner.finish_and_clear();
     let secrets = rotated?.secrets;
     let text = format!(
-        "{secrets} secrets are wrapped anew; the old root key opens nothing in {}.\n\
+        "{secrets} secrets are wrapped again; the old root key opens nothing in {}.\n\
          next: keep a copy of {} elsewhere, and the old one for as long as you keep backups made \
          with it",
         folder.root().display(),

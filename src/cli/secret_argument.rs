@@ -1,7 +1,6 @@
-//! Secrets on the command line: the name of a file, or, for trying things out, the value.
+//! Secrets on the command line: the name of a file or, for experiments, the secret itself.
 //!
-//! Arguments are seen by every user of a machine, so `@FILE` is the form to use, and `@-` reads
-//! standard input.
+//! Every user of the machine can see the arguments of a process. So `@FILE` should be used. `@-` reads standard input.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -13,20 +12,20 @@ use zeroize::Zeroizing;
 
 use crate::cli::terminal::output::Failure;
 
-/// Far more than any file of keys.
+/// Much more than any file of keys, in bytes.
 const BYTES_MAX: u64 = 1024 * 1024;
 
-/// Where a secret is, or the secret itself. Printed without it.
+/// The file of a secret, or the secret itself. `Debug` does not print the secret.
 #[derive(Clone)]
 pub(crate) enum SecretArgument {
     /// In a file; `-` is standard input.
     File(String),
-    /// Right here.
+    /// The secret itself.
     Value(Zeroizing<String>),
 }
 
 impl SecretArgument {
-    /// The text, without white space around it.
+    /// Reads the secret, without white space around it.
     pub(crate) fn read(&self) -> Result<Zeroizing<String>, Failure> {
         let mut text = Zeroizing::new(String::with_capacity(4096));
         let read = match self {

@@ -10,12 +10,12 @@ use crate::cli::{clock, operator};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SignerCommand {
-    /// List the signing keys, and from when on each signs.
+    /// List the signing keys, and the time from which each signs.
     List,
     /// Make a new signing key. It is published for 300 s before it signs.
     Rotate {
-        /// Sign with it at once, because the old one leaked. Players that have not fetched the new key
-        /// have to fetch it.
+        /// Sign with it at once, because the old key has leaked. Players that do not have the new key yet must fetch
+        /// it.
         #[arg(long)]
         now: bool,
     },

@@ -1,4 +1,4 @@
-//! `reelkey token`: authorization tokens for development, and a look into any.
+//! `reelkey token`: mints authorization tokens for development, and shows any token.
 
 use std::io::{self, Read};
 
@@ -21,43 +21,43 @@ use crate::domain::region::Region;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Make a token, signed by a development issuer.
+    /// Make a token that a development issuer signs.
     Mint(MintArgs),
-    /// Show what a token says, and whether it would be accepted now.
+    /// Show the claims of a token, and whether it would be accepted now.
     Inspect {
-        /// The token: @FILE, or standard input if nothing is said.
+        /// The token: @FILE. The default is standard input.
         token: Option<SecretArgument>,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct MintArgs {
-    /// The development issuer; may be left out where there is only one.
+    /// The development issuer. It can be omitted if there is only one.
     #[arg(long)]
     issuer: Option<String>,
     /// The viewer's account.
     #[arg(long)]
     sub: String,
-    /// The titles it is for: movies/bunny, movies/* or *.
+    /// The contents that it permits: movies/bunny, movies/* or *.
     #[arg(long, value_name = "PATTERN")]
     content: Vec<ContentPattern>,
-    /// The keys it is for.
+    /// The keys that it permits.
     #[arg(long, value_name = "KID")]
     kid: Vec<KeyId>,
-    /// Where the viewer is: US, US-CA.
+    /// The viewer's region: US or US-CA.
     #[arg(long)]
     region: Option<Region>,
-    /// The one policy to judge by.
+    /// The policy to apply.
     #[arg(long)]
     policy: Option<String>,
-    /// The one device it is for, by its key's thumbprint.
+    /// The only device that may use it, by the thumbprint of its key.
     // One thumbprint in 64 begins with a hyphen.
     #[arg(long, value_name = "JKT", value_parser = parse_thumbprint, allow_hyphen_values = true)]
     device: Option<Thumbprint>,
-    /// How the viewer signed in (RFC 8176): pwd, mfa.
+    /// The viewer's authentication methods (RFC 8176): pwd, mfa.
     #[arg(long)]
     amr: Vec<String>,
-    /// How long it lives.
+    /// The token's lifetime.
     #[arg(long, default_value = "1h")]
     life: Duration,
 }
@@ -79,11 +79,11 @@ fn mint(folder: &Folder, args: MintArgs) -> Result<Output, Failure> {
         entry.development && args.issuer.as_ref().is_none_or(|wanted| *wanted == entry.iss)
     });
     let (Some(entry), None) = (developers.next(), developers.next()) else {
-        return Err(Failure::new("there is not exactly one such development issuer")
+        return Err(Failure::new("there is no such development issuer, or more than one")
             .remedy("name one with --issuer, or make one with `reelkey issuer add ISS --dev`"));
     };
     if args.content.is_empty() && args.kid.is_empty() {
-        return Err(Failure::new("the token would be for nothing").remedy("add --content or --kid"));
+        return Err(Failure::new("the token would permit nothing").remedy("add --content or --kid"));
     }
     let iat = clock::now();
     let mut claims = json!({
@@ -108,7 +108,7 @@ fn mint(folder: &Folder, args: MintArgs) -> Result<Output, Failure> {
     insert("amr", (!args.amr.is_empty()).then(|| args.amr.into()));
 
     let token = read_development_key(folder, &entry.iss)?.mint(&claims)?;
-    // What is minted here is what `serve` would say of it, found out now rather than by a player.
+    // Verified here in the same way as `serve` would, so that an error shows now and not at a player.
     authorization::read(&config.issuers(folder)?, &token, iat)
         .map_err(|fault| Failure::from(fault).during("the service would refuse this token"))?;
     Ok(Output::new(json!({ "token": token, "claims": claims }), token))

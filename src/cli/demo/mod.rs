@@ -1,8 +1,7 @@
-//! `reelkey demo`: one playback, from an empty folder to a decrypted film, and what is refused.
+//! `reelkey demo`: one playback, from an empty folder to a decrypted film, and some refused requests.
 //!
-//! Everything is real: the commands are those of the command line, the service answers over HTTP, the
-//! clip was encrypted by an ordinary packager, and the player is the client crate. Only the folder is
-//! temporary.
+//! Everything is real: the commands are those of the command line, the service answers over HTTP, an ordinary packager
+//! encrypted the clip, and the player uses the client crate. Only the folder is temporary.
 
 mod player;
 mod report;
@@ -16,7 +15,7 @@ use crate::cli::demo::report::Report;
 use crate::cli::demo::setup::RunCommand;
 use crate::cli::terminal::output::{Failure, Output};
 
-/// Shows a playback. `run` runs a command line, as a person would.
+/// Shows a playback. `run` runs a command line, as a shell would.
 pub(crate) async fn demo(json: bool, run: RunCommand) -> Result<Output, Failure> {
     let mut report = Report::new(json);
     report.title("Reelkey demo: one playback, from an empty folder to a decrypted film")?;

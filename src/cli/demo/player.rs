@@ -1,4 +1,4 @@
-//! The demo's player: a device, its tokens, and the client crate.
+//! The demo's player: a device, its tokens and the client crate.
 
 use std::net::SocketAddr;
 
@@ -21,10 +21,10 @@ use crate::crypto::digest::sha256;
 use crate::crypto::random::SystemRng;
 use crate::http::client::{Answer, Call};
 
-/// More than any answer of the service.
+/// The longest accepted answer of the service, in bytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
-/// The clip as it was packaged: clear, and under each scheme.
+/// The clip in the clear and under each scheme.
 const CLIPS: [(&str, &str, &[u8], &[u8]); 4] = [
     (
         "cenc",
@@ -57,14 +57,14 @@ pub(super) struct Player {
     thief: DeviceKey,
 }
 
-/// One way of asking.
+/// One license request.
 #[derive(Clone, Copy)]
 pub(super) struct Attempt {
-    /// Where the token says that the viewer is.
+    /// The viewer's region in the token.
     pub(super) region: &'static str,
-    /// The title asked for; the token is for [`CONTENT`].
+    /// The requested content. The token permits [`CONTENT`].
     pub(super) content: &'static str,
-    /// How old the request says it is.
+    /// How old the request claims to be, in seconds.
     pub(super) age_secs: u64,
     /// Whether another device uses the token.
     pub(super) steal: bool,
@@ -79,7 +79,7 @@ impl Attempt {
 }
 
 impl Player {
-    /// The device's name.
+    /// The thumbprint of the device key.
     pub(super) fn thumbprint(&self) -> String {
         self.device.public_key().thumbprint().to_string()
     }
@@ -89,7 +89,7 @@ impl Player {
         Ok(Self { device, thief: DeviceKey::generate(&mut SystemRng)? })
     }
 
-    /// Asks for a license. A refusal is an answer.
+    /// Requests a license. A refusal is a normal result.
     pub(super) async fn play(
         &self,
         service: &Service,
@@ -115,7 +115,7 @@ impl Player {
         Ok(Ok(pending.open(&answer.body, &Jwks::parse(&jwks)?)?))
     }
 
-    /// What the operator's auth service would give to a viewer who signed in.
+    /// A token, as the operator's auth service would give it to a viewer who signed in.
     async fn token(&self, service: &Service, attempt: Attempt) -> Result<String, Failure> {
         let jkt = self.thumbprint();
         let mint = ["token", "mint", "--sub", "alice", "--content", CONTENT];
@@ -137,7 +137,7 @@ impl Player {
     }
 }
 
-/// One HTTP exchange on a connection of its own.
+/// One HTTP exchange, on a connection of its own.
 async fn send(
     address: SocketAddr,
     method: &str,

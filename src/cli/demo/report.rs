@@ -1,4 +1,4 @@
-//! What the demo shows: each step as it happens, or one document at the end.
+//! The output of the demo: each step as it happens, or one JSON document at the end.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cli::clock;
 
-/// A decrypted track, equal to the original.
+/// A decrypted track that equals the original.
 pub(super) struct Decrypted {
     pub(super) scheme: &'static str,
     pub(super) track: &'static str,
@@ -18,7 +18,7 @@ pub(super) struct Decrypted {
     pub(super) sha256: [u8; 32],
 }
 
-/// Collects what happened, and shows it to a person meanwhile.
+/// Collects the results and, for people, shows them at once.
 pub(super) struct Report {
     quiet: bool,
     steps: usize,
@@ -97,7 +97,8 @@ impl Report {
 
     pub(super) fn refused(&mut self, what: &str, problem: &Problem) -> io::Result<()> {
         let Problem { status, reason, detail, .. } = problem;
-        // The first sentence says what; the rest, what to do, is for another screen.
+        // Only the first sentence, which says what is wrong. The others, about what to do, would not fit into the
+        // line.
         let (first, _) = detail.split_once(". ").unwrap_or((detail, ""));
         self.line(&format!("   {what:44} {status} {reason:16} {first}"))?;
         self.refused.push(json!({ "request": what, "status": status, "reason": reason,

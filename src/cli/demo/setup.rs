@@ -1,4 +1,4 @@
-//! The demo's service: a fresh folder, the commands that fill it, and the service on a free port.
+//! The demo's service: a new folder, the commands that fill it, and the service on a free port.
 
 use std::ffi::OsString;
 use std::fs;
@@ -24,17 +24,17 @@ use crate::http::app::App;
 use crate::http::listener::server::{self, Rules};
 use crate::http::router::router;
 
-/// The content of the demo.
+/// The content ID of the demo's film.
 pub(super) const CONTENT: &str = "movies/test-pattern";
 
-/// Runs a command line, given word by word, as it would be run from a shell.
+/// Runs a command line, given word by word, as a shell would.
 pub(crate) type RunCommand =
     fn(Vec<OsString>) -> Pin<Box<dyn Future<Output = Result<Output, Failure>>>>;
 
-/// Public keys of the clip: track type, key ID, key.
+/// The content keys of the clip, which are public: track type, KID, key.
 const KEYS: &str = include_str!("keys.txt");
 
-/// What the demo's rights holder allows.
+/// The policy of the demo's rights holder.
 const POLICY: &str = "\
 can_play = true
 license_duration = \"10m\"
@@ -44,7 +44,7 @@ allowed_countries = [\"US\", \"CA\"]
 evidence = \"token\"
 ";
 
-/// A running service in a folder that goes with it.
+/// A running service, and its folder, which is deleted with it.
 pub(super) struct Service {
     pub(super) address: SocketAddr,
     pub(super) id: String,
@@ -108,7 +108,7 @@ async fn serve(run: RunCommand, data: TempDir) -> Result<Service, Failure> {
 }
 
 impl Service {
-    /// Runs a command on the data folder, as a person would.
+    /// Runs a command on the data folder, as a shell would.
     pub(super) async fn run(&self, words: &[&str]) -> Result<Output, Failure> {
         (self.run)(typed(self.data.path().into(), words)).await
     }
@@ -132,7 +132,7 @@ async fn command(
     run(typed(data.path().into(), words)).await.map(|_| ())
 }
 
-/// A word as it would be typed, without the temporary folder.
+/// A word as a person would type it, without the temporary folder.
 fn shown(word: &str) -> String {
     match word.rsplit_once('/') {
         Some((_, name)) if word.starts_with("@/") => format!("@{name}"),

@@ -1,4 +1,4 @@
-//! An installation, opened: its store under its lock, its keyring, its policies.
+//! Opens an installation: its store under its lock, its keyring, its policies.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::domain::policy_file;
 use crate::store::error::Error;
 use crate::store::open;
 
-/// The store and what unlocks it.
+/// Opens the store and its keyring.
 pub(crate) async fn open(folder: &Folder) -> Result<Vault, Failure> {
     let store = open::open(&folder.store()).await.map_err(|error| {
         let is_in_use = matches!(error, Error::InUse(_));
@@ -23,7 +23,7 @@ pub(crate) async fn open(folder: &Folder) -> Result<Vault, Failure> {
     Vault::open(store, folder.root_key()).await.map_err(Failure::fault)
 }
 
-/// Every policy of the folder, in the order of their names.
+/// Reads every policy of the folder, ordered by name.
 pub(crate) fn policies(folder: &Folder) -> Result<Vec<Policy>, Failure> {
     let path = folder.policies();
     let entries = fs::read_dir(&path).map_err(|error| {
@@ -40,7 +40,7 @@ pub(crate) fn policies(folder: &Folder) -> Result<Vec<Policy>, Failure> {
     Ok(policies)
 }
 
-/// The policy in one file.
+/// Reads the policy in one file.
 pub(crate) fn policy(path: &std::path::Path) -> Result<Policy, Failure> {
     let text =
         fs::read_to_string(path).map_err(|error| Failure::from(error).during(path.display()))?;

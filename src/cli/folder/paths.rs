@@ -1,4 +1,4 @@
-//! The data folder: where each file of an installation lies.
+//! The data folder: the path of each file of an installation.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// The folder at `root`, configured by `config` or by the file in it.
+    /// The folder at `root`, configured by `config` or by its own reelkey.toml.
     pub(crate) fn new(root: &Path, config: Option<&Path>) -> Self {
         let config = config.map_or_else(|| root.join("reelkey.toml"), Path::to_path_buf);
         Self { root: root.to_path_buf(), config }
@@ -27,17 +27,17 @@ impl Folder {
         &self.config
     }
 
-    /// `policies/`: one TOML file each.
+    /// `policies/`: one TOML file for each policy.
     pub(crate) fn policies(&self) -> PathBuf {
         self.root.join("policies")
     }
 
-    /// `keys/`: what unlocks the store, and what verifies tokens.
+    /// `keys/`: the root key, and the keys that verify tokens.
     pub(crate) fn keys(&self) -> PathBuf {
         self.root.join("keys")
     }
 
-    /// `keys/root.key`: the root key, mode 0600, nowhere else.
+    /// `keys/root.key`: the root key, mode 0600.
     pub(crate) fn root_key(&self) -> PathBuf {
         self.keys().join("root.key")
     }
@@ -47,17 +47,17 @@ impl Folder {
         self.keys().join("dev")
     }
 
-    /// `admin.sock`: where the running service takes commands, mode 0600.
+    /// `admin.sock`: where the running service receives operations, mode 0600.
     pub(crate) fn admin_socket(&self) -> PathBuf {
         self.root.join("admin.sock")
     }
 
-    /// The store: in `store/`.
+    /// The name of the store, which is in `store/`.
     pub(crate) fn store(&self) -> StoreUrl {
         StoreUrl::Sled(self.store_files())
     }
 
-    /// `store/`: the store's files.
+    /// `store/`: the files of the store.
     pub(crate) fn store_files(&self) -> PathBuf {
         self.root.join("store")
     }

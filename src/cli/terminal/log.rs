@@ -7,16 +7,16 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::terminal::output::Failure;
 
-/// How a line looks.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// Text for people.
     Text,
 }
 
-/// Starts logging what `filter` lets through: `info`, `debug`, `reelkey=trace`.
+/// Starts the log. `filter` selects the events: `info`, `debug`, `reelkey=trace`.
 pub(crate) fn start(filter: &str, format: LogFormat) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter).map_err(|error| {
         Failure::new(format_args!("--log {filter:?}: {error}")).remedy("use --log info or debug")

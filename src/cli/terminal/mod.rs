@@ -1,4 +1,4 @@
-//! What a person or a program at the terminal sees: results, failures, tables, the log.
+//! The output for people and programs: results, failures, tables, the log.
 //!
 //! Deliberately absent: knowledge of any single command.
 

@@ -1,5 +1,4 @@
-//! What a command says: one JSON document or a text for people, and what went wrong with the next
-//! step to take.
+//! The output of a command: its result as text or as one JSON document, or what went wrong and the next step.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -14,20 +13,20 @@ use crate::authority::vault::fault::Fault;
 pub(crate) struct Output {
     /// For `--json`.
     pub(crate) json: Value,
-    /// For people; ends without a line break.
+    /// For people. It ends without a line break.
     pub(crate) text: String,
 }
 
 impl Output {
-    /// Both forms.
+    /// Makes a result from both forms.
     pub(crate) fn new(json: Value, text: impl Into<String>) -> Self {
         Self { json, text: text.into() }
     }
 
-    /// Writes the wanted form to `out`.
+    /// Writes the requested form to `out`.
     pub(crate) fn write(&self, as_json: bool, out: &mut impl Write) -> io::Result<()> {
         match (as_json, self.json.is_null()) {
-            // A command that has said everything while it ran.
+            // The command has already written everything while it ran.
             (_, true) => Ok(()),
             (true, false) => writeln!(out, "{}", self.json),
             (false, false) => writeln!(out, "{}", self.text),
@@ -35,7 +34,7 @@ impl Output {
     }
 }
 
-/// A command was refused or failed: what, and what to do about it.
+/// A command was refused or failed: the reason and the next step.
 #[derive(Debug)]
 pub(crate) struct Failure {
     what: String,
@@ -44,17 +43,17 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// `what` went wrong; lower case, no full stop.
+    /// `what` went wrong: lower case, without a full stop.
     pub(crate) fn new(what: impl fmt::Display) -> Self {
         Self { what: what.to_string(), remedy: None, answer: None }
     }
 
-    /// The next step: an imperative sentence without a full stop.
+    /// Adds the next step: an imperative sentence without a full stop.
     pub(crate) fn remedy(self, remedy: impl fmt::Display) -> Self {
         Self { remedy: Some(remedy.to_string()), ..self }
     }
 
-    /// The command answered all the same: with this.
+    /// Adds the result of a command that failed but has one all the same.
     pub(crate) fn after(self, answer: Output) -> Self {
         Self { answer: Some(answer), ..self }
     }
@@ -65,12 +64,12 @@ impl Failure {
         Self { remedy, ..Self::from(fault) }
     }
 
-    /// Puts what was tried before what went wrong.
+    /// Adds what was tried, before what went wrong.
     pub(crate) fn during(self, what: impl fmt::Display) -> Self {
         Self { what: format!("{what}: {}", self.what), ..self }
     }
 
-    /// Writes the failure: JSON to `out`, where programs look, or text to `err`.
+    /// Writes the failure: as JSON to `out`, where programs expect it, or as text to `err`.
     pub(crate) fn write(
         &self,
         as_json: bool,
@@ -129,7 +128,7 @@ impl<R: Remedy> From<Stop<R>> for Failure {
     }
 }
 
-/// Columns under headings, each as wide as its widest cell.
+/// A table with headings. Each column is as wide as its widest cell.
 pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = headings.map(|heading| heading.chars().count());
     for row in rows {
