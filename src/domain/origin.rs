@@ -16,7 +16,7 @@ pub struct Origin(String);
 /// The text is not an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "an origin is https://HOST or https://HOST:PORT, in small letters, without a path; * is none"
+    "an origin is https://HOST or https://HOST:PORT, in lower case, without a path; * is not allowed"
 )]
 pub struct InvalidOrigin;
 

@@ -109,7 +109,7 @@ async fn operation_post<O: Operation>(
     };
     // serde's error could repeat a key, so it is not passed on.
     let Ok(operation) = on_clean_stack(|| serde_json::from_slice::<O>(&body)) else {
-        let message = "not an operation that this version knows";
+        let message = "this version does not know the operation";
         let remedy = "use the same version of reelkey for both";
         return refused(StatusCode::BAD_REQUEST, message, Some(remedy.into()));
     };

@@ -56,7 +56,7 @@ pub enum Refusal {
     #[error("key {0} is retired and stays so")]
     Retired(KeyId),
     /// The text is not a key or not a KID.
-    #[error("a key is 32 hexadecimal digits, a key ID that or a UUID")]
+    #[error("a key is 32 hexadecimal digits; a key ID is 32 hexadecimal digits or a UUID")]
     Malformed,
 }
 
@@ -77,7 +77,7 @@ impl Remedy for Refusal {
             }
             Self::NoKey(_) => "see `reelkey key list`".into(),
             Self::NoPolicy(_) => {
-                "see `reelkey policy list`, and restart the service for a new one".into()
+                "see `reelkey policy list`; restart the service to load a new policy".into()
             }
             Self::ActiveKeys { .. } => "retire them first with `reelkey key retire KID`".into(),
             Self::NothingToRotate(content) => {
