@@ -92,12 +92,12 @@ fn converse(installation: &Installation, key: &str) -> Vec<u8> {
     }
     let text = String::from_utf8(said.clone()).unwrap();
     for expected in [
-        "there already",
+        "exists already",
         "another track type",
         "no content movies/none",
         "every secret opens; 1 contents",
-        "secrets are wrapped anew",
-        "not an operation",
+        "secrets are wrapped again",
+        "does not know the operation",
         "a key is 32 hexadecimal digits",
     ] {
         assert!(text.contains(expected), "{expected}: {text}");

@@ -31,8 +31,7 @@ fn nowhere(_: &[u8]) -> Result<(), Infallible> {
 
 fn stream(keys: &Keys, film: &[u8], piece: usize) -> (Vec<u8>, Result<usize, Error>) {
     let (mut stream, mut clear) = (Stream::new(keys), Vec::new());
-    let pushed =
-        film.chunks(piece).try_for_each(|piece| stream.push(piece, append_to(&mut clear)));
+    let pushed = film.chunks(piece).try_for_each(|piece| stream.push(piece, append_to(&mut clear)));
     let ended = pushed.and_then(|()| stream.finish(append_to(&mut clear)));
     (clear, ended.map_err(Error::from))
 }

@@ -9,14 +9,14 @@
 //! before its guard was written:
 //!
 //! - If sled is killed while it writes a snapshot, `snap.*.generating` is left and no later open succeeds. So such a
-//! file is removed first, under our own lock.
+//!   file is removed first, under our own lock.
 //! - If sled is killed while it makes its files, it cannot open some of them later. So they are made in `.new`.
 //! - sled takes a missing or empty file for a new store. For us that is damage, and the store is not opened.
 //! - Its log keeps overwritten data. Only a successor is free of it.
 //! - `flush` alone does not survive power loss. So the committer syncs the file after it.
 //! - A damaged file makes sled panic. So it runs under a guard, and a panic is damage.
 //! - After a disk error, closing panics and a flush may wait for ever. So a failed store is not closed, and a commit
-//! has a time limit.
+//!   has a time limit.
 //! - Its cache would grow to 1 GiB. So it is limited.
 
 mod committer;
