@@ -14,7 +14,7 @@ const FLOORS: [(&str, &[&str]); 25] = [
             "command",
             "content demo doctor init root signer kek token policy serve",
             "key",
-            "issuer key_file",
+            "issuer key_file reload",
             "decrypt operator",
             "folder secret_argument",
             "terminal",
@@ -33,7 +33,7 @@ const FLOORS: [(&str, &[&str]); 25] = [
         ],
     ),
     ("src/cli/demo", &["player", "setup", "report"]),
-    ("src/cli/folder", &["config installation", "limits paths"]),
+    ("src/cli/folder", &["reading", "config installation", "limits paths"]),
     ("src/cli/terminal", &["log", "output"]),
     ("src/http", &["router", "admin player listener", "frame", "app client"]),
     (
@@ -57,7 +57,7 @@ const FLOORS: [(&str, &[&str]); 25] = [
         "src/authority/issuing",
         &["issue", "license changes", "facts proof", "refused token circumstances"],
     ),
-    ("src/authority/operation", &["content", "key kek root signer store", "order"]),
+    ("src/authority/operation", &["content", "in_force key kek root signer store", "order"]),
     ("src/authority/provision", &["keys", "contents", "refusal"]),
     ("src/authority/rotation", &["root", "kek signer"]),
     (

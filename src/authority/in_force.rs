@@ -26,6 +26,38 @@ pub struct Snapshot {
     pub origins: Arc<[Origin]>,
     /// The keys that sign licenses.
     pub signers: Arc<Signers>,
+    /// The fingerprints of [`Decided::made_of`].
+    pub made_of: Arc<BTreeMap<String, String>>,
+}
+
+/// What the operator decided, as it was read from its files.
+#[derive(Clone, Debug, Default)]
+pub struct Decided {
+    /// The issuers of authorization tokens.
+    pub issuers: Issuers,
+    /// The policies.
+    pub policies: Vec<Policy>,
+    /// The origins whose pages may ask.
+    pub origins: Vec<Origin>,
+    /// A fingerprint of each file or entry that this was read from, by a name of the reader's. It tells whether the
+    /// files have changed since.
+    pub made_of: BTreeMap<String, String>,
+}
+
+impl Snapshot {
+    /// A snapshot of what the operator decided, with these signing keys.
+    #[must_use]
+    pub fn new(decided: Decided, signers: Arc<Signers>) -> Self {
+        let Decided { issuers, policies, origins, made_of } = decided;
+        let named = policies.into_iter().map(|policy| (policy.name.clone(), policy));
+        Self {
+            policies: Arc::new(named.collect()),
+            issuers: Arc::new(issuers),
+            origins: origins.into(),
+            signers,
+            made_of: Arc::new(made_of),
+        }
+    }
 }
 
 /// Holds the current snapshot. Readers never wait.

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use reelkey_client::time::UnixTime;
 use serde_json::{Value, json};
 
-use crate::authority::in_force::{InForce, Policies, Snapshot};
-use crate::authority::issuer::Issuers;
+use crate::authority::in_force::{Change, Decided, InForce, Snapshot};
+use crate::authority::stop::{Remedy, Stop};
 use crate::authority::vault::fault::Fault;
 use crate::authority::vault::open::Vault;
 use crate::authority::vault::signers::Signers;
 use crate::crypto::request_name::NamingKey;
-use crate::domain::origin::Origin;
-use crate::domain::policy::Policy;
+use crate::domain::content::ContentId;
 use crate::store::record::naming_key::NamingKeyRecord;
 use crate::store::record::stored;
+use crate::store::record::title;
 
 /// Everything that the use cases need, in one value.
 pub struct Authority {
@@ -26,17 +26,26 @@ pub struct Authority {
     pub(super) in_force: InForce,
 }
 
-/// The operator's configuration.
-#[derive(Debug)]
-pub struct Setup {
-    /// The `aud` of requests and the `iss` of licenses.
-    pub service_id: String,
-    /// The trusted issuers of authorization tokens.
-    pub issuers: Issuers,
-    /// The policies.
-    pub policies: Vec<Policy>,
-    /// The origins whose pages may send requests (CORS).
-    pub origins: Vec<Origin>,
+/// What the names of issuers begin with in [`Decided::made_of`].
+pub const ISSUER: &str = "issuer ";
+
+/// Why what the operator decided is not put in force.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("content {content} names the policy {policy:?}, and there is no policies/{policy}.toml")]
+pub struct PolicyInUse {
+    /// The content.
+    pub content: ContentId,
+    /// The policy that would be missing.
+    pub policy: String,
+}
+
+impl Remedy for PolicyInUse {
+    fn remedy(&self) -> Option<String> {
+        Some(format!(
+            "put policies/{}.toml back, or retire the keys of {}",
+            self.policy, self.content
+        ))
+    }
 }
 
 impl Authority {
@@ -44,19 +53,12 @@ impl Authority {
     ///
     /// # Errors
     /// [`Fault`].
-    pub async fn open(setup: Setup, vault: Vault) -> Result<Self, Fault> {
+    pub async fn open(service_id: String, decided: Decided, vault: Vault) -> Result<Self, Fault> {
         let naming_key = stored::only::<NamingKeyRecord>(&*vault.store()).await?;
         let naming_key = naming_key.ok_or(Fault::Incomplete("key that names requests"))?;
         let naming_key = vault.keyring().naming_key(&naming_key)?;
-        let Setup { service_id, issuers, policies, origins } = setup;
-        let policies: Policies =
-            policies.into_iter().map(|policy| (policy.name.clone(), policy)).collect();
-        let in_force = InForce::new(Snapshot {
-            policies: Arc::new(policies),
-            issuers: Arc::new(issuers),
-            origins: origins.into(),
-            signers: Arc::new(Signers::read(&vault).await?),
-        });
+        let signers = Arc::new(Signers::read(&vault).await?);
+        let in_force = InForce::new(Snapshot::new(decided, signers));
         Ok(Self { service_id, vault, naming_key, in_force })
     }
 
@@ -66,19 +68,40 @@ impl Authority {
         self.in_force.load()
     }
 
-    /// Replaces the trusted issuers by those that `read` returns.
+    /// Begins a change of what is in force. The caller then reads its files: the later reading stays.
+    pub async fn change(&self) -> Change<'_> {
+        self.in_force.change().await
+    }
+
+    /// Puts in force what the operator decided: all of it, or nothing.
     ///
     /// # Errors
-    /// The error of `read`. In this case nothing is changed.
-    pub async fn replace_issuers<E>(
-        &self,
-        read: impl FnOnce() -> Result<Issuers, E> + Send,
-    ) -> Result<(), E> {
-        let change = self.in_force.change().await;
-        let issuers = Arc::new(read()?);
-        let snapshot = Snapshot { issuers, ..change.before() };
+    /// [`PolicyInUse`], or a failure of the store.
+    pub async fn put(&self, change: Change<'_>, decided: Decided) -> Result<(), Stop<PolicyInUse>> {
+        let snapshot = Snapshot::new(decided, change.before().signers);
+        for title in title::titles(&*self.vault.store()).await? {
+            let mut named = title.content.policies.iter();
+            if let Some(policy) = named.find(|name| !snapshot.policies.contains_key(*name)) {
+                let (content, policy) = (title.content.content_id.clone(), policy.clone());
+                return Err(Stop::Refused(PolicyInUse { content, policy }));
+            }
+        }
         change.put(snapshot);
         Ok(())
+    }
+
+    /// Puts the issuers in force that the operator decided on, and nothing else.
+    pub fn put_issuers(&self, change: Change<'_>, decided: Decided) {
+        let before = change.before();
+        let is_issuer = |name: &&String| name.starts_with(ISSUER);
+        let others = before.made_of.iter().filter(|(name, _)| !is_issuer(name));
+        let issuers = decided.made_of.iter().filter(|(name, _)| is_issuer(name));
+        let made_of = others.chain(issuers).map(|(name, made)| (name.clone(), made.clone()));
+        change.put(Snapshot {
+            issuers: Arc::new(decided.issuers),
+            made_of: Arc::new(made_of.collect()),
+            ..before
+        });
     }
 
     /// Whether licenses can be granted.

@@ -15,8 +15,8 @@ use tokio::runtime::Runtime;
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::{
-    content, decrypt, demo, doctor, hygiene, init, issuer, kek, key, policy, root, serve, signer,
-    token,
+    content, decrypt, demo, doctor, hygiene, init, issuer, kek, key, policy, reload, root, serve,
+    signer, token,
 };
 
 /// A self-hosted DRM license and key service.
@@ -52,6 +52,8 @@ enum Command {
     Demo,
     /// Check the installation and list what to repair.
     Doctor,
+    /// Let the running service read certificate, policies, issuers and origins anew: all of it, or nothing.
+    Reload,
     /// Contents: what licenses are for.
     #[command(subcommand)]
     Content(content::ContentCommand),
@@ -114,6 +116,7 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
         Command::Serve(args) => serve::serve(&folder, args, cli.global.json).await,
         Command::Demo => demo::demo(cli.global.json, run_words).await,
         Command::Doctor => doctor::doctor(&folder).await,
+        Command::Reload => reload::run(&folder).await,
         Command::Content(command) => content::run(&folder, command).await,
         Command::Key(command) => key::run(&folder, command).await,
         Command::Kek(command) => kek::run(&folder, command).await,
@@ -121,7 +124,7 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
         Command::Signer(command) => signer::run(&folder, command).await,
         Command::Issuer(command) => issuer::run(&folder, command).await,
         Command::Token(command) => token::run(&folder, command),
-        Command::Policy(command) => policy::run(&folder, command),
+        Command::Policy(command) => policy::run(&folder, command).await,
         Command::Decrypt(args) => decrypt::decrypt(&args),
     }
 }

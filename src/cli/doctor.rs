@@ -12,6 +12,7 @@ use crate::authority::vault::root_key_file;
 use crate::cli::folder::config::Config;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
+use crate::cli::folder::reading;
 use crate::cli::terminal::output::{Failure, Output, table};
 use crate::cli::{clock, operator};
 
@@ -62,6 +63,7 @@ pub(crate) async fn doctor(folder: &Folder) -> Result<Output, Failure> {
         Finding::of("policies", look_at_policies(folder)),
     ];
     findings.extend(look_at_config(folder));
+    findings.extend(look_at_drift(folder).await);
     findings.push(Finding::of("store", look_at_store(folder).await));
     let worst = findings.iter().filter(|finding| finding.verdict == Verdict::Error).count();
     let output = report(&findings);
@@ -189,6 +191,23 @@ fn look_at_issuers(folder: &Folder, config: &Config) -> Result<String, Failure> 
     }
     config.issuers(folder)?;
     Ok(config.issuers.iter().map(|entry| entry.iss.as_str()).collect::<Vec<_>>().join(", "))
+}
+
+/// Whether the running service has in force what the files say. Nothing is found where no service runs.
+async fn look_at_drift(folder: &Folder) -> Option<Finding> {
+    let in_force = match operator::in_force(folder).await {
+        Ok(in_force) => in_force?,
+        Err(failure) => return Some(Finding::of("in force", Err(failure))),
+    };
+    let files = Config::read(folder).and_then(|config| reading::decided(folder, &config)).ok()?;
+    let changed = reading::changed(&in_force, &files.made_of);
+    Some(match changed.is_empty() {
+        true => Finding::new(Verdict::Ok, "in force", "the service runs with what the files say"),
+        false => {
+            let text = format!("{} changed since; run `reelkey reload`", changed.join(", "));
+            Finding::new(Verdict::Warning, "in force", text)
+        }
+    })
 }
 
 /// Reads every record and opens every secret, through the service if one runs.

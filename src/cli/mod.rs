@@ -23,6 +23,7 @@ mod key;
 mod key_file;
 mod operator;
 mod policy;
+mod reload;
 mod root;
 mod secret_argument;
 mod serve;

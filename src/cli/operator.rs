@@ -1,21 +1,24 @@
 //! Executes an operation: in the running service if there is one, otherwise on the store itself.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 
 use rustix::process::geteuid;
+use serde_json::Value;
 use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use crate::authority::in_force::{InForce, Policies, Snapshot};
+use crate::authority::operation::in_force::ShowInForce;
 use crate::authority::operation::order::{self, Actor, Desk, Operation};
 use crate::authority::vault::open::Vault;
 use crate::cli::clock;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::Failure;
-use crate::http::admin::{RELOAD_ISSUERS, Refused, path_of};
+use crate::http::admin::{RELOAD, RELOAD_ISSUERS, Refused, path_of};
 use crate::http::client::Call;
 
 /// The longest accepted answer, in bytes. A list of a hundred thousand keys takes 30 MB.
@@ -81,6 +84,25 @@ pub(crate) async fn execute<O: Operation>(
     operation: O,
 ) -> Result<O::Outcome, Failure> {
     Operator::reach(folder).await?.execute(operation).await
+}
+
+/// Lets the running service, if there is one, read everything anew. Returns what is in force then.
+pub(crate) async fn reload(folder: &Folder) -> Result<Option<Value>, Failure> {
+    match connect(folder).await? {
+        Some(stream) => {
+            let answer = send(stream, RELOAD, Vec::new()).await?;
+            Ok(Some(serde_json::from_slice(&answer)?))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Of what the things in force in the running service were made; `None` where none runs.
+pub(crate) async fn in_force(folder: &Folder) -> Result<Option<BTreeMap<String, String>>, Failure> {
+    match connect(folder).await? {
+        Some(_) => Operator::Service(folder).execute(ShowInForce {}).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Makes the running service, if there is one, read its issuers again.

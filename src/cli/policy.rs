@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
+use crate::cli::folder::reading::{self, POLICY};
+use crate::cli::operator;
 use crate::cli::terminal::output::{Failure, Output, table};
 use crate::domain::policy::Policy;
 use crate::domain::track::TrackType;
@@ -22,7 +24,7 @@ pub(crate) enum PolicyCommand {
     List,
 }
 
-pub(crate) fn run(folder: &Folder, command: PolicyCommand) -> Result<Output, Failure> {
+pub(crate) async fn run(folder: &Folder, command: PolicyCommand) -> Result<Output, Failure> {
     match command {
         PolicyCommand::Check { files } if files.is_empty() => {
             checked(installation::policies(folder)?)
@@ -31,7 +33,7 @@ pub(crate) fn run(folder: &Folder, command: PolicyCommand) -> Result<Output, Fai
             let policies = files.iter().map(|file| installation::policy(file));
             checked(policies.collect::<Result<_, _>>()?)
         }
-        PolicyCommand::List => Ok(list(&installation::policies(folder)?)),
+        PolicyCommand::List => list(folder).await,
     }
 }
 
@@ -45,21 +47,62 @@ fn checked(policies: Vec<Policy>) -> Result<Output, Failure> {
     Ok(Output::new(json!({ "ok": names }), text))
 }
 
-fn list(policies: &[Policy]) -> Output {
-    let rows: Vec<_> = policies
-        .iter()
-        .map(|policy| {
-            [
-                policy.name.clone(),
-                if policy.can_play { "yes" } else { "no" }.to_owned(),
-                tracks(policy).join(" "),
-                format!("{} s", policy.license_duration.as_secs()),
-                regions(policy),
-            ]
-        })
-        .collect();
-    let text = table(["POLICY", "PLAYS", "TRACKS", "LICENSE", "REGIONS"], &rows);
-    Output::new(policies.iter().map(policy_json).collect(), text)
+/// How a policy's file stands to what the running service has in force.
+#[derive(Clone, Copy)]
+enum State {
+    /// It is in force as the file says.
+    InForce,
+    /// The file is new or has changed: it waits for `reelkey reload`.
+    Waits,
+    /// The file is gone, and the policy is in force until `reelkey reload`.
+    Removed,
+    /// No service runs: it counts at the next start.
+    AtStart,
+}
+
+impl State {
+    /// For `--json`, and for people.
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::InForce => ("in-force", "in force"),
+            Self::Waits => ("waits", "waits for `reelkey reload`"),
+            Self::Removed => ("removed", "removed; in force until `reelkey reload`"),
+            Self::AtStart => ("at-start", "at the next start"),
+        }
+    }
+}
+
+async fn list(folder: &Folder) -> Result<Output, Failure> {
+    let policies = installation::policies_and_texts(folder)?;
+    let in_force = operator::in_force(folder).await?;
+    let (mut rows, mut json) = (Vec::new(), Vec::new());
+    for (policy, text) in &policies {
+        let state = match &in_force {
+            None => State::AtStart,
+            Some(made_of) if reading::is_policy_in_force(made_of, policy, text) => State::InForce,
+            Some(_) => State::Waits,
+        };
+        rows.push([
+            policy.name.clone(),
+            if policy.can_play { "yes" } else { "no" }.to_owned(),
+            tracks(policy).join(" "),
+            format!("{} s", policy.license_duration.as_secs()),
+            regions(policy),
+            state.words().1.to_owned(),
+        ]);
+        json.push(policy_json(policy, state));
+    }
+    let there = |name: &&str| policies.iter().any(|(policy, _)| policy.name == **name);
+    let names = in_force.iter().flat_map(|made_of| made_of.keys());
+    let removed = names.filter_map(|name| name.strip_prefix(POLICY)).filter(|name| !there(name));
+    for name in removed {
+        let (word, text) = State::Removed.words();
+        let none = String::new;
+        rows.push([name.to_owned(), none(), none(), none(), none(), text.to_owned()]);
+        json.push(json!({ "policy_id": name, "state": word }));
+    }
+    let text = table(["POLICY", "PLAYS", "TRACKS", "LICENSE", "REGIONS", "STATE"], &rows);
+    Ok(Output::new(Value::Array(json), text))
 }
 
 fn tracks(policy: &Policy) -> Vec<&'static str> {
@@ -82,7 +125,8 @@ fn regions(policy: &Policy) -> String {
     text
 }
 
-fn policy_json(policy: &Policy) -> Value {
+fn policy_json(policy: &Policy, state: State) -> Value {
     json!({ "policy_id": policy.name, "can_play": policy.can_play, "tracks": tracks(policy),
-        "license_duration": policy.license_duration.as_secs(), "regions": regions(policy) })
+        "license_duration": policy.license_duration.as_secs(), "regions": regions(policy),
+        "state": state.words().0 })
 }

@@ -10,14 +10,17 @@ use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::authority::service::{Authority, Setup};
-use crate::cli::folder::config::{Config, TlsFiles};
+use crate::authority::in_force::Decided;
+use crate::authority::service::Authority;
+use crate::cli::folder::config::Config;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
+use crate::cli::folder::reading::{self, Reading};
+use crate::cli::reload::Reloader;
 use crate::cli::terminal::log::{self, LogFormat};
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::{clock, operator};
-use crate::http::admin::{AdminApp, ReadIssuers, admin_router};
+use crate::http::admin::{AdminApp, admin_router};
 use crate::http::app::App;
 use crate::http::frame::limits::Limits;
 use crate::http::listener::descriptors;
@@ -45,10 +48,8 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
     }
     let config = Config::read(folder)?;
     let listen = args.listen.unwrap_or(config.listen);
-    let tls = match &config.tls {
-        Some(files) => Some((files.clone(), Tls::new(files.read(folder.root())?.config))),
-        None => None,
-    };
+    let Reading { decided, identity, at_start } = reading::read(folder)?;
+    let tls = identity.map(|identity| Tls::new(identity.config));
     if !(listen.ip().is_loopback() || tls.is_some() || config.tls_terminated_by_proxy) {
         return Err(Failure::new(format_args!("{listen} is not a loopback address, and there is no TLS"))
             .remedy(format_args!(
@@ -56,9 +57,11 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
                 folder.config().display()
             )));
     }
-    let authority = Arc::new(open(folder, &config).await?);
+    let authority = Arc::new(open(folder, &config, decided).await?);
+    let reloader = Reloader::new(folder, Arc::clone(&authority), tls.clone(), at_start);
     let app = App { authority, clock: Arc::new(clock::now) };
-    let admin = AdminApp { app: app.clone(), read_issuers: read_issuers(folder) };
+    let (reload, reload_issuers) = reloader.as_routes();
+    let admin = AdminApp { app: app.clone(), reload, reload_issuers };
     let (admin_listener, owner) = (operator::listen(folder)?, operator::owner(folder)?);
     let listener = bind(listen)?;
     // Before anybody is told that the service is there, so that no signal of theirs ends it.
@@ -74,12 +77,11 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
     let limits = descriptors::affordable(limits);
     let router = router_within(app, limits, proxies.clone());
     let rules = Rules { limits, proxies };
-    let acceptor = tls.as_ref().map(|(_, tls)| tls.clone());
-    let players = server::serve(listener, acceptor, rules, router, stopping());
+    let players = server::serve(listener, tls, rules, router, stopping());
     let router = admin_router(admin);
     let operators =
         server::serve_owner(admin_listener, owner, Limits::default(), router, stopping());
-    let watching = signals.obey(folder, tls, &stop);
+    let watching = signals.obey(&reloader, &stop);
     let serving = async { tokio::try_join!(players, operators) };
     tokio::pin!(serving);
     tokio::select! {
@@ -125,18 +127,13 @@ impl Signals {
         })
     }
 
-    /// Until the service is told to stop: SIGHUP reads certificate and key anew, SIGTERM and SIGINT end it.
-    async fn obey(
-        mut self,
-        folder: &Folder,
-        tls: Option<(TlsFiles, Tls)>,
-        stop: &watch::Sender<()>,
-    ) {
+    /// Until the service is told to stop: SIGHUP reads everything anew, SIGTERM and SIGINT end it.
+    async fn obey(mut self, reloader: &Reloader, stop: &watch::Sender<()>) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
-                _ = self.hangup.recv() => reload(folder, tls.as_ref()),
+                _ = self.hangup.recv() => reload(reloader).await,
             }
         }
         tracing::info!("stopping");
@@ -144,47 +141,23 @@ impl Signals {
     }
 }
 
-/// Shows the certificate that is in the files now, if it can be used.
-fn reload(folder: &Folder, tls: Option<&(TlsFiles, Tls)>) {
-    let Some((files, tls)) = tls else {
-        tracing::info!("SIGHUP reads the certificate anew, and there is none");
-        return;
-    };
-    match files.read(folder.root()) {
-        Ok(identity) => {
-            tls.replace(identity.config);
-            tracing::info!(
-                expires = clock::show(identity.expires.as_secs()),
-                "certificate read anew"
-            );
-        }
-        Err(failure) => tracing::error!(why = %failure, "the certificate stays the one before"),
+/// Reads everything anew; the log says what became of it.
+async fn reload(reloader: &Reloader) {
+    match reloader.reload().await {
+        Ok(reloaded) => tracing::info!(?reloaded, "SIGHUP: what the files say is in force"),
+        Err(failure) => tracing::error!(why = %failure, "SIGHUP: everything stays as it was"),
     }
 }
 
-/// How the admin socket reads the configured issuers anew.
-fn read_issuers(folder: &Folder) -> Arc<ReadIssuers> {
-    let folder = folder.clone();
-    Arc::new(move || {
-        let issuers = Config::read(&folder).and_then(|config| config.issuers(&folder));
-        issuers.map_err(|failure| failure.to_string())
-    })
-}
-
-async fn open(folder: &Folder, config: &Config) -> Result<Authority, Failure> {
+async fn open(folder: &Folder, config: &Config, decided: Decided) -> Result<Authority, Failure> {
     for entry in config.issuers.iter().filter(|entry| entry.development) {
         tracing::warn!(iss = ?entry.iss, "this issuer's private key is in the data folder; for development only");
     }
     if config.issuers.is_empty() {
         tracing::warn!("there are no issuers, so no token is accepted; see `reelkey issuer add`");
     }
-    let setup = Setup {
-        service_id: config.service_id.0.clone(),
-        issuers: config.issuers(folder)?,
-        policies: installation::policies(folder)?,
-        origins: config.cors.allowed_origins.clone(),
-    };
-    Ok(Authority::open(setup, installation::open(folder).await?).await?)
+    let (vault, id) = (installation::open(folder).await?, config.service_id.0.clone());
+    Authority::open(id, decided, vault).await.map_err(Failure::fault)
 }
 
 /// The one line that says that requests are answered from now on.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::thread::Builder;
 
@@ -16,12 +17,12 @@ use axum::routing::post;
 use axum::{Extension, Json, Router};
 use rustix::process::setpriority_process;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::authority::issuer::Issuers;
 use crate::authority::operation::order::{Actor, Operation, causes};
-use crate::authority::operation::{content, kek, key, root, signer, store};
+use crate::authority::operation::{content, in_force, kek, key, root, signer, store};
 use crate::authority::stop::{Remedy, Stop};
 use crate::crypto::clean_stack::on_clean_stack;
 use crate::http::app::App;
@@ -33,17 +34,19 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The niceness of the thread that executes operations. 19 is the lowest priority.
 const NICENESS: i32 = 10;
 
-/// A function that reads the configured issuers again.
-pub type ReadIssuers = dyn Fn() -> Result<Issuers, String> + Send + Sync;
+/// Reads files anew, puts what they say in force, and says what became of it.
+pub type Reload =
+    dyn Fn() -> Pin<Box<dyn Future<Output = Result<Value, Refused>> + Send>> + Send + Sync;
 
-/// The state that the admin routes share.
+/// What the admin routes share. Configuration is read elsewhere.
 #[derive(Clone)]
 pub struct AdminApp {
     /// The service.
     pub app: App,
-    /// Reads the configured issuers again. The command line provides it, because only the command line reads
-    /// configuration.
-    pub read_issuers: Arc<ReadIssuers>,
+    /// Puts everything in force that the operator decided.
+    pub reload: Arc<Reload>,
+    /// Puts the issuers in force, and nothing else.
+    pub reload_issuers: Arc<Reload>,
 }
 
 impl fmt::Debug for AdminApp {
@@ -70,9 +73,14 @@ pub fn path_of<O: Operation>() -> String {
 /// The path that makes the service read its issuers again.
 pub const RELOAD_ISSUERS: &str = "/admin/v1/issuers/reload";
 
+/// Where everything that the operator decided is read anew.
+pub const RELOAD: &str = "/admin/v1/reload";
+
 /// The routes of the admin socket.
 pub fn admin_router(app: AdminApp) -> Router {
-    let router = Router::new().route(RELOAD_ISSUERS, post(issuers_reload_post));
+    let router = Router::new()
+        .route(RELOAD_ISSUERS, post(issuers_reload_post))
+        .route(RELOAD, post(reload_post));
     let router = route::<content::AddContent>(router);
     let router = route::<content::RemoveContent>(router);
     let router = route::<content::ListContents>(router);
@@ -85,6 +93,7 @@ pub fn admin_router(app: AdminApp) -> Router {
     let router = route::<key::ShowKey>(router);
     let router = route::<key::RotateKeys>(router);
     let router = route::<key::RetireKey>(router);
+    let router = route::<in_force::ShowInForce>(router);
     let router = route::<kek::ListKeks>(router);
     let router = route::<kek::RotateKek>(router);
     let router = route::<kek::RewrapKek>(router);
@@ -151,13 +160,31 @@ async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static
     answer.await.ok()
 }
 
-async fn issuers_reload_post(State(admin): State<AdminApp>) -> Response {
-    match admin.app.authority.replace_issuers(|| (admin.read_issuers)()).await {
-        Ok(()) => {
-            tracing::info!("issuers read again");
-            Json(serde_json::json!({})).into_response()
+async fn issuers_reload_post(
+    State(admin): State<AdminApp>,
+    Extension(peer): Extension<LocalPeer>,
+) -> Response {
+    reloaded("issuers/reload", peer, (admin.reload_issuers)().await)
+}
+
+async fn reload_post(
+    State(admin): State<AdminApp>,
+    Extension(peer): Extension<LocalPeer>,
+) -> Response {
+    reloaded("reload", peer, (admin.reload)().await)
+}
+
+fn reloaded(operation: &str, peer: LocalPeer, reloaded: Result<Value, Refused>) -> Response {
+    let actor = Actor::User { uid: peer.uid };
+    match reloaded {
+        Ok(document) => {
+            tracing::info!(operation, %actor, "operation done");
+            Json(document).into_response()
         }
-        Err(why) => refused(StatusCode::CONFLICT, &why, None),
+        Err(Refused { message, remedy }) => {
+            tracing::info!(operation, %actor, rule = message, "operation refused");
+            refused(StatusCode::CONFLICT, &message, remedy)
+        }
     }
 }
 

@@ -21,4 +21,5 @@ mod network;
 mod operator;
 mod power;
 mod provisioning;
+mod reload;
 mod rotations;

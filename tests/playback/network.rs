@@ -44,11 +44,11 @@ fn a_new_certificate_is_shown_and_no_connection_is_dropped() {
     // Files that do not go together change nothing.
     let key = installation.data.path().join("keys/tls/privkey.pem");
     fs::write(&key, "nothing").unwrap();
-    hang_up(&service, &installation, "the certificate stays the one before");
+    hang_up(&service, &installation, "SIGHUP: everything stays as it was");
     assert_eq!(answer(), before);
 
     installation.identify();
-    hang_up(&service, &installation, "certificate read anew");
+    hang_up(&service, &installation, "SIGHUP: what the files say is in force");
     let after = answer();
     assert_eq!(after[0], before[0], "the connection that was open is the same");
     assert_eq!(after[1].0, 200);

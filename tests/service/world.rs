@@ -7,10 +7,11 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Request};
+use reelkey::authority::in_force::Decided;
 use reelkey::authority::issuer::{Issuer, Issuers};
 use reelkey::authority::provision::contents;
 use reelkey::authority::provision::keys::{self, NewKey};
-use reelkey::authority::service::{Authority, Setup};
+use reelkey::authority::service::Authority;
 use reelkey::authority::vault::install::first_records;
 use reelkey::authority::vault::open::Vault;
 use reelkey::authority::vault::root_key_file;
@@ -299,8 +300,9 @@ async fn open(trusted: &DeviceKey, extra: &[Issuer], vault: Vault) -> Arc<Author
         extra.iter().cloned().chain([issuer(ISS, &jwks, &[Algorithm::Es256])]).collect();
     let policies = POLICIES.map(|(name, text)| policy_file::parse(name, text).unwrap());
     let origins = vec!["https://player.example".parse().unwrap()];
-    let setup = Setup { service_id: SERVICE.into(), issuers, policies: policies.into(), origins };
-    Arc::new(Authority::open(setup, vault).await.unwrap())
+    let policies = policies.into();
+    let decided = Decided { issuers, policies, origins, ..Decided::default() };
+    Arc::new(Authority::open(SERVICE.into(), decided, vault).await.unwrap())
 }
 
 fn routes(authority: &Arc<Authority>, clock: &Arc<AtomicU64>) -> Router {

@@ -8,6 +8,7 @@
 //! Deliberately absent: HTTP, and how results look at a terminal.
 
 pub mod content;
+pub mod in_force;
 pub mod kek;
 pub mod key;
 pub mod order;

@@ -12,13 +12,14 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::authority::service::{Authority, Setup};
+use crate::authority::service::Authority;
 use crate::authority::vault::secret_file;
 use crate::cli::clock;
 use crate::cli::demo::report::Report;
 use crate::cli::folder::config::Config;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
+use crate::cli::folder::reading;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::http::app::App;
 use crate::http::listener::server::{self, Rules};
@@ -87,13 +88,9 @@ fn keys() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
 async fn serve(run: RunCommand, data: TempDir) -> Result<Service, Failure> {
     let folder = Folder::new(data.path(), None);
     let config = Config::read(&folder)?;
-    let setup = Setup {
-        service_id: config.service_id.0.clone(),
-        issuers: config.issuers(&folder)?,
-        policies: installation::policies(&folder)?,
-        origins: Vec::new(),
-    };
-    let authority = Authority::open(setup, installation::open(&folder).await?).await?;
+    let decided = reading::decided(&folder, &config)?;
+    let (vault, id) = (installation::open(&folder).await?, config.service_id.0.clone());
+    let authority = Authority::open(id, decided, vault).await.map_err(Failure::fault)?;
     let app = App { authority: Arc::new(authority), clock: Arc::new(clock::now) };
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;

@@ -1,6 +1,7 @@
 //! Opens an installation: its store under its lock, its keyring, its policies.
 
 use std::fs;
+use std::path::Path;
 
 use crate::authority::vault::open::Vault;
 use crate::cli::folder::paths::Folder;
@@ -25,6 +26,11 @@ pub(crate) async fn open(folder: &Folder) -> Result<Vault, Failure> {
 
 /// Reads every policy of the folder, ordered by name.
 pub(crate) fn policies(folder: &Folder) -> Result<Vec<Policy>, Failure> {
+    Ok(policies_and_texts(folder)?.into_iter().map(|(policy, _)| policy).collect())
+}
+
+/// Reads every policy of the folder, ordered by name, each with the text of its file.
+pub(crate) fn policies_and_texts(folder: &Folder) -> Result<Vec<(Policy, String)>, Failure> {
     let path = folder.policies();
     let entries = fs::read_dir(&path).map_err(|error| {
         Failure::from(error).during(path.display()).remedy("run `reelkey init`")
@@ -33,19 +39,24 @@ pub(crate) fn policies(folder: &Folder) -> Result<Vec<Policy>, Failure> {
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            policies.push(policy(&path)?);
+            policies.push(policy_and_text(&path)?);
         }
     }
-    policies.sort_by(|one: &Policy, other| one.name.cmp(&other.name));
+    policies.sort_by(|(one, _): &(Policy, _), (other, _)| one.name.cmp(&other.name));
     Ok(policies)
 }
 
 /// Reads the policy in one file.
-pub(crate) fn policy(path: &std::path::Path) -> Result<Policy, Failure> {
+pub(crate) fn policy(path: &Path) -> Result<Policy, Failure> {
+    policy_and_text(path).map(|(policy, _)| policy)
+}
+
+fn policy_and_text(path: &Path) -> Result<(Policy, String), Failure> {
     let text =
         fs::read_to_string(path).map_err(|error| Failure::from(error).during(path.display()))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    policy_file::parse(&name, &text).map_err(|error| {
+    let policy = policy_file::parse(&name, &text).map_err(|error| {
         Failure::new(format_args!("{}:{}: {}", path.display(), error.line, error.message))
-    })
+    })?;
+    Ok((policy, text))
 }

@@ -6,3 +6,4 @@ pub(crate) mod config;
 pub(crate) mod installation;
 pub(crate) mod limits;
 pub(crate) mod paths;
+pub(crate) mod reading;

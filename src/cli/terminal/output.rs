@@ -69,6 +69,11 @@ impl Failure {
         Self { what: format!("{what}: {}", self.what), ..self }
     }
 
+    /// The next step, where one is known.
+    pub(crate) fn next_step(&self) -> Option<&str> {
+        self.remedy.as_deref()
+    }
+
     /// Writes the failure: as JSON to `out`, where programs expect it, or as text to `err`.
     pub(crate) fn write(
         &self,

@@ -1,0 +1,94 @@
+//! Everything that the operator decided, read from the folder in one go: whoever puts it in force has seen that all of it is
+//! valid.
+//!
+//! Each file and entry leaves a fingerprint, so that a later reading tells what has changed since. Of a shared secret the
+//! fingerprint holds 32 bits, too few to confirm a guess.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use crate::authority::in_force::Decided;
+use crate::authority::service::ISSUER;
+use crate::cli::folder::config::Config;
+use crate::cli::folder::installation;
+use crate::cli::folder::paths::Folder;
+use crate::cli::terminal::output::Failure;
+use crate::crypto::digest::sha256;
+use crate::crypto::tls::Identity;
+use crate::domain::policy::Policy;
+
+/// What the name of a policy begins with in a list of fingerprints.
+pub(crate) const POLICY: &str = "policy ";
+
+/// What was read.
+pub(crate) struct Reading {
+    /// What may be put in force at any time.
+    pub(crate) decided: Decided,
+    /// The service's certificate and key, where it has its own.
+    pub(crate) identity: Option<Identity>,
+    /// What counts from the next start: a fingerprint of each setting.
+    pub(crate) at_start: BTreeMap<&'static str, String>,
+}
+
+/// Reads all of it.
+pub(crate) fn read(folder: &Folder) -> Result<Reading, Failure> {
+    let config = Config::read(folder)?;
+    let identity = config.tls.as_ref().map(|files| files.read(folder.root())).transpose()?;
+    let at_start = BTreeMap::from([
+        ("service_id", config.service_id.0.clone()),
+        ("listen", config.listen.to_string()),
+        ("tls", config.tls.is_some().to_string()),
+        ("tls_terminated_by_proxy", config.tls_terminated_by_proxy.to_string()),
+        ("limits", format!("{:?}", config.rules().limits)),
+        ("proxies", format!("{:?}", config.rules().proxies)),
+    ]);
+    Ok(Reading { decided: decided(folder, &config)?, identity, at_start })
+}
+
+/// What may be put in force at any time.
+pub(crate) fn decided(folder: &Folder, config: &Config) -> Result<Decided, Failure> {
+    let mut made_of = BTreeMap::new();
+    let mut policies = Vec::new();
+    for (policy, text) in installation::policies_and_texts(folder)? {
+        made_of.insert(format!("{POLICY}{}", policy.name), hex(text.as_bytes()));
+        policies.push(policy);
+    }
+    for entry in &config.issuers {
+        let mut fingerprint = format!("{entry:?} ");
+        if let Some(path) = &entry.jwks {
+            fingerprint += &hex(&fs::read(folder.root().join(path)).unwrap_or_default());
+        }
+        if let Some(path) = &entry.secret_file {
+            let secret = fs::read(folder.root().join(path)).unwrap_or_default();
+            fingerprint.extend(hex(&zeroize::Zeroizing::new(secret)).chars().take(8));
+        }
+        made_of.insert(format!("{ISSUER}{}", entry.iss), hex(fingerprint.as_bytes()));
+    }
+    let origins = config.cors.allowed_origins.clone();
+    made_of.insert("cors.allowed_origins".into(), hex(format!("{origins:?}").as_bytes()));
+    Ok(Decided { issuers: config.issuers(folder)?, policies, origins, made_of })
+}
+
+/// Whether the policy is in force as its file says.
+pub(crate) fn is_policy_in_force(
+    in_force: &BTreeMap<String, String>,
+    policy: &Policy,
+    text: &str,
+) -> bool {
+    let made_of = in_force.get(&format!("{POLICY}{}", policy.name));
+    made_of.is_some_and(|made_of| *made_of == hex(text.as_bytes()))
+}
+
+/// What has changed in the files since what is in force was read from them, by name.
+pub(crate) fn changed<'a>(
+    in_force: &'a BTreeMap<String, String>,
+    files: &'a BTreeMap<String, String>,
+) -> Vec<&'a str> {
+    let names: BTreeSet<_> = in_force.keys().chain(files.keys()).collect();
+    let differs = |name: &&String| in_force.get(*name) != files.get(*name);
+    names.into_iter().filter(differs).map(String::as_str).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    sha256(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
