@@ -45,7 +45,8 @@ const FLOORS: [(&str, &[&str]); 25] = [
     (
         "src/authority",
         &[
-            "issuing operation",
+            "operation",
+            "issuing",
             "service",
             "provision rotation",
             "in_force",
@@ -55,9 +56,9 @@ const FLOORS: [(&str, &[&str]); 25] = [
     ),
     (
         "src/authority/issuing",
-        &["issue", "license changes", "facts proof", "refused token circumstances"],
+        &["issue", "license changes judge", "facts proof", "refused token circumstances"],
     ),
-    ("src/authority/operation", &["content", "in_force key kek root signer store", "order"]),
+    ("src/authority/operation", &["content", "in_force key kek root signer store token", "order"]),
     ("src/authority/provision", &["keys", "contents", "refusal"]),
     ("src/authority/rotation", &["root", "kek signer"]),
     (

@@ -123,7 +123,7 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
         Command::Root(command) => root::run(&folder, command).await,
         Command::Signer(command) => signer::run(&folder, command).await,
         Command::Issuer(command) => issuer::run(&folder, command).await,
-        Command::Token(command) => token::run(&folder, command),
+        Command::Token(command) => token::run(&folder, command).await,
         Command::Policy(command) => policy::run(&folder, command).await,
         Command::Decrypt(args) => decrypt::decrypt(&args),
     }

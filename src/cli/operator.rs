@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 
 use rustix::process::geteuid;
 use serde_json::Value;
 use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
-use crate::authority::in_force::{InForce, Policies, Snapshot};
+use crate::authority::in_force::{Decided, InForce, Snapshot};
 use crate::authority::operation::in_force::ShowInForce;
 use crate::authority::operation::order::{self, Actor, Desk, Operation};
 use crate::authority::vault::open::Vault;
 use crate::cli::clock;
-use crate::cli::folder::installation;
+use crate::cli::folder::config::Config;
 use crate::cli::folder::paths::Folder;
+use crate::cli::folder::{installation, reading};
 use crate::cli::terminal::output::Failure;
 use crate::http::admin::{RELOAD, RELOAD_ISSUERS, Refused, path_of};
 use crate::http::client::Call;
@@ -47,10 +49,14 @@ impl<'a> Operator<'a> {
             return Ok(Self::Service(folder));
         }
         let vault = installation::open(folder).await?;
-        let policies = installation::policies(folder)?;
-        let policies: Policies =
-            policies.into_iter().map(|policy| (policy.name.clone(), policy)).collect();
-        let snapshot = Snapshot { policies: policies.into(), ..Snapshot::default() };
+        // A command about contents and keys needs the policies; an issuer that cannot be read is another command's error.
+        let decided = match Config::read(folder)
+            .and_then(|config| reading::decided(folder, &config))
+        {
+            Ok(decided) => decided,
+            Err(_) => Decided { policies: installation::policies(folder)?, ..Decided::default() },
+        };
+        let snapshot = Snapshot::new(decided, Arc::default());
         Ok(Self::Store { vault, in_force: InForce::new(snapshot) })
     }
 

@@ -7,15 +7,18 @@ use reelkey_client::key::KeyId;
 use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::strict::{json, jws};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::authority::issuing::token as authorization;
+use crate::authority::operation::token::{JudgeToken, TokenJudged};
 use crate::cli::clock;
 use crate::cli::folder::config::Config;
 use crate::cli::folder::paths::Folder;
 use crate::cli::issuer::read_development_key;
+use crate::cli::operator;
 use crate::cli::secret_argument::SecretArgument;
 use crate::cli::terminal::output::{Failure, Output};
-use crate::domain::content::ContentPattern;
+use crate::domain::content::{ContentId, ContentPattern};
 use crate::domain::duration::Duration;
 use crate::domain::region::Region;
 
@@ -27,6 +30,9 @@ pub(crate) enum TokenCommand {
     Inspect {
         /// The token: @FILE. The default is standard input.
         token: Option<SecretArgument>,
+        /// Judge it for this content; otherwise for each content that the token names exactly.
+        #[arg(long, value_name = "ID")]
+        content: Option<ContentId>,
     },
 }
 
@@ -66,10 +72,10 @@ fn parse_thumbprint(text: &str) -> Result<Thumbprint, &'static str> {
     Thumbprint::parse(text).map_err(|_| "a thumbprint is base64url of 32 bytes, 43 characters")
 }
 
-pub(crate) fn run(folder: &Folder, command: TokenCommand) -> Result<Output, Failure> {
+pub(crate) async fn run(folder: &Folder, command: TokenCommand) -> Result<Output, Failure> {
     match command {
         TokenCommand::Mint(args) => mint(folder, args),
-        TokenCommand::Inspect { token } => inspect(folder, token),
+        TokenCommand::Inspect { token, content } => inspect(folder, token, content).await,
     }
 }
 
@@ -114,13 +120,18 @@ fn mint(folder: &Folder, args: MintArgs) -> Result<Output, Failure> {
     Ok(Output::new(json!({ "token": token, "claims": claims }), token))
 }
 
-fn inspect(folder: &Folder, token: Option<SecretArgument>) -> Result<Output, Failure> {
+/// Shows what a token says, and what the service says of it: by its own code, in the service or on the store.
+async fn inspect(
+    folder: &Folder,
+    token: Option<SecretArgument>,
+    content_id: Option<ContentId>,
+) -> Result<Output, Failure> {
     let token = match token {
-        Some(token) => token.read()?.to_string(),
+        Some(token) => token.read()?,
         None => {
-            let mut text = String::new();
+            let mut text = Zeroizing::new(String::new());
             io::stdin().lock().take(64 * 1024).read_to_string(&mut text)?;
-            text.trim().to_owned()
+            Zeroizing::new(text.trim().to_owned())
         }
     };
     let expect = jws::Expect {
@@ -131,18 +142,43 @@ fn inspect(folder: &Folder, token: Option<SecretArgument>) -> Result<Output, Fai
     };
     let jws = jws::Compact::parse(token.as_bytes(), expect)?;
     let claims: Value = json::read(&jws.payload)?;
-    let issuers = Config::read(folder)?.issuers(folder)?;
-    let verdict = authorization::read(&issuers, &token, clock::now());
-    let verdict_json = match &verdict {
-        Ok(_) => json!({ "accepted": true }),
-        Err(fault) => json!({ "accepted": false, "why": fault.to_string() }),
+    let header = Value::Object(jws.header.clone());
+    // An issuer that cannot be read is said here, and not taken for an unknown one.
+    Config::read(folder)?.issuers(folder)?;
+    let operation = JudgeToken { token: token.clone(), content_id };
+    let verdict = operator::execute(folder, operation).await?;
+    let text = format!(
+        "{header}\n{}\n{}",
+        serde_json::to_string_pretty(&claims)?,
+        told(&verdict, &claims)
+    );
+    let document = json!({ "header": header, "claims": claims, "verdict": verdict });
+    let output = Output::new(document, text);
+    match verdict.accepted {
+        true => Ok(output),
+        false => Err(Failure::new("the service refuses this token").after(output)),
+    }
+}
+
+/// The verdict for people.
+fn told(verdict: &TokenJudged, claims: &Value) -> String {
+    let of = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut lines = match (&verdict.why, verdict.accepted) {
+        (Some(why), _) => vec![format!("refused now: {why}")],
+        (None, true) => vec![format!("accepted now, for {:?} of {:?}", of("sub"), of("iss"))],
+        (None, false) => vec!["refused now, for every content that it names:".into()],
     };
-    let verdict_text = match &verdict {
-        Ok(viewer) => format!("accepted now, for {viewer}"),
-        Err(fault) => format!("refused now: {fault}"),
-    };
-    let pretty = serde_json::to_string_pretty(&claims)?;
-    let header = Value::Object(jws.header);
-    let text = format!("{header}\n{pretty}\n{verdict_text}");
-    Ok(Output::new(json!({ "header": header, "claims": claims, "verdict": verdict_json }), text))
+    for content in &verdict.contents {
+        lines.push(match (&content.reason, &content.rule) {
+            (None, _) => format!("  {}: a license is granted", content.content_id),
+            (Some(reason), None) => format!("  {}: {reason}", content.content_id),
+            (Some(reason), Some(rule)) => format!(
+                "  {}: {reason}, by {rule}: expected {:?}, got {:?}",
+                content.content_id,
+                content.expected.as_deref().unwrap_or_default(),
+                content.actual.as_deref().unwrap_or_default()
+            ),
+        });
+    }
+    lines.join("\n")
 }

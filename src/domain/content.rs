@@ -89,6 +89,22 @@ impl ContentPattern {
     }
 }
 
+impl ContentPattern {
+    /// Whether there can be a content that both patterns match.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => true,
+            (Self::Exactly(content), pattern) | (pattern, Self::Exactly(content)) => {
+                pattern.matches(content)
+            }
+            (Self::Below(one), Self::Below(two)) => {
+                one == two || self.matches(two) || other.matches(one)
+            }
+        }
+    }
+}
+
 impl FromStr for ContentPattern {
     type Err = InvalidContentPattern;
 
@@ -152,6 +168,15 @@ mod tests {
         assert!(!matches("movies/*", "movies2/bunny"));
         assert!(!matches("movies/bun", "movies/bunny"));
         assert!(!matches("movies/bunny", "Movies/bunny"));
+        let overlap = |one: &str, other: &str| {
+            let [one, other] = [one, other].map(|text| text.parse::<ContentPattern>().unwrap());
+            assert_eq!(one.overlaps(&other), other.overlaps(&one));
+            one.overlaps(&other)
+        };
+        assert!(overlap("*", "movies/bunny") && overlap("movies/*", "movies/a/*"));
+        assert!(overlap("movies/*", "movies/bunny") && overlap("movies/*", "movies/*"));
+        assert!(!overlap("movies/*", "series/*") && !overlap("movies/*", "movies"));
+        assert!(!overlap("movies/*", "movies2/*") && !overlap("movies/a", "movies/b"));
         for wrong in ["", "/*", "**", "a*", "a/*/b", "*/a", "a/**"] {
             assert!(wrong.parse::<ContentPattern>().is_err(), "{wrong}");
         }

@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::authority::operation::order::{Actor, Operation, causes};
-use crate::authority::operation::{content, in_force, kek, key, root, signer, store};
+use crate::authority::operation::{content, in_force, kek, key, root, signer, store, token};
 use crate::authority::stop::{Remedy, Stop};
 use crate::crypto::clean_stack::on_clean_stack;
 use crate::http::app::App;
@@ -101,7 +101,8 @@ pub fn admin_router(app: AdminApp) -> Router {
     let router = route::<root::RotateRoot>(router);
     let router = route::<signer::ListSigners>(router);
     let router = route::<signer::RotateSigner>(router);
-    route::<store::CheckStore>(router).with_state(app)
+    let router = route::<store::CheckStore>(router);
+    route::<token::JudgeToken>(router).with_state(app)
 }
 
 fn route<O: Operation>(router: Router<AdminApp>) -> Router<AdminApp> {

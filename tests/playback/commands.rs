@@ -141,6 +141,57 @@ fn mistakes_are_told_with_the_next_step() {
     assert!(installation.fail(&["issuer", "list"]).contains("colour"));
 }
 
+/// The verdict is the service's own: by patterns of the issuer, content, policy and region too.
+#[test]
+fn a_token_is_judged_by_the_services_own_code() {
+    let installation = Installation::new();
+    let america = "can_play = true\nlicense_duration = \"10m\"\n[region]\nevidence = \"token\"\n\
+                   allowed_countries = [\"US\"]\n";
+    fs::write(installation.data.path().join("policies/america.toml"), america).unwrap();
+    installation.succeed(&[
+        "issuer",
+        "add",
+        "https://other.example",
+        "--dev",
+        "--content",
+        "series/*",
+    ]);
+    installation.succeed(&["content", "add", "movies/bunny", "--policy", "america"]);
+    installation.succeed(&["key", "generate", "movies/bunny", "--track", "SD"]);
+    let mint =
+        |issuer: &str, more: &[&str]| installation.mint(&[&["--issuer", issuer], more].concat());
+    let bunny = ["--content", "movies/bunny"];
+    let tokens = [
+        (mint("https://auth.example", &[&bunny[..], &["--region", "US"]].concat()), None),
+        (mint("https://auth.example", &["--content", "movies/*"]), None),
+        (mint("https://other.example", &bunny), Some("the issuer may speak for series/*")),
+        (
+            mint("https://auth.example", &[&bunny[..], &["--region", "DE"]].concat()),
+            Some("region-denied"),
+        ),
+        (mint("https://auth.example", &["--content", "movies/none"]), Some("not-authorized")),
+        (
+            mint("https://auth.example", &[&bunny[..], &["--policy", "default"]].concat()),
+            Some("policy_id"),
+        ),
+        (mint("https://auth.example", &bunny) + "A", Some("signature")),
+    ];
+    let judge = || {
+        for (token, refused) in &tokens {
+            let file = installation.write("token.jwt", token.as_bytes());
+            let output = installation.run(&["token", "inspect", &format!("@{}", file.display())]);
+            let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert_eq!(output.status.code(), Some(refused.is_some().into()), "{said}");
+            assert!(said.contains(refused.unwrap_or("accepted now")), "{said}");
+            fs::remove_file(file).unwrap();
+        }
+    };
+    judge();
+    let service = installation.serve();
+    judge();
+    service.terminate();
+}
+
 #[test]
 fn the_doctor_names_what_to_mend() {
     let installation = Installation::new();
@@ -185,13 +236,18 @@ fn the_doctor_names_what_to_mend() {
 #[test]
 fn tokens_are_minted_and_inspected() {
     let installation = Installation::new();
+    installation.succeed(&["content", "add", "movies/bunny", "--policy", "default"]);
+    installation.succeed(&["key", "generate", "movies/bunny", "--track", "SD"]);
     let token = installation.mint(&["--content", "movies/bunny", "--region", "US", "--amr", "pwd"]);
     let file = format!("@{}", installation.write("token", token.as_bytes()).display());
     let inspected = installation.succeed(&["token", "inspect", &file]);
     assert_eq!(inspected["verdict"]["accepted"], true);
     assert_eq!(inspected["claims"]["region"], "US");
     let forged = installation.write("forged", &token.as_bytes()[..token.len() - 6]);
-    let forged = installation.succeed(&["token", "inspect", &format!("@{}", forged.display())]);
+    let forged = ["token", "inspect", &format!("@{}", forged.display()), "--json"];
+    let forged = installation.run(&forged);
+    assert_eq!(forged.status.code(), Some(1), "the exit code is the verdict");
+    let forged: Value = serde_json::from_slice(&forged.stdout).unwrap();
     assert_eq!(forged["verdict"]["accepted"], false);
     let hyphen = format!("-{}", "A".repeat(42));
     let bound = installation.mint(&["--content", "movies/bunny", "--device", &hyphen]);

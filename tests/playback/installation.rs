@@ -206,7 +206,8 @@ impl Service {
     pub(crate) fn terminate(mut self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success(), "SIGTERM ends the service cleanly");
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "SIGTERM ends the service cleanly: {status}");
     }
 }
 

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use reelkey_client::exchange::request::{RequestType, SessionType};
 use reelkey_client::key::KeyId;
 
-use crate::authority::issuing::refused::{Refused, refuse};
+use crate::authority::issuing::refused::Refused;
 use crate::authority::stop::Stop;
 use crate::domain::decision::{Request, Title, TitleKey};
+use crate::domain::denial::Denial;
 use crate::domain::entitlement::Entitlement;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::{Asked, scope};
@@ -61,7 +62,10 @@ pub async fn load(
     };
     let scope = scope(&asked, token)?;
     let title = title::title(store, &scope.content).await?;
-    let title = title.ok_or_else(|| refuse(Refusal::NotAuthorized))?;
+    let title = title.ok_or_else(|| {
+        let (expected, actual) = ("a content that there is", scope.content.to_string());
+        Denial::new(Refusal::NotAuthorized, "content_id", expected, actual)
+    })?;
     let there: BTreeSet<KeyId> = title.keys.iter().map(|key| key.kid).collect();
     if let Some(kid) = scope.kids.iter().find(|kid| !there.contains(*kid)) {
         return Err(lost(*kid).into());

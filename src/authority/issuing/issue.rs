@@ -15,7 +15,8 @@ use crate::authority::commit::Attempts;
 use crate::authority::in_force::{Policies, Snapshot};
 use crate::authority::issuing::changes;
 use crate::authority::issuing::circumstances::Circumstances;
-use crate::authority::issuing::facts::{self, Facts, Wanted};
+use crate::authority::issuing::facts::{self, Wanted};
+use crate::authority::issuing::judge::judge;
 use crate::authority::issuing::license::{self, Context};
 use crate::authority::issuing::proof::{Proof, prove};
 use crate::authority::issuing::refused::{Refused, refuse_by};
@@ -148,7 +149,7 @@ impl Authority {
         loop {
             let facts = facts::load(&*store, wanted, token).await?;
             trail.content = Some(facts.title.content.to_string());
-            let (terms, left) = match judge(&facts, token, policies, now, trail)? {
+            let (terms, left) = match judge(&facts, token, policies, now, &mut trail.policy)? {
                 Decision::Grant(terms, left) => (terms, left),
                 Decision::Refuse(denial) => return Err(denial.into()),
             };
@@ -177,24 +178,6 @@ impl Authority {
         let parties = Parties { apu: self.service_id.as_bytes(), apv: &proof.request_hash };
         Ok(seal::seal(&keys, &proof.recipient, parties)?)
     }
-}
-
-/// Picks the policy and applies it.
-fn judge(
-    facts: &Facts,
-    token: &Entitlement,
-    policies: &Policies,
-    now: UnixTime,
-    trail: &mut Trail,
-) -> Result<Decision, Stop<Refused>> {
-    let authorized = decision::authorize(&facts.request, &facts.title, token)?;
-    let policy_id = authorized.policy_id();
-    trail.policy = Some(policy_id.to_owned());
-    let policy = policies.get(policy_id).ok_or_else(|| Fault::NoPolicy {
-        content: facts.title.content.clone(),
-        policy: policy_id.to_owned(),
-    })?;
-    Ok(decision::decide(&facts.request, &authorized, policy, token, now))
 }
 
 fn log_granted(

@@ -10,6 +10,7 @@ pub mod changes;
 pub mod circumstances;
 pub mod facts;
 pub mod issue;
+pub mod judge;
 mod license;
 pub mod proof;
 pub mod refused;

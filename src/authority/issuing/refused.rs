@@ -23,9 +23,15 @@ impl From<Refusal> for Refused {
     }
 }
 
+impl From<Denial> for Refused {
+    fn from(denial: Denial) -> Self {
+        Self { refusal: denial.refusal, rule: None, denial: Some(denial) }
+    }
+}
+
 impl From<Denial> for Stop<Refused> {
     fn from(denial: Denial) -> Self {
-        Self::Refused(Refused { refusal: denial.refusal, rule: None, denial: Some(denial) })
+        Self::Refused(denial.into())
     }
 }
 

@@ -15,3 +15,4 @@ pub mod order;
 pub mod root;
 pub mod signer;
 pub mod store;
+pub mod token;
