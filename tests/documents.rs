@@ -6,8 +6,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use reelkey::crypto::digest::sha256;
+use reelkey::crypto::sign;
 use reelkey::domain::policy_file;
 use reelkey::domain::refusal::Refusal;
+use reelkey_client::exchange::jwks::Jwks;
+use reelkey_client::exchange::pending::Pending;
+use reelkey_client::exchange::request::SignedRequest;
+use reelkey_client::exchange::stored::StoredRequest;
+use reelkey_client::strict::jwk::PublicKey;
+use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -44,7 +52,7 @@ fn every_block_says_what_it_is_and_is_read() {
         for (language, block) in blocks(&text) {
             let at = format!("{}: {block}", path.display());
             match language.as_str() {
-                "json" => drop(serde_json::from_str::<serde_json::Value>(&block).expect(&at)),
+                "json" => drop(serde_json::from_str::<Value>(&block).expect(&at)),
                 "toml" if block.contains("license_duration") => {
                     drop(policy_file::parse("example", &block).expect(&at));
                 }
@@ -103,6 +111,38 @@ fn every_refusal_is_documented() {
     for refusal in Refusal::ALL {
         assert!(api.contains(&format!("`{}`", refusal.reason())), "{}", refusal.reason());
     }
+}
+
+/// The worked example holds: signature by signature, down to the content key.
+#[test]
+fn the_worked_example_opens() {
+    let api = fs::read_to_string(Path::new(ROOT).join("docs/API.md")).unwrap();
+    let example = blocks(&api).into_iter().find(|(_, block)| block.contains("content_key"));
+    let example: Value = serde_json::from_str(&example.unwrap().1).unwrap();
+    let text = |name: &str| example[name].as_str().unwrap();
+
+    let request = SignedRequest::parse(text("request").as_bytes()).unwrap();
+    let device = PublicKey::from_jwk(&public(&example["device_jwk"])).unwrap();
+    assert_eq!(request.device_key, device);
+    let message = request.signing_input.as_bytes();
+    assert!(sign::verify(&device, message, &request.signature), "the device signed the request");
+    assert_eq!(request.ath, sha256(text("token").as_bytes()));
+
+    let private_jwk = example["enc_jwk"].to_string();
+    let stored =
+        StoredRequest { request: text("request").as_bytes(), private_jwk: private_jwk.as_bytes() };
+    let jwks = Jwks::parse(example["jwks"].to_string().as_bytes()).unwrap();
+    let license = Pending::resume(stored).unwrap().open(text("license").as_bytes(), &jwks).unwrap();
+    let [(kid, key)] = &license.keys[..] else { panic!("one key") };
+    assert_eq!(kid.to_string(), text("kid"));
+    assert_eq!(*key.to_hex(), text("content_key"));
+}
+
+/// A private JWK without what is private in it.
+fn public(jwk: &Value) -> Value {
+    let mut jwk = jwk.clone();
+    jwk.as_object_mut().unwrap().remove("d");
+    jwk
 }
 
 /// A threat is defended by a test that exists.
