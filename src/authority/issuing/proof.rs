@@ -1,5 +1,5 @@
-//! Proof of possession: the holder of the device key sent this request, to this service, now, and with this token (RFC
-//! 7800).
+//! Proof of possession: the holder of the device key sent this request, to this service, now, and with this token
+//! (RFC 7800).
 
 use reelkey_client::exchange::license::IAT_DISTANCE_SECS_MAX;
 use reelkey_client::exchange::request::SignedRequest;
