@@ -222,7 +222,7 @@ fn report(findings: &[Finding]) -> Output {
     let word = |verdict| match verdict {
         Verdict::Ok => "ok",
         Verdict::Warning => "warning",
-        Verdict::Error => "ERROR",
+        Verdict::Error => "error",
     };
     let json = findings
         .iter()
