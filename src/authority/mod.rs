@@ -3,6 +3,7 @@
 //! Top to bottom: [`issuing`] serves players and [`operation`] serves operators. Both use [`provision`] and
 //! [`rotation`]. These use [`service`] (the state of the running service), [`in_force`] (configuration and signing
 //! keys) and [`vault`] (the open store and the keys to it). [`stop`] says why something was not done.
+//! [`counters`] holds what the service counts, and [`metrics`] tells it.
 //!
 //! A use case takes plain values and the current time. It loads the facts that the rules need and carries out the
 //! decision. Only [`issuing::issue`] and [`operation::key`] handle content keys in the clear.
@@ -10,9 +11,11 @@
 //! Deliberately absent: HTTP, clocks, and files other than the root key's.
 
 pub mod commit;
+pub mod counters;
 pub mod in_force;
 pub mod issuer;
 pub mod issuing;
+pub mod metrics;
 pub mod operation;
 pub mod provision;
 pub mod rotation;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use reelkey_client::time::UnixTime;
 use serde_json::{Value, json};
 
+use crate::authority::counters::Counters;
 use crate::authority::in_force::{Change, Decided, InForce, Snapshot};
 use crate::authority::stop::{Remedy, Stop};
 use crate::authority::vault::fault::Fault;
@@ -24,6 +25,7 @@ pub struct Authority {
     pub(super) vault: Vault,
     pub(super) naming_key: NamingKey,
     pub(super) in_force: InForce,
+    pub(super) counters: Counters,
 }
 
 /// What the names of issuers begin with in [`Decided::made_of`].
@@ -59,7 +61,8 @@ impl Authority {
         let naming_key = vault.keyring().naming_key(&naming_key)?;
         let signers = Arc::new(Signers::read(&vault).await?);
         let in_force = InForce::new(Snapshot::new(decided, signers));
-        Ok(Self { service_id, vault, naming_key, in_force })
+        let counters = Counters::new(vault.engine().meter());
+        Ok(Self { service_id, vault, naming_key, in_force, counters })
     }
 
     /// The current snapshot.
@@ -102,6 +105,12 @@ impl Authority {
             made_of: Arc::new(made_of.collect()),
             ..before
         });
+    }
+
+    /// What the service counts.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Whether licenses can be granted.

@@ -21,6 +21,7 @@ mod issuer;
 mod kek;
 mod key;
 mod key_file;
+mod metrics;
 mod operator;
 mod policy;
 mod reload;

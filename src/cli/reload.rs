@@ -54,6 +54,7 @@ impl Reloader {
         self.authority.put(change, decided).await?;
         let certificate_expires = identity.as_ref().map(|identity| identity.expires.as_secs());
         if let (Some(tls), Some(identity)) = (&self.tls, identity) {
+            self.authority.counters().certificate_ends(identity.expires);
             tls.replace(identity.config);
         }
         let named = |start: &str| -> Vec<_> {

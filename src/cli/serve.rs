@@ -17,6 +17,7 @@ use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading::{self, Reading};
 use crate::cli::reload::Reloader;
+use crate::cli::metrics::Metrics;
 use crate::cli::terminal::log::{self, LogFormat};
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::{clock, operator};
@@ -49,6 +50,7 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
     let config = Config::read(folder)?;
     let listen = args.listen.unwrap_or(config.listen);
     let Reading { decided, identity, at_start } = reading::read(folder)?;
+    let expires = identity.as_ref().map(|identity| identity.expires);
     let tls = identity.map(|identity| Tls::new(identity.config));
     if !(listen.ip().is_loopback() || tls.is_some() || config.tls_terminated_by_proxy) {
         return Err(Failure::new(format_args!("{listen} is not a loopback address, and there is no TLS"))
@@ -59,24 +61,29 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
     }
     let authority = Arc::new(open(folder, &config, decided).await?);
     let reloader = Reloader::new(folder, Arc::clone(&authority), tls.clone(), at_start);
-    let app = App { authority, clock: Arc::new(clock::now) };
+    authority.counters().started(clock::now());
+    expires.into_iter().for_each(|at| authority.counters().certificate_ends(at));
+    let metrics = config.metrics.map(|table| table.address(folder.config())).transpose()?;
+    let app = App { authority: Arc::clone(&authority), clock: Arc::new(clock::now) };
     let (reload, reload_issuers) = reloader.as_routes();
     let admin = AdminApp { app: app.clone(), reload, reload_issuers };
     let (admin_listener, owner) = (operator::listen(folder)?, operator::owner(folder)?);
     let listener = bind(listen)?;
     // Before anybody is told that the service is there, so that no signal of theirs ends it.
     let signals = Signals::catch()?;
-    announce(listener.local_addr()?, &config, json)?;
+    let metrics = metrics.and_then(|address| Metrics::start(address, app.clone(), None));
+    let told_at = metrics.as_ref().map(|metrics| metrics.address);
+    announce(listener.local_addr()?, told_at, &config, json)?;
 
     let (stop, stopped) = watch::channel(());
     let stopping = || {
         let mut stopped = stopped.clone();
         async move { stopped.changed().await.unwrap_or_default() }
     };
-    let Rules { limits, proxies } = config.rules();
+    let Rules { limits, proxies, .. } = config.rules();
     let limits = descriptors::affordable(limits);
     let router = router_within(app, limits, proxies.clone());
-    let rules = Rules { limits, proxies };
+    let rules = Rules { limits, proxies, attendance: authority.counters().connections() };
     let players = server::serve(listener, tls, rules, router, stopping());
     let router = admin_router(admin);
     let operators =
@@ -161,11 +168,17 @@ async fn open(folder: &Folder, config: &Config, decided: Decided) -> Result<Auth
 }
 
 /// The one line that says that requests are answered from now on.
-fn announce(address: SocketAddr, config: &Config, json: bool) -> io::Result<()> {
+fn announce(
+    address: SocketAddr,
+    metrics: Option<SocketAddr>,
+    config: &Config,
+    json: bool,
+) -> io::Result<()> {
     let id = &config.service_id.0;
     let url = format!("http{}://{address}", if config.tls.is_some() { "s" } else { "" });
     let line = if json {
-        json!({ "ready": true, "url": url, "service_id": id }).to_string()
+        let metrics = metrics.map(|address| format!("http://{address}/metrics"));
+        json!({ "ready": true, "url": url, "service_id": id, "metrics_url": metrics }).to_string()
     } else {
         format!("reelkey is ready on {url} as {id:?}")
     };

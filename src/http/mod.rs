@@ -3,6 +3,7 @@
 //! Top to bottom: [`router`] and [`admin`] list the routes, [`player`] handles the requests of players, [`frame`]
 //! surrounds every route, and [`app`] is the state that handlers share. [`listener`] accepts connections. [`client`]
 //! sends requests.
+//! [`metrics`] is for whoever measures the service.
 //!
 //! A handler reads the request, calls one use case of [`crate::authority`] and writes its result.
 //!
@@ -13,5 +14,6 @@ pub mod app;
 pub mod client;
 pub mod frame;
 pub mod listener;
+pub mod metrics;
 pub mod player;
 pub mod router;

@@ -3,6 +3,7 @@
 //! Top to bottom: [`open`] picks the engine by the store's name, [`migration`] brings a store of an earlier format up
 //! to date, [`embedded`] is the engine inside the service, [`record`] defines the records, [`engine`] is the trait of
 //! all engines, and [`conformance`] tests them.
+//! [`meter`] counts commits.
 //!
 //! **What is acknowledged is durable**: it survives a kill and a power loss. Damage is an error. It is never a panic,
 //! and never an empty store.
@@ -14,6 +15,7 @@ pub mod conformance;
 pub mod embedded;
 pub mod engine;
 pub mod error;
+pub mod meter;
 pub mod migration;
 pub mod open;
 pub mod pages;

@@ -9,6 +9,7 @@ use crate::store::embedded::store::SledStore;
 use crate::store::embedded::successor::NewStore;
 use crate::store::engine::Store;
 use crate::store::error::Error;
+use crate::store::meter::Meter;
 use crate::store::migration::migrate;
 
 /// The name of a store: `sled:DIRECTORY`. Another engine will have another scheme.
@@ -44,6 +45,13 @@ impl OpenStore {
     pub fn store(&self) -> Arc<dyn Store> {
         let Engine::Sled(store) = &self.0;
         Arc::<SledStore>::clone(store)
+    }
+
+    /// What was committed so far, also by a store whose place this one took.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        let Engine::Sled(store) = &self.0;
+        store.meter()
     }
 
     /// Makes an empty store that will replace this one when it is filled. It holds nothing that this one ever held. It

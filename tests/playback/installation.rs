@@ -170,7 +170,8 @@ impl Installation {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).expect("the service said that it is ready");
-        Service { child, url: ready["url"].as_str().unwrap().to_owned() }
+        let metrics_url = ready["metrics_url"].as_str().map(ToOwned::to_owned);
+        Service { child, url: ready["url"].as_str().unwrap().to_owned(), metrics_url }
     }
 }
 
@@ -178,6 +179,8 @@ impl Installation {
 pub(crate) struct Service {
     child: Child,
     pub(crate) url: String,
+    /// Where it tells what it counts, if it does.
+    pub(crate) metrics_url: Option<String>,
 }
 
 impl Service {

@@ -16,6 +16,7 @@ mod killpoints;
 mod kills;
 mod leaks;
 mod memory;
+mod metrics;
 mod migration;
 mod network;
 mod operator;

@@ -21,7 +21,7 @@ pub(crate) async fn listen(limits: Limits) -> SocketAddr {
 
 /// A listener that believes these proxies.
 pub(crate) async fn listen_behind(limits: Limits, proxies: Proxies) -> SocketAddr {
-    listen_with(Rules { limits, proxies }, None).await
+    listen_with(Rules { limits, proxies, ..Rules::default() }, None).await
 }
 
 /// A listener, with TLS or without.

@@ -67,6 +67,7 @@ impl Authority {
         body: &[u8],
         circumstances: Circumstances<'_>,
     ) -> Result<Answer, Fault> {
+        let timer = self.counters.license();
         let in_force = self.in_force.load();
         let mut trail = Trail::default();
         let viewer = match token::read(&in_force.issuers, token, circumstances.now) {
@@ -78,19 +79,25 @@ impl Authority {
                 };
                 let why = Refused { rule: Some(invalid.to_string()), ..refusal.into() };
                 log_refused(circumstances, None, &trail, &why);
+                timer.refused(refusal);
                 return Ok(Answer::Refused(refusal.into()));
             }
         };
         match self.issue_to(&viewer, body, &in_force, circumstances, &mut trail).await {
             Ok(granted) => {
                 log_granted(circumstances, &viewer, &trail, &granted);
+                timer.granted();
                 Ok(Answer::Granted(granted.license))
             }
             Err(Stop::Refused(refused)) => {
                 log_refused(circumstances, Some(&viewer), &trail, &refused);
+                timer.refused(refused.refusal);
                 Ok(Answer::Refused(refused))
             }
-            Err(Stop::Failed(fault)) => Err(fault),
+            Err(Stop::Failed(fault)) => {
+                timer.failed();
+                Err(fault)
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use reelkey_client::time::UnixTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::authority::counters::OperationResult;
 use crate::authority::in_force::InForce;
 use crate::authority::service::Authority;
 use crate::authority::stop::{Remedy, Stop};
@@ -132,6 +133,16 @@ impl Authority {
         now: UnixTime,
     ) -> Result<O::Outcome, Stop<O::Refusal>> {
         let desk = Desk { vault: &self.vault, in_force: &self.in_force, actor, now };
-        execute(operation, &desk).await
+        let done = execute(operation, &desk).await;
+        self.counters.operation(O::NAME, result(&done));
+        done
+    }
+}
+
+fn result<T, R>(done: &Result<T, Stop<R>>) -> OperationResult {
+    match done {
+        Ok(_) => OperationResult::Done,
+        Err(Stop::Refused(_)) => OperationResult::Refused,
+        Err(Stop::Failed(_)) => OperationResult::Failed,
     }
 }

@@ -47,7 +47,15 @@ impl Signers {
         due.or_else(|| self.0.first()).map(|signer| &signer.key)
     }
 
-    /// The keys that a player may need at `now`: all except those that were replaced more than `license_secs_max` ago.
+    /// Since when the one signs that signs at `now`.
+    #[must_use]
+    pub fn signs_since(&self, now: UnixTime) -> Option<UnixTime> {
+        let due = self.0.iter().rev().find(|signer| signer.signs_from <= now);
+        due.or_else(|| self.0.first()).map(|signer| signer.signs_from)
+    }
+
+    /// Those that a player may need at `now`: all but the ones that were replaced longer than
+    /// `license_secs_max` ago.
     pub fn published(
         &self,
         now: UnixTime,

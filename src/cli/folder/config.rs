@@ -11,6 +11,7 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, RawString, Table, value};
 use crate::authority::issuer::{Issuer, Issuers, LONGEST_LIFE_DEFAULT};
 use crate::authority::vault::secret_file;
 use crate::cli::folder::limits::{LimitsTable, ProxiesTable};
+use crate::cli::folder::metrics::MetricsTable;
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::Failure;
 use crate::crypto::issuer_keys::{Algorithm, IssuerKeys};
@@ -57,6 +58,8 @@ pub(crate) struct Config {
     /// Which proxies tell who the players are.
     #[serde(default)]
     pub(crate) proxies: ProxiesTable,
+    /// Where the service tells what it counts, if anywhere.
+    pub(crate) metrics: Option<MetricsTable>,
     /// Who may issue tokens.
     #[serde(default, rename = "issuer")]
     pub(crate) issuers: Vec<IssuerEntry>,
@@ -212,7 +215,7 @@ impl Config {
 
     /// What players' connections and requests are kept within.
     pub(crate) fn rules(&self) -> Rules {
-        Rules { limits: self.limits.limits(), proxies: self.proxies.proxies() }
+        Rules { limits: self.limits.limits(), proxies: self.proxies.proxies(), ..Rules::default() }
     }
 
     /// Reads every issuer's keys.

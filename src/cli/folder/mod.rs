@@ -5,5 +5,6 @@
 pub(crate) mod config;
 pub(crate) mod installation;
 pub(crate) mod limits;
+pub(crate) mod metrics;
 pub(crate) mod paths;
 pub(crate) mod reading;

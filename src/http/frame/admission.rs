@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::authority::counters::Attendance;
 use crate::domain::refusal::Refusal;
 use crate::http::frame::address::Client;
 use crate::http::frame::crowd::{Crowd, Full, Member};
@@ -28,10 +29,10 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, attendance: Attendance) -> Self {
         let (requests, per_client) = limits.open_requests();
         Self {
-            open: Crowd::new(requests, per_client),
+            open: Crowd::counted(requests, per_client, attendance),
             slots: Arc::new(Semaphore::new(AT_ONCE_MAX)),
             body: limits.body,
         }
@@ -86,7 +87,8 @@ mod tests {
 
     fn door(requests: usize, requests_per_peer: usize) -> Door {
         let body = Duration::from_millis(1);
-        Door::new(Limits { requests, requests_per_peer, body, ..Limits::default() })
+        let limits = Limits { requests, requests_per_peer, body, ..Limits::default() };
+        Door::new(limits, Attendance::default())
     }
 
     #[test]

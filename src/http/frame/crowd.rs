@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::authority::counters::Attendance;
 use crate::http::frame::address::Neighbour;
 
 /// How many there may be.
@@ -22,6 +23,7 @@ pub(crate) struct Crowd {
     per_neighbour_max: usize,
     inside: Mutex<Inside>,
     left: Notify,
+    attendance: Attendance,
 }
 
 /// Who is there.
@@ -56,12 +58,30 @@ pub(crate) enum Full {
 impl Crowd {
     /// An empty crowd.
     pub(crate) fn new(max: usize, per_neighbour_max: usize) -> Arc<Self> {
+        Self::counted(max, per_neighbour_max, Attendance::default())
+    }
+
+    /// An empty crowd that is counted there.
+    pub(crate) fn counted(
+        max: usize,
+        per_neighbour_max: usize,
+        attendance: Attendance,
+    ) -> Arc<Self> {
         let (inside, left) = (Mutex::default(), Notify::new());
-        Arc::new(Self { max, per_neighbour_max, inside, left })
+        Arc::new(Self { max, per_neighbour_max, inside, left, attendance })
     }
 
     /// Takes one more in, which works. Without a neighbour only the whole crowd is bounded.
     pub(crate) fn enter(self: &Arc<Self>, neighbour: Option<Neighbour>) -> Result<Member, Full> {
+        let entered = self.make_room(neighbour);
+        match entered {
+            Ok(_) => self.attendance.entered(),
+            Err(full) => self.attendance.refused(full == Full::Neighbour),
+        }
+        entered
+    }
+
+    fn make_room(self: &Arc<Self>, neighbour: Option<Neighbour>) -> Result<Member, Full> {
         let mut inside = self.lock();
         if let Some(neighbour) = neighbour {
             let household = inside.neighbours.get(&neighbour);
@@ -201,6 +221,7 @@ impl Drop for Member {
             Place::Working => inside.part(self.neighbour, None),
         }
         drop(inside);
+        self.crowd.attendance.left();
         self.crowd.left.notify_waiters();
     }
 }

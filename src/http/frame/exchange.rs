@@ -69,7 +69,8 @@ pub(crate) struct Frame {
 
 impl Frame {
     pub(crate) fn new(app: App, limits: Limits, proxies: Proxies) -> Self {
-        let (door, proxies) = (Door::new(limits), Arc::new(proxies));
+        let door = Door::new(limits, app.authority.counters().requests());
+        let proxies = Arc::new(proxies);
         Self { app, door, proxies, patience: limits.body + WORK_SECS_MAX }
     }
 
@@ -126,12 +127,14 @@ pub(crate) async fn frame(
     request.extensions_mut().insert(client);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let authority = Arc::clone(&frame.app.authority);
 
     let mut response = frame.answer(client, request, next).await;
     let status = response.status();
     if !status.is_success() {
         let problem: Option<Problem> = response.extensions_mut().remove();
         let problem = problem.unwrap_or_else(|| framework_problem(status));
+        authority.counters().request_refused(problem.refusal());
         if !problem.is_logged() {
             // The path is the client's text: Debug escapes what could forge a line. The query is left
             // out, because tokens have been put there.

@@ -59,7 +59,12 @@ impl Problem {
         self.is_logged
     }
 
-    /// The refusal's short name.
+    /// Why.
+    pub(crate) fn refusal(&self) -> Refusal {
+        self.refusal
+    }
+
+    /// The slug.
     pub(crate) fn reason(&self) -> &'static str {
         self.refusal.reason()
     }

@@ -10,6 +10,7 @@ use tokio::net::{self, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::authority::counters::Attendance;
 use crate::http::frame::address::{Client, Peer, Proxies};
 use crate::http::frame::crowd::{Crowd, Full, Member};
 use crate::http::frame::limits::Limits;
@@ -28,6 +29,8 @@ pub struct Rules {
     pub limits: Limits,
     /// Connections of these proxies are not limited by address: they are many clients'.
     pub proxies: Proxies,
+    /// Where they are counted.
+    pub attendance: Attendance,
 }
 
 /// Answers players' requests until `shutdown` completes, then finishes those that it began. With TLS it
@@ -42,8 +45,9 @@ pub async fn serve(
     router: Router,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let (listener, Rules { limits, proxies }) = (net::TcpListener::from_std(listener)?, rules);
-    let crowd = Crowd::new(limits.connections, limits.connections_per_peer);
+    let listener = net::TcpListener::from_std(listener)?;
+    let Rules { limits, proxies, attendance } = rules;
+    let crowd = Crowd::counted(limits.connections, limits.connections_per_peer, attendance);
     let (stop, stopping) = watch::channel(());
     let (common, full) = (Common { router, limits, stopping }, Seldom::default());
     let keep = |(stream, from): (TcpStream, SocketAddr)| {

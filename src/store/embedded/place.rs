@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::store::error::Error;
+use crate::store::meter::Meter;
 
 /// How often to try the lock, with a pause after each try: a fifth of a second, because another process may keep it.
 const LOCK_TRIES: u32 = 20;
@@ -19,6 +20,8 @@ pub(super) const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Place {
     folder: PathBuf,
+    /// Of every store that this folder has while this lives.
+    pub(super) meter: Meter,
     _lock: File,
 }
 
@@ -30,7 +33,10 @@ impl Place {
         // When a process starts another one, both share its locks for a moment. So one try is not enough.
         for _ in 0..LOCK_TRIES {
             match lock.try_lock() {
-                Ok(()) => return Ok(Self { folder: folder.to_owned(), _lock: lock }),
+                Ok(()) => {
+                    let (folder, meter) = (folder.to_owned(), Meter::default());
+                    return Ok(Self { folder, meter, _lock: lock });
+                }
                 Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
                 Err(TryLockError::Error(error)) => return Err(Error::Io(error)),
             }

@@ -15,6 +15,7 @@ use crate::store::embedded::guard::Engine;
 use crate::store::embedded::place::{self, PAUSE, Place};
 use crate::store::engine::Store;
 use crate::store::error::Error;
+use crate::store::meter::Meter;
 
 /// Enough for the inner nodes of a million records, and small enough for a small machine.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -77,7 +78,12 @@ impl SledStore {
         Ok(Self { committer, engine, place, number })
     }
 
-    /// Closes the store. The folder stays locked.
+    /// What was committed, in the stores before this one too.
+    pub(in crate::store) fn meter(&self) -> &Meter {
+        &self.place.meter
+    }
+
+    /// Closes it. The folder stays taken.
     pub(super) fn close(self) -> (Arc<Place>, u64) {
         let Self { committer, engine, place, number } = self;
         drop((committer, engine));
@@ -153,7 +159,7 @@ impl Store for SledStore {
         if batch.is_too_long() {
             return Err(Error::TooLong);
         }
-        self.committer.commit(batch).await
+        self.place.meter.measure(self.committer.commit(batch)).await
     }
 
     fn is_healthy(&self) -> bool {

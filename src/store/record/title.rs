@@ -10,7 +10,7 @@ use crate::store::engine::Store;
 use crate::store::error::Error;
 use crate::store::pages::Pages;
 use crate::store::record::content::{ContentRecord, TITLE_PREFIX, content_key, is_content_key};
-use crate::store::record::key::{KeyRecord, KidRecord, key_key, kid_key};
+use crate::store::record::key::{KeyRecord, KeyState, KidRecord, key_key, kid_key};
 use crate::store::record::stored::{self, Stored};
 
 /// A content and its keys.
@@ -134,7 +134,45 @@ pub async fn keys_after(
     }
 }
 
-/// The error for a key that the index names but its content does not have.
+/// How many titles and keys there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stock {
+    /// Contents.
+    pub contents: usize,
+    /// Keys that are given out.
+    pub active_keys: usize,
+    /// Keys that are kept and not given out.
+    pub retired_keys: usize,
+}
+
+/// Counts titles and keys. It reads all of them, and lets others work after every page.
+///
+/// # Errors
+/// [`Error`].
+pub async fn stock(store: &dyn Store) -> Result<Stock, Error> {
+    let mut stock = Stock::default();
+    let mut pages = Pages::of(store, TITLE_PREFIX.as_bytes());
+    loop {
+        let page = pages.next().await?;
+        if page.is_empty() {
+            return Ok(stock);
+        }
+        for (key, value) in page {
+            if is_content_key(&key) {
+                stock.contents += 1;
+                continue;
+            }
+            let record: Stored<KeyRecord> = Stored::parse(&key, value)?;
+            match record.state {
+                KeyState::Active => stock.active_keys += 1,
+                KeyState::Retired => stock.retired_keys += 1,
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The index names a key that its content does not have.
 #[must_use]
 pub fn lost(kid: KeyId) -> Error {
     Error::Damaged(format!("content key {kid} is lost"))
