@@ -4,7 +4,8 @@
 //! [`Forward::new`] and [`Inverse::new`] ask the CPU whether it has the instructions. Elsewhere, and for the keys of
 //! licenses, the `aes` crate is used; it does not use VAES on CPUs without AVX-512.
 //!
-//! Deliberately absent: `unsafe`. The crate `archmage` proves by a token that the CPU has the instructions.
+//! Deliberately absent: `unsafe` of ours. The crate `archmage` proves by a token that the CPU has the instructions, and its
+//! macro `arcane` writes the `unsafe` that calls them, which `forbid(unsafe_code)` does not see (`docs/SUPPLY_CHAIN.md`).
 
 use alloc::boxed::Box;
 use core::arch::x86_64::{__m128i, __m256i};
