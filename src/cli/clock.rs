@@ -11,6 +11,11 @@ pub(crate) fn now() -> UnixTime {
     UnixTime::from_secs(now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
+/// Now, for the log: `2026-11-01T00:00:00.123456Z`.
+pub(crate) fn show_precisely() -> String {
+    format!("{:.6}", jiff::Timestamp::now())
+}
+
 /// A time, as people read it: `2026-11-01T00:00:00Z`.
 pub(crate) fn show(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|s| jiff::Timestamp::from_second(s).ok());

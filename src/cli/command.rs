@@ -8,12 +8,13 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::cli::folder::paths::Folder;
-use crate::cli::terminal::output::{Failure, Output};
+use crate::cli::terminal::output::{self, Failure, Output};
 use crate::cli::{
     content, decrypt, demo, doctor, hygiene, init, issuer, kek, key, policy, reload, root, serve,
     signer, token,
@@ -85,6 +86,7 @@ enum Command {
 /// Runs a command and returns the process's exit code.
 pub fn run(cli: Cli) -> ExitCode {
     let json = cli.global.json;
+    let is_service = matches!(cli.command, Command::Serve(_));
     hygiene::quiet_caught_panics();
     let result = match hygiene::guard_memory() {
         Err(error) => Err(Failure::from(error).during("switching core dumps off")),
@@ -96,16 +98,29 @@ pub fn run(cli: Cli) -> ExitCode {
                 .and_then(|threads| threads.block_on(dispatch(cli))),
         },
     };
-    // Locked only now, because the log of a running command also goes to standard error.
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-    let (written, code) = match result {
-        Ok(output) => (output.write(json, &mut out), ExitCode::SUCCESS),
-        Err(failure) => (failure.write(json, &mut out, &mut err), ExitCode::FAILURE),
+    let code = if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let written = if is_service {
+        // The service ends in time, whatever its terminal or its log takes.
+        output::within(FAREWELL, move || say(result, json))
+    } else {
+        say(result, json)
     };
     match written {
         // If the reader of the pipe has closed it, that is no failure.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         _ => code,
+    }
+}
+
+/// How long the service waits for its last word to be written.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Writes what came of a command.
+fn say(result: Result<Output, Failure>, json: bool) -> io::Result<()> {
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    match result {
+        Ok(output) => output.write(json, &mut out),
+        Err(failure) => failure.write(json, &mut out, &mut err),
     }
 }
 

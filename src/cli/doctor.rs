@@ -15,6 +15,7 @@ use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading;
 use crate::cli::terminal::output::{Failure, Output, table};
 use crate::cli::{clock, operator};
+use crate::http::log_health::LogReport;
 
 /// The day on which this was written. No correct clock shows an earlier one.
 const EARLIEST_NOW: u64 = 1_795_219_200;
@@ -65,6 +66,7 @@ pub(crate) async fn doctor(folder: &Folder) -> Result<Output, Failure> {
     findings.extend(look_at_config(folder));
     findings.extend(look_at_drift(folder).await);
     findings.push(Finding::of("store", look_at_store(folder).await));
+    findings.extend(look_at_log(folder).await);
     let worst = findings.iter().filter(|finding| finding.verdict == Verdict::Error).count();
     let output = report(&findings);
     match worst {
@@ -216,6 +218,24 @@ async fn look_at_store(folder: &Folder) -> Result<String, Failure> {
     Ok(format!(
         "every secret opens; {contents} contents, {keys} keys, {keks} generations of the KEK"
     ))
+}
+
+/// Of the service, if one runs: whether lines are lost.
+async fn look_at_log(folder: &Folder) -> Option<Finding> {
+    let health = match operator::log_health(folder).await {
+        Ok(health) => health?,
+        Err(failure) => return Some(Finding::of("log", Err(failure))),
+    };
+    let LogReport { lost_lines, failing } = health;
+    if health.is_whole() {
+        return Some(Finding::new(Verdict::Ok, "log", "no line was lost"));
+    }
+    let now = match failing {
+        true => "it cannot be written now; make room, or mend what takes it",
+        false => "it can be written again",
+    };
+    let text = format!("{lost_lines} lines were lost since the service started; {now}");
+    Some(Finding::new(Verdict::Warning, "log", text))
 }
 
 fn report(findings: &[Finding]) -> Output {

@@ -15,6 +15,15 @@ pub(crate) fn guard_memory() -> io::Result<()> {
     Ok(())
 }
 
+/// Sends panics to the log instead of standard error, where a write could wait for ever.
+pub(crate) fn log_panics() {
+    panic::set_hook(Box::new(|what| {
+        if !guard::catches_panics() {
+            tracing::error!(panic = %what, "a thread panicked");
+        }
+    }));
+}
+
 /// Prints nothing for a panic that the store turns into an error, because the error says what to do.
 pub(crate) fn quiet_caught_panics() {
     let loud = panic::take_hook();

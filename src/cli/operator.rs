@@ -20,8 +20,9 @@ use crate::cli::folder::config::Config;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::{installation, reading};
 use crate::cli::terminal::output::Failure;
-use crate::http::admin::{RELOAD, RELOAD_ISSUERS, Refused, path_of};
+use crate::http::admin::{LOG_HEALTH, RELOAD, RELOAD_ISSUERS, Refused, path_of};
 use crate::http::client::Call;
+use crate::http::log_health::LogReport;
 
 /// The longest accepted answer, in bytes. A list of a hundred thousand keys takes 30 MB.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -116,6 +117,17 @@ pub(crate) async fn reload_issuers(folder: &Folder) -> Result<(), Failure> {
     match connect(folder).await? {
         Some(stream) => send(stream, RELOAD_ISSUERS, Vec::new()).await.map(|_| ()),
         None => Ok(()),
+    }
+}
+
+/// How the log of the running service is doing; `None` where none runs.
+pub(crate) async fn log_health(folder: &Folder) -> Result<Option<LogReport>, Failure> {
+    match connect(folder).await? {
+        Some(stream) => {
+            let answer = send(stream, LOG_HEALTH, Vec::new()).await?;
+            Ok(Some(serde_json::from_slice(&answer)?))
+        }
+        None => Ok(None),
     }
 }
 

@@ -1,13 +1,14 @@
 //! `reelkey serve`: the service, until a signal ends it.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use clap::Args;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::authority::in_force::Decided;
@@ -18,7 +19,9 @@ use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading::{self, Reading};
 use crate::cli::metrics::Metrics;
 use crate::cli::reload::Reloader;
-use crate::cli::terminal::log::{self, LogFormat};
+use crate::cli::terminal::log::filter::Filter;
+use crate::cli::terminal::log::layer::LogFormat;
+use crate::cli::terminal::log::start as log;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::{clock, operator};
 use crate::http::admin::{AdminApp, admin_router};
@@ -27,6 +30,7 @@ use crate::http::frame::limits::Limits;
 use crate::http::listener::descriptors;
 use crate::http::listener::server::{self, Rules};
 use crate::http::listener::tls::Tls;
+use crate::http::log_health::LogHealth;
 use crate::http::router::router_within;
 
 #[derive(Debug, Args)]
@@ -34,16 +38,33 @@ pub(crate) struct ServeArgs {
     /// Where to listen, instead of what reelkey.toml says. Port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// What to log: error, warn, info, debug, trace.
+    /// What to log of this service: off, error, warn, info, debug, trace; or a filter with targets.
     #[arg(long, default_value = "info", value_name = "FILTER")]
-    log: String,
+    log: Filter,
     /// How a line of the log looks.
     #[arg(long, default_value = "json")]
     log_format: LogFormat,
 }
 
+/// Serves until a signal ends it. Whatever becomes of the log, the process ends with what came of the service.
 pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Result<Output, Failure> {
-    log::start(&args.log, args.log_format)?;
+    // Before anything else: a terminal that is closed ends nothing, neither now nor while the service stops.
+    let hangup = signal(SignalKind::hangup())?;
+    // A log that has reached the limit of a file's size is an error of a write, and no end.
+    let _limit_reached = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
+    let log = log::start(&args.log, args.log_format)?;
+    let served = serve_until_stopped(folder, args, json, hangup, log.health()).await;
+    log.close();
+    served
+}
+
+async fn serve_until_stopped(
+    folder: &Folder,
+    args: ServeArgs,
+    json: bool,
+    hangup: unix::Signal,
+    log: LogHealth,
+) -> Result<Output, Failure> {
     if let Err(error) = descriptors::raise() {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
@@ -64,14 +85,19 @@ pub(crate) async fn serve(folder: &Folder, args: ServeArgs, json: bool) -> Resul
     authority.counters().started(clock::now());
     expires.into_iter().for_each(|at| authority.counters().certificate_ends(at));
     let metrics = config.metrics.map(|table| table.address(folder.config())).transpose()?;
-    let app = App { authority: Arc::clone(&authority), clock: Arc::new(clock::now) };
+    let app = App { authority: Arc::clone(&authority), clock: Arc::new(clock::now), log };
     let (reload, reload_issuers) = reloader.as_routes();
     let admin = AdminApp { app: app.clone(), reload, reload_issuers };
     let (admin_listener, owner) = (operator::listen(folder)?, operator::owner(folder)?);
     let listener = bind(listen)?;
     // Before anybody is told that the service is there, so that no signal of theirs ends it.
-    let signals = Signals::catch()?;
-    let metrics = metrics.and_then(|address| Metrics::start(address, app.clone(), None));
+    let signals = Signals::catch(hangup)?;
+    let lines_lost = {
+        let log = app.log.clone();
+        Arc::new(move || log.lost_lines())
+    };
+    let metrics =
+        metrics.and_then(|address| Metrics::start(address, app.clone(), Some(lines_lost)));
     let told_at = metrics.as_ref().map(|metrics| metrics.address);
     announce(listener.local_addr()?, told_at, &config, json)?;
 
@@ -120,17 +146,17 @@ fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 /// What an operator's signals mean.
 struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+    hangup: unix::Signal,
 }
 
 impl Signals {
-    fn catch() -> io::Result<Self> {
+    fn catch(hangup: unix::Signal) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            hangup,
         })
     }
 
@@ -158,7 +184,10 @@ async fn reload(reloader: &Reloader) {
 
 async fn open(folder: &Folder, config: &Config, decided: Decided) -> Result<Authority, Failure> {
     for entry in config.issuers.iter().filter(|entry| entry.development) {
-        tracing::warn!(iss = ?entry.iss, "this issuer's private key is in the data folder; for development only");
+        tracing::warn!(
+            iss = entry.iss.as_str(),
+            "this issuer's private key is in the data folder; for development only"
+        );
     }
     if config.issuers.is_empty() {
         tracing::warn!("there are no issuers, so no token is accepted; see `reelkey issuer add`");
@@ -182,7 +211,5 @@ fn announce(
     } else {
         format!("reelkey is ready on {url} as {id:?}")
     };
-    let mut out = io::stdout().lock();
-    writeln!(out, "{line}")?;
-    out.flush()
+    log::announce(line)
 }

@@ -76,11 +76,15 @@ pub const RELOAD_ISSUERS: &str = "/admin/v1/issuers/reload";
 /// Where everything that the operator decided is read anew.
 pub const RELOAD: &str = "/admin/v1/reload";
 
+/// Where the log's health is told, as a [`LogReport`](crate::http::log_health::LogReport).
+pub const LOG_HEALTH: &str = "/admin/v1/log";
+
 /// The routes of the admin socket.
 pub fn admin_router(app: AdminApp) -> Router {
     let router = Router::new()
         .route(RELOAD_ISSUERS, post(issuers_reload_post))
-        .route(RELOAD, post(reload_post));
+        .route(RELOAD, post(reload_post))
+        .route(LOG_HEALTH, post(log_health_post));
     let router = route::<content::AddContent>(router);
     let router = route::<content::RemoveContent>(router);
     let router = route::<content::ListContents>(router);
@@ -187,6 +191,10 @@ fn reloaded(operation: &str, peer: LocalPeer, reloaded: Result<Value, Refused>) 
             refused(StatusCode::CONFLICT, &message, remedy)
         }
     }
+}
+
+async fn log_health_post(State(admin): State<AdminApp>) -> Response {
+    Json(admin.app.log.report()).into_response()
 }
 
 fn refused(status: StatusCode, message: &str, remedy: Option<String>) -> Response {

@@ -14,6 +14,7 @@ pub mod app;
 pub mod client;
 pub mod frame;
 pub mod listener;
+pub mod log_health;
 pub mod metrics;
 pub mod player;
 pub mod router;

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -158,14 +158,27 @@ impl Installation {
     fn start(&self, listen: &str, variables: &[(&str, &OsStr)]) -> Service {
         let mut command = Command::new(REELKEY);
         command.env_clear().envs(variables.iter().copied());
-        self.start_by(command, listen, "trace")
+        // Everything, the engine of the store included.
+        self.start_by(command, listen, "trace,reelkey=trace")
+    }
+
+    /// Serves with its log there.
+    pub(crate) fn serve_logging_to(&self, log: impl Into<Stdio>, words: &[&str]) -> Service {
+        let mut command = Command::new(REELKEY);
+        command.env_clear().args(["serve", "--listen", "127.0.0.1:0"]).args(words).stderr(log);
+        self.start_as(command)
     }
 
     /// Starts the service by a command that takes its words.
     fn start_by(&self, mut command: Command, listen: &str, log: &str) -> Service {
-        command.args(["serve", "--listen", listen, "--json", "--log", log]);
-        command.arg("--data").arg(self.data.path()).stdout(Stdio::piped());
+        command.args(["serve", "--listen", listen, "--log", log]);
         command.stderr(fs::File::create(self.data.path().join("service.log")).unwrap());
+        self.start_as(command)
+    }
+
+    /// Starts the service as this command says, and waits until it is ready.
+    pub(crate) fn start_as(&self, mut command: Command) -> Service {
+        command.arg("--json").arg("--data").arg(self.data.path()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -205,10 +218,25 @@ impl Service {
         self.child.id()
     }
 
+    /// A service that somebody else has started.
+    pub(crate) fn of(child: Child, url: &str) -> Self {
+        Self { child, url: url.to_owned(), metrics_url: None }
+    }
+
+    /// Its standard input, where it has one.
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
+    }
+
     /// Ends the service as an operator does.
-    pub(crate) fn terminate(mut self) {
+    pub(crate) fn terminate(self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        self.ends_well();
+    }
+
+    /// Waits until the service, which was told to, has ended.
+    pub(crate) fn ends_well(mut self) {
         let status = self.child.wait().unwrap();
         assert!(status.success(), "SIGTERM ends the service cleanly: {status}");
     }

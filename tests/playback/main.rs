@@ -15,6 +15,7 @@ mod installation;
 mod killpoints;
 mod kills;
 mod leaks;
+mod log;
 mod memory;
 mod metrics;
 mod migration;

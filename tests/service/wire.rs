@@ -9,6 +9,7 @@ use reelkey::http::frame::address::Proxies;
 use reelkey::http::frame::limits::Limits;
 use reelkey::http::listener::server::{Rules, serve};
 use reelkey::http::listener::tls::Tls;
+use reelkey::http::log_health::LogHealth;
 use reelkey::http::router::router_within;
 use reelkey_client::time::UnixTime;
 
@@ -31,7 +32,7 @@ pub(crate) async fn listen_with(rules: Rules, tls: Option<Tls>) -> SocketAddr {
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     let clock = std::sync::Arc::new(|| UnixTime::from_secs(NOW));
-    let app = App { authority: world.authority.clone(), clock };
+    let app = App { authority: world.authority.clone(), clock, log: LogHealth::default() };
     let router = router_within(app, rules.limits, rules.proxies.clone());
     tokio::spawn(async move {
         serve(listener, tls, rules, router, std::future::pending()).await.unwrap();

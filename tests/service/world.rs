@@ -22,6 +22,7 @@ use reelkey::domain::duration::Duration;
 use reelkey::domain::policy_file;
 use reelkey::domain::track::TrackType;
 use reelkey::http::app::App;
+use reelkey::http::log_health::LogHealth;
 use reelkey::http::router::router;
 use reelkey::store::open::{self as stores, StoreUrl};
 use reelkey_client::exchange::device::DeviceKey;
@@ -308,7 +309,7 @@ async fn open(trusted: &DeviceKey, extra: &[Issuer], vault: Vault) -> Arc<Author
 fn routes(authority: &Arc<Authority>, clock: &Arc<AtomicU64>) -> Router {
     let clock = Arc::clone(clock);
     let clock = Arc::new(move || time(clock.load(Ordering::Relaxed)));
-    router(App { authority: Arc::clone(authority), clock })
+    router(App { authority: Arc::clone(authority), clock, log: LogHealth::default() })
 }
 
 async fn fill(vault: &Vault) {

@@ -23,6 +23,7 @@ use crate::cli::folder::reading;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::http::app::App;
 use crate::http::listener::server::{self, Rules};
+use crate::http::log_health::LogHealth;
 use crate::http::router::router;
 
 /// The content ID of the demo's film.
@@ -91,7 +92,8 @@ async fn serve(run: RunCommand, data: TempDir) -> Result<Service, Failure> {
     let decided = reading::decided(&folder, &config)?;
     let (vault, id) = (installation::open(&folder).await?, config.service_id.0.clone());
     let authority = Authority::open(id, decided, vault).await.map_err(Failure::fault)?;
-    let app = App { authority: Arc::new(authority), clock: Arc::new(clock::now) };
+    let (authority, clock) = (Arc::new(authority), Arc::new(clock::now));
+    let app = App { authority, clock, log: LogHealth::default() };
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;

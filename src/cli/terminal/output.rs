@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -101,6 +104,16 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)
     }
+}
+
+/// Does `work`, but waits for it no longer than `patience`: a write to a pipe that nobody reads never ends.
+pub(crate) fn within(
+    patience: Duration,
+    work: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> io::Result<()> {
+    let (done, finished) = mpsc::channel();
+    thread::Builder::new().name("last word".into()).spawn(move || done.send(work()).ok())?;
+    finished.recv_timeout(patience).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Any error with its causes.

@@ -53,6 +53,6 @@ fn tell_once(told: &Mutex<BTreeSet<String>>, origin: &HeaderValue) {
                 "serve the page over HTTP; this one has no origin that could be allowed".into()
             }
         };
-        tracing::warn!(?origin, remedy, "a request from a page of this origin was refused");
+        tracing::warn!(origin, remedy, "a request from a page of this origin was refused");
     }
 }

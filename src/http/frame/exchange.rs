@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use reelkey_client::time::UnixTime;
@@ -25,6 +25,7 @@ use crate::http::frame::address::{Client, Peer, Proxies};
 use crate::http::frame::admission::Door;
 use crate::http::frame::limits::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX, Limits};
 use crate::http::frame::problem::Problem;
+use crate::http::frame::throttle::Throttle;
 
 /// Names the request in logs and answers, so that a viewer's screenshot leads to a log line.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -54,6 +55,9 @@ impl fmt::Display for Exchange {
 /// How long any answer may take once the body may no longer arrive.
 const WORK_SECS_MAX: Duration = Duration::from_secs(20);
 
+/// The route of a request whose path is none of ours.
+const UNMATCHED: &str = "unmatched";
+
 /// What is answered at once and without a body, and has to be answered however much else is asked.
 const ALWAYS_ANSWERED: [&str; 3] = ["/healthz", "/readyz", "/.well-known/jwks.json"];
 
@@ -65,13 +69,15 @@ pub(crate) struct Frame {
     proxies: Arc<Proxies>,
     /// How long any answer may take, the arrival of the body included.
     patience: Duration,
+    /// Of the log's lines about requests that were refused without a decision.
+    refusals: Arc<Throttle>,
 }
 
 impl Frame {
     pub(crate) fn new(app: App, limits: Limits, proxies: Proxies) -> Self {
         let door = Door::new(limits, app.authority.counters().requests());
-        let proxies = Arc::new(proxies);
-        Self { app, door, proxies, patience: limits.body + WORK_SECS_MAX }
+        let (patience, refusals) = (limits.body + WORK_SECS_MAX, Arc::default());
+        Self { app, door, proxies: Arc::new(proxies), patience, refusals }
     }
 
     /// The answer of the route, in time and if there are not too many.
@@ -126,7 +132,9 @@ pub(crate) async fn frame(
     let client = frame.client(&request);
     request.extensions_mut().insert(client);
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    // The path is the client's text, the query may hold a token: the log has the route.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map(MatchedPath::as_str);
     let authority = Arc::clone(&frame.app.authority);
 
     let mut response = frame.answer(client, request, next).await;
@@ -136,19 +144,36 @@ pub(crate) async fn frame(
         let problem = problem.unwrap_or_else(|| framework_problem(status));
         authority.counters().request_refused(problem.refusal());
         if !problem.is_logged() {
-            // The path is the client's text: Debug escapes what could forge a line. The query is left
-            // out, because tokens have been put there.
-            tracing::info!(request.id = %exchange, %method, path = ?path,
-                status = problem.status().as_u16(), reason = problem.reason(), "refused");
+            log_refused(&frame.refusals, exchange, &method, route, &problem);
         }
         response = render(exchange, &problem, response);
     } else {
-        tracing::debug!(request.id = %exchange, %method, path = ?path, status = status.as_u16(), "answered");
+        let route = route.unwrap_or(UNMATCHED);
+        tracing::debug!(request.id = %exchange, %method, route, status = status.as_u16(), "answered");
     }
     if let Ok(id) = HeaderValue::from_str(&exchange.to_string()) {
         response.headers_mut().insert(REQUEST_ID.clone(), id);
     }
     response
+}
+
+/// Logs a request that was refused without a decision. Anybody may send such requests, so their lines are few.
+fn log_refused(
+    throttle: &Throttle,
+    exchange: Exchange,
+    method: &Method,
+    route: Option<&str>,
+    problem: &Problem,
+) {
+    let (status, reason) = (problem.status().as_u16(), problem.reason());
+    let turn = route.and_then(|_| throttle.turn(Instant::now()));
+    let route = route.unwrap_or(UNMATCHED);
+    match turn {
+        Some(others) => {
+            tracing::info!(request.id = %exchange, %method, route, status, reason, others, "refused");
+        }
+        None => tracing::debug!(request.id = %exchange, %method, route, status, reason, "refused"),
+    }
 }
 
 /// What axum and hyper refuse without asking a handler.

@@ -12,3 +12,4 @@ pub(crate) mod exchange;
 pub mod limits;
 pub mod network;
 pub(crate) mod problem;
+pub(crate) mod throttle;

@@ -17,10 +17,16 @@ pub(crate) async fn healthz_get() -> Json<serde_json::Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// `GET /readyz`: licenses can be granted.
+/// `GET /readyz`: licenses can be granted. The document says so too if the log cannot be written or lines were lost, which
+/// stops no license.
 pub(crate) async fn readyz_get(State(app): State<App>) -> Result<Response, Problem> {
     if app.authority.is_ready() {
-        Ok(Json(json!({ "status": "ready" })).into_response())
+        let log = app.log.report();
+        let document = match log.is_whole() {
+            true => json!({ "status": "ready" }),
+            false => json!({ "status": "ready", "log": log }),
+        };
+        Ok(Json(document).into_response())
     } else {
         Err(Refusal::Unavailable.into())
     }

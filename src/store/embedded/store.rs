@@ -120,7 +120,7 @@ fn remove_half_written_snapshots(folder: &Path) -> io::Result<()> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with("snap.") && name.ends_with(".generating") {
-            tracing::warn!(file = ?name, "removing a snapshot that was never finished");
+            tracing::warn!(file = %name, "removing a snapshot that was never finished");
             fs::remove_file(entry.path())?;
         }
     }
