@@ -10,7 +10,7 @@ use crate::film::{CONTENT, FilmKey, provisioned};
 use crate::installation::tool;
 
 /// Lets a player ask for the keys of the film, and holds what it says to what was imported.
-fn play(keys: &[FilmKey], token: &str, player: &mut Command) {
+pub(crate) fn play(keys: &[FilmKey], token: &str, player: &mut Command) {
     let player = player.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut player = player.spawn().unwrap();
     player.stdin.take().unwrap().write_all(token.as_bytes()).unwrap();

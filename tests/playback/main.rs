@@ -25,3 +25,4 @@ mod power;
 mod provisioning;
 mod reload;
 mod rotations;
+mod storm;
