@@ -34,8 +34,11 @@ const FLOORS: [(&str, &[&str]); 26] = [
         ],
     ),
     ("src/cli/demo", &["player", "setup", "report"]),
-    ("src/cli/folder", &["reading", "config installation", "limits metrics paths"]),
-    ("src/cli/terminal", &["log", "output"]),
+    (
+        "src/cli/folder",
+        &["reading", "issuer_files", "config installation", "anchors", "limits metrics paths"],
+    ),
+    ("src/cli/terminal", &["log", "output", "nearest"]),
     ("src/cli/terminal/log", &["start", "layer", "queue", "descriptor filter value"]),
     ("src/http", &["router", "admin metrics player listener", "frame", "app client", "log_health"]),
     (
@@ -87,7 +90,8 @@ const FLOORS: [(&str, &[&str]); 26] = [
         &[
             "root_key",
             "development_key issuer_keys seal sign wrap tls",
-            "clean_stack digest jwt random request_name",
+            "public_jwk",
+            "clean_stack digest issuer_key jwt random request_name",
         ],
     ),
     (
@@ -100,7 +104,7 @@ const FLOORS: [(&str, &[&str]); 26] = [
             "engine",
             "meter",
             "error",
-            "batch",
+            "batch owner",
         ],
     ),
     ("src/store/embedded", &["successor", "store", "committer", "guard place"]),

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::crypto::issuer_keys::{Algorithm, IssuerKeys};
+use crate::crypto::issuer_key::Algorithm;
+use crate::crypto::issuer_keys::IssuerKeys;
 use crate::domain::content::ContentPattern;
 use crate::domain::duration::Duration;
 

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::authority::operation::store::{CheckStore, StoreChecked};
 use crate::authority::vault::root_key_file;
+use crate::cli::folder::anchors;
 use crate::cli::folder::config::Config;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
@@ -63,6 +64,7 @@ pub(crate) async fn doctor(folder: &Folder) -> Result<Output, Failure> {
         Finding::of("root key", look_at_root_key(folder)),
         Finding::of("policies", look_at_policies(folder)),
     ];
+    findings.extend(look_at_anchors(folder));
     findings.extend(look_at_config(folder));
     findings.extend(look_at_drift(folder).await);
     findings.push(Finding::of("store", look_at_store(folder).await));
@@ -90,6 +92,16 @@ fn look_at_folder(folder: &Folder) -> Result<String, Failure> {
         }
     }
     Ok(format!("{}: only the owner can read keys/ and store/", folder.root().display()))
+}
+
+/// Who may write what the service trusts.
+fn look_at_anchors(folder: &Folder) -> Vec<Finding> {
+    let faults = anchors::faults(folder);
+    if faults.is_empty() {
+        let text = "only the owner and root may write what the service trusts";
+        return vec![Finding::new(Verdict::Ok, "writers", text)];
+    }
+    faults.into_iter().map(|fault| Finding::of("writers", Err(fault))).collect()
 }
 
 fn look_at_clock() -> Finding {
@@ -173,7 +185,7 @@ fn look_at_tls(folder: &Folder, config: &Config) -> Finding {
             ),
         };
     };
-    let identity = match files.read(folder.root()) {
+    let identity = match files.read(folder) {
         Ok(identity) => identity,
         Err(failure) => return Finding::of("tls", Err(failure)),
     };

@@ -1,53 +1,51 @@
-//! `reelkey issuer`: the trusted issuers of authorization tokens.
+//! `reelkey issuer`: who may issue authorization tokens.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
-use crate::authority::vault::secret_file;
 use crate::cli::folder::config::{self, AlgorithmName, Config, IssuerEntry};
+use crate::cli::folder::issuer_files::{self, NewKeys};
 use crate::cli::folder::paths::Folder;
 use crate::cli::operator;
+use crate::cli::terminal::nearest::nearest;
 use crate::cli::terminal::output::{Failure, Output, table};
-use crate::crypto::development_key::DevelopmentKey;
-use crate::crypto::digest::sha256;
-use crate::crypto::issuer_keys::{Algorithm, IssuerKeys, JWKS_BYTES_MAX};
+use crate::crypto::issuer_key::Algorithm;
 use crate::domain::content::ContentPattern;
 use crate::domain::duration::Duration;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IssuerCommand {
-    /// Trust an issuer for some contents.
+    /// Trust an issuer for some titles.
     Add(AddArgs),
+    /// Change an issuer in one step: what is not named stays.
+    Update(UpdateArgs),
     /// List the issuers.
     List,
-    /// Stop trusting an issuer. Its tokens are refused at once.
+    /// Trust an issuer no more: its tokens are refused at once.
     Remove {
-        /// The issuer's name.
+        /// Its name.
         iss: String,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// The issuer's name, exactly as in `iss` of its tokens.
+    /// Its name, exactly as `iss` in its tokens.
     iss: String,
     #[command(flatten)]
     keys: KeyArgs,
-    /// The algorithms that it may sign with: ES256, EdDSA, RS256, PS256, or HS256 with a secret. The default is ES256.
+    /// What it may sign with: ES256, EdDSA, RS256, PS256, or HS256 with a secret. ES256 if not said.
     #[arg(long, value_name = "ALG")]
     alg: Vec<Algorithm>,
-    /// The contents that it may authorize: movies/bunny, movies/* or *.
+    /// The titles it may speak for: movies/bunny, movies/* or *.
     #[arg(long, value_name = "PATTERN", required = true)]
     content: Vec<ContentPattern>,
-    /// The value that `aud` must contain. The default is the service ID.
+    /// What `aud` has to contain, if it is not the service id.
     #[arg(long)]
     audience: Option<String>,
-    /// The longest time between `iat` and `exp`. The default is 24h.
+    /// The most between `iat` and `exp`: 24h if not said.
     #[arg(long, value_name = "DURATION")]
     longest_token_life: Option<Duration>,
 }
@@ -55,20 +53,52 @@ pub(crate) struct AddArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct KeyArgs {
-    /// A file with its public keys: a JWK Set.
+    /// Its public keys: a JWK Set.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
-    /// A file of mode 0600 with its secret of 32 bytes or more (HS256), instead of public keys.
+    /// Instead, the secret of 32 bytes or more that it signs with (HS256), in a file of mode 0600.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
-    /// Make a development issuer. Its private key is kept in the data folder, and `token mint` signs with it.
+    /// Make a development issuer: its private key is kept here, and `token mint` signs with it.
     #[arg(long)]
     dev: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// Its name.
+    iss: String,
+    #[command(flatten)]
+    changes: Changes,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct Changes {
+    /// Its new public keys, in place of all it had: a JWK Set. Put the old ones in too while tokens by them are around.
+    #[arg(long, value_name = "FILE", conflicts_with = "secret_file")]
+    jwks: Option<PathBuf>,
+    /// Its new secret (HS256), in a file of mode 0600.
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// What it may sign with, in place of what it might.
+    #[arg(long, value_name = "ALG")]
+    alg: Vec<Algorithm>,
+    /// The titles it may speak for, in place of those it might.
+    #[arg(long, value_name = "PATTERN")]
+    content: Vec<ContentPattern>,
+    /// What `aud` has to contain.
+    #[arg(long)]
+    audience: Option<String>,
+    /// The most between `iat` and `exp`.
+    #[arg(long, value_name = "DURATION")]
+    longest_token_life: Option<Duration>,
 }
 
 pub(crate) async fn run(folder: &Folder, command: IssuerCommand) -> Result<Output, Failure> {
     match command {
         IssuerCommand::Add(args) => add(folder, args).await,
+        IssuerCommand::Update(args) => update(folder, args).await,
         IssuerCommand::List => list(folder),
         IssuerCommand::Remove { iss } => remove(folder, &iss).await,
     }
@@ -80,13 +110,16 @@ async fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
             "an issuer's name is 1 to 512 characters without control characters",
         ));
     }
-    let keys = NewKeys::read(folder, &args)?;
-    let default = if args.keys.secret_file.is_some() { Algorithm::Hs256 } else { Algorithm::Es256 };
-    let algorithms = if args.alg.is_empty() { vec![default] } else { args.alg };
-    let entry = IssuerEntry {
-        jwks: keys.jwks().map(Path::to_path_buf),
-        secret_file: keys.secret_file().map(Path::to_path_buf),
-        algorithms: algorithms.into_iter().map(AlgorithmName).collect(),
+    let given = match (&args.keys.jwks, &args.keys.secret_file) {
+        (_, Some(source)) => Some(NewKeys::of_secret(source)?),
+        (Some(source), None) => Some(NewKeys::of_jwks(source)?),
+        (None, None) => None,
+    };
+    let algorithms = algorithms(args.alg, args.keys.secret_file.is_some());
+    let mut entry = IssuerEntry {
+        jwks: None,
+        secret_file: None,
+        algorithms,
         content: args.content,
         audience: args.audience,
         longest_token_life: args.longest_token_life,
@@ -95,92 +128,132 @@ async fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
     };
     let created = config::edit(folder, |config, document| {
         let there = config.issuers.iter().find(|other| other.iss == entry.iss);
-        if there.is_some_and(|there| *there != entry) {
-            let what = format!("issuer {} exists with other values", entry.iss);
-            return Err(Failure::new(what).remedy("remove it first with `reelkey issuer remove`"));
-        }
-        let path = folder.root().join(&keys.name);
-        let same_keys = fs::read(&path).is_ok_and(|old| *keys.bytes == old);
-        if there.is_some() && !same_keys {
-            let what = format!("issuer {} exists with other keys", entry.iss);
-            return Err(Failure::new(what).remedy("remove it first with `reelkey issuer remove`"));
-        }
-        if !same_keys {
-            config::write_whole(&path, &keys.bytes)?;
-        }
-        // Read back in the same way as `serve` reads it. If it cannot be used, it is not added and its copy is
-        // deleted.
-        if let Err(failure) = entry.keys(folder.root()) {
-            if !same_keys {
-                fs::remove_file(&path).ok();
+        let keys = match (given, there) {
+            (Some(keys), _) => keys,
+            (None, Some(there)) if there.development => {
+                NewKeys::of_development(&issuer_files::development_key(folder, there)?)
             }
+            (None, _) => {
+                NewKeys::of_development(&issuer_files::new_development_key(folder, &entry.iss)?)
+            }
+        };
+        if let Some(there) = there {
+            (entry.jwks, entry.secret_file) = (there.jwks.clone(), there.secret_file.clone());
+            let differs = |what| {
+                let what = format!("issuer {} is there with other {what}", entry.iss);
+                Failure::new(what).remedy("change it with `reelkey issuer update`")
+            };
+            if keys.is_secret() != there.secret_file.is_some() || *there != entry {
+                return Err(differs("values"));
+            }
+            return if keys.are_those_of(there, folder) { Ok(false) } else { Err(differs("keys")) };
+        }
+        keys.copy(folder, config, &mut entry)?;
+        // Read back as `serve` will: what cannot be used is not written down, and its copy not kept.
+        if let Err(failure) = entry.keys(folder) {
+            issuer_files::remove_copy(folder, config, &entry)?;
             return Err(failure);
         }
-        match there {
-            Some(_) => Ok(false),
-            None => config::append_issuer(document, &entry).map(|()| true),
-        }
+        config::append_issuer(document, &entry).map(|()| true)
     })?;
     operator::reload_issuers(folder).await?;
     Ok(added(folder, &entry, created))
 }
 
-/// The keys or the secret of an issuer, which are copied into the data folder.
-struct NewKeys {
-    /// The file's path, relative to the data folder.
-    name: PathBuf,
-    bytes: Zeroizing<Vec<u8>>,
-    is_secret: bool,
+/// What an issuer may sign with if nothing is said: HS256 with a secret, else ES256.
+fn algorithms(named: Vec<Algorithm>, is_secret: bool) -> Vec<AlgorithmName> {
+    let default = if is_secret { Algorithm::Hs256 } else { Algorithm::Es256 };
+    let named = if named.is_empty() { vec![default] } else { named };
+    named.into_iter().map(AlgorithmName).collect()
 }
 
-impl NewKeys {
-    fn read(folder: &Folder, args: &AddArgs) -> Result<Self, Failure> {
-        let name = |end| Path::new("keys/issuers").join(format!("{}.{end}", slug(&args.iss)));
-        if let Some(source) = &args.keys.secret_file {
-            config::read_shared_secret(source)?;
-            let bytes = secret_file::read(source, JWKS_BYTES_MAX)?;
-            return Ok(Self { name: name("secret"), bytes, is_secret: true });
+async fn update(folder: &Folder, args: UpdateArgs) -> Result<Output, Failure> {
+    let UpdateArgs { iss, changes: args } = args;
+    let keys = match (&args.jwks, &args.secret_file) {
+        (_, Some(source)) => Some(NewKeys::of_secret(source)?),
+        (Some(source), None) => Some(NewKeys::of_jwks(source)?),
+        (None, None) => None,
+    };
+    let (old, new) = config::edit(folder, |config, document| {
+        let old = config.issuers.iter().find(|entry| entry.iss == iss);
+        let old = old.ok_or_else(|| unknown(config, &iss))?;
+        let mut new = old.clone();
+        let is_secret = keys.as_ref().map_or_else(|| old.secret_file.is_some(), NewKeys::is_secret);
+        if !args.alg.is_empty() || is_secret != old.secret_file.is_some() {
+            new.algorithms = algorithms(args.alg, is_secret);
         }
-        let bytes = match &args.keys.jwks {
-            Some(source) => read_jwks(source)?,
-            None => development_jwks(folder, &args.iss)?,
-        };
-        IssuerKeys::parse(&bytes)?;
-        Ok(Self { name: name("jwks.json"), bytes: Zeroizing::new(bytes), is_secret: false })
+        if !args.content.is_empty() {
+            new.content = args.content;
+        }
+        new.audience = args.audience.or(new.audience);
+        new.longest_token_life = args.longest_token_life.or(new.longest_token_life);
+        let keys = keys.filter(|keys| !keys.are_those_of(old, folder));
+        if let Some(keys) = &keys {
+            // Tokens are minted no more: the private key does not fit.
+            new.development = false;
+            keys.copy(folder, config, &mut new)?;
+        }
+        if let Err(failure) = new.keys(folder) {
+            if keys.is_some() {
+                issuer_files::remove_copy(folder, config, &new)?;
+            }
+            return Err(failure);
+        }
+        config::update_issuer(document, old, &new)?;
+        Ok((old.clone(), new))
+    })?;
+    operator::reload_issuers(folder).await?;
+    if old.file() != new.file() {
+        clean_up(folder, &old)?;
     }
-
-    fn jwks(&self) -> Option<&Path> {
-        Some(&*self.name).filter(|_| !self.is_secret)
+    let changed = old != new;
+    let mut json = issuer_json(&new);
+    if let Some(members) = json.as_object_mut() {
+        members.insert("changed".into(), changed.into());
     }
+    let text = match changed {
+        true => format!("issuer {} changed; it counts from now on.", new.iss),
+        false => format!("issuer {} is like that already; nothing was changed.", new.iss),
+    };
+    Ok(Output::new(json, text))
+}
 
-    fn secret_file(&self) -> Option<&Path> {
-        Some(&*self.name).filter(|_| self.is_secret)
+/// Deletes the files that were kept for an entry, now that the configuration has another one or none.
+fn clean_up(folder: &Folder, old: &IssuerEntry) -> Result<(), Failure> {
+    let public = issuer_files::public_keys(folder, old);
+    issuer_files::remove_copy(folder, &Config::read(folder)?, old)?;
+    if old.development {
+        issuer_files::remove_development_key(folder, &old.iss, &public)?;
+    }
+    Ok(())
+}
+
+/// There is no such issuer, and which one may have been meant.
+fn unknown(config: &Config, iss: &str) -> Failure {
+    let failure = Failure::new(format_args!("there is no issuer {iss}"));
+    match nearest(iss, config.issuers.iter().map(|entry| &*entry.iss)) {
+        Some(name) => failure.remedy(format_args!("did you mean {name}?")),
+        None => failure.remedy("see `reelkey issuer list`, or add it with `reelkey issuer add`"),
     }
 }
 
 async fn remove(folder: &Folder, iss: &str) -> Result<Output, Failure> {
-    let removed = config::edit(folder, |config, document| {
+    let (removed, meant) = config::edit(folder, |config, document| {
         config::remove_issuer(document, iss)?;
-        Ok(config.issuers.iter().find(|entry| entry.iss == iss).cloned())
+        let meant = nearest(iss, config.issuers.iter().map(|entry| &*entry.iss)).map(str::to_owned);
+        Ok((config.issuers.iter().find(|entry| entry.iss == iss).cloned(), meant))
     })?;
     operator::reload_issuers(folder).await?;
     let json = json!({ "iss": iss, "changed": removed.is_some() });
     let Some(entry) = removed else {
-        let text = format!("there is no issuer {iss}; nothing was changed.");
+        let mut text = format!("there is no issuer {iss}; nothing was changed.");
+        if let Some(name) = meant {
+            text.push_str(&format!("\ndid you mean {name}?"));
+        }
         return Ok(Output::new(json, text));
     };
-    // Only now, because no configuration names them any more. A file that is not such a copy stays.
-    let copies = [entry.jwks, entry.secret_file].into_iter().flatten();
-    let copies = copies.filter(|path| path.starts_with("keys/issuers"));
-    let copies = copies.map(|path| folder.root().join(path));
-    for path in copies.chain([development_key_path(folder, iss)]) {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Failure::from(error).during(path.display()));
-            }
-            _ => {}
-        }
-    }
+    // Only now: nothing names them any more.
+    clean_up(folder, &entry)?;
     let text = format!("issuer {iss} removed: its tokens are refused from now on.");
     Ok(Output::new(json, text))
 }
@@ -191,7 +264,7 @@ fn added(folder: &Folder, entry: &IssuerEntry, created: bool) -> Output {
         members.insert("created".into(), created.into());
     }
     let text = match (created, entry.development) {
-        (false, _) => format!("issuer {} exists already; nothing was changed.", entry.iss),
+        (false, _) => format!("issuer {} is there already; nothing was changed.", entry.iss),
         (true, false) => {
             format!("issuer {} added.", entry.iss)
         }
@@ -205,62 +278,6 @@ fn added(folder: &Folder, entry: &IssuerEntry, created: bool) -> Output {
         ),
     };
     Output::new(json, text)
-}
-
-fn read_jwks(source: &Path) -> Result<Vec<u8>, Failure> {
-    let is_url = source.to_string_lossy().contains("://");
-    if is_url {
-        return Err(Failure::new("a JWK Set by URL is not supported yet")
-            .remedy("save it to a file and give that"));
-    }
-    let during = |error: io::Error| Failure::from(error).during(source.display());
-    let length = fs::metadata(source).map_err(during)?.len();
-    if length > u64::try_from(JWKS_BYTES_MAX).unwrap_or(u64::MAX) {
-        return Err(Failure::new(format_args!("{} is too long for a JWK Set", source.display())));
-    }
-    fs::read(source).map_err(during)
-}
-
-/// The development issuer's public keys. Its private key is generated if it does not exist.
-fn development_jwks(folder: &Folder, iss: &str) -> Result<Vec<u8>, Failure> {
-    let path = development_key_path(folder, iss);
-    let key = if path.exists() {
-        read_development_key(folder, iss)?
-    } else {
-        let key = DevelopmentKey::generate()?;
-        secret_file::write(&path, key.to_jwk().as_bytes())
-            .map_err(|error| Failure::from(error).during(path.display()))?;
-        key
-    };
-    Ok(format!("{}\n", json!({ "keys": [key.public_jwk()] })).into_bytes())
-}
-
-/// The private key of a development issuer.
-pub(super) fn read_development_key(folder: &Folder, iss: &str) -> Result<DevelopmentKey, Failure> {
-    let path = development_key_path(folder, iss);
-    let text = fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| {
-        Failure::from(error)
-            .during(path.display())
-            .remedy("make a development issuer with `reelkey issuer add ISS --dev`")
-    })?;
-    DevelopmentKey::parse(&text).map_err(|error| Failure::from(error).during(path.display()))
-}
-
-fn development_key_path(folder: &Folder, iss: &str) -> PathBuf {
-    folder.development_keys().join(format!("{}.jwk.json", slug(iss)))
-}
-
-/// A file name for an issuer: the readable part of its name and a hash, because two names may have the same readable
-/// part.
-fn slug(iss: &str) -> String {
-    let bare = iss.split_once("://").map_or(iss, |(_, rest)| rest);
-    let readable: String = bare
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
-        .take(48)
-        .collect();
-    let [a, b, c, d, ..] = sha256(iss.as_bytes());
-    format!("{}-{a:02x}{b:02x}{c:02x}{d:02x}", readable.trim_matches(['.', '-']))
 }
 
 fn list(folder: &Folder) -> Result<Output, Failure> {

@@ -18,11 +18,12 @@ use crate::authority::vault::open::Vault;
 use crate::cli::clock;
 use crate::cli::folder::config::Config;
 use crate::cli::folder::paths::Folder;
-use crate::cli::folder::{installation, reading};
+use crate::cli::folder::{anchors, installation, reading};
 use crate::cli::terminal::output::Failure;
 use crate::http::admin::{LOG_HEALTH, RELOAD, RELOAD_ISSUERS, Refused, path_of};
 use crate::http::client::Call;
 use crate::http::log_health::LogReport;
+use crate::store::owner;
 
 /// The longest accepted answer, in bytes. A list of a hundred thousand keys takes 30 MB.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -152,6 +153,7 @@ pub(crate) fn listen(folder: &Folder) -> Result<UnixListener, Failure> {
     }
     let listener = UnixListener::bind(&aside)?;
     std::fs::set_permissions(&aside, std::fs::Permissions::from_mode(0o600))?;
+    owner::give_path(&aside, folder.root())?;
     std::fs::rename(&aside, &path)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
@@ -162,10 +164,22 @@ pub(crate) fn owner(folder: &Folder) -> io::Result<u32> {
     Ok(std::fs::metadata(folder.root())?.uid())
 }
 
-/// Connects to the running service. Returns `None` if none runs.
+/// Connects to the running service. Returns `None` if none runs. A socket that others could have put there gets nothing.
 async fn connect(folder: &Folder) -> Result<Option<UnixStream>, Failure> {
+    anchors::check_root(folder)?;
     match UnixStream::connect(folder.admin_socket()).await {
-        Ok(stream) => Ok(Some(stream)),
+        Ok(stream) => {
+            let uid = stream.peer_cred()?.uid();
+            if !anchors::trusts(folder, uid) {
+                let socket = folder.admin_socket();
+                let what = format_args!(
+                    "uid {uid} answers at {}, and is neither root nor the data folder's owner; nothing was sent",
+                    socket.display()
+                );
+                return Err(Failure::new(what).remedy("find out who put it there, and delete it"));
+            }
+            Ok(Some(stream))
+        }
         // There is no socket, or a killed service left it.
         Err(error)
             if matches!(

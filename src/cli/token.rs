@@ -13,8 +13,8 @@ use crate::authority::issuing::token as authorization;
 use crate::authority::operation::token::{JudgeToken, TokenJudged};
 use crate::cli::clock;
 use crate::cli::folder::config::Config;
+use crate::cli::folder::issuer_files::development_key;
 use crate::cli::folder::paths::Folder;
-use crate::cli::issuer::read_development_key;
 use crate::cli::operator;
 use crate::cli::secret_argument::SecretArgument;
 use crate::cli::terminal::output::{Failure, Output};
@@ -113,7 +113,7 @@ fn mint(folder: &Folder, args: MintArgs) -> Result<Output, Failure> {
     insert("cnf", args.device.map(|jkt| json!({ "jkt": jkt.to_string() })));
     insert("amr", (!args.amr.is_empty()).then(|| args.amr.into()));
 
-    let token = read_development_key(folder, &entry.iss)?.mint(&claims)?;
+    let token = development_key(folder, entry)?.mint(&claims)?;
     // Verified here in the same way as `serve` would, so that an error shows now and not at a player.
     authorization::read(&config.issuers(folder)?, &token, iat)
         .map_err(|fault| Failure::from(fault).during("the service would refuse this token"))?;

@@ -6,8 +6,10 @@
 pub mod clean_stack;
 pub mod development_key;
 pub mod digest;
+pub mod issuer_key;
 pub mod issuer_keys;
 mod jwt;
+mod public_jwk;
 pub mod random;
 pub mod request_name;
 pub mod root_key;

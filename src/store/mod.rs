@@ -18,5 +18,6 @@ pub mod error;
 pub mod meter;
 pub mod migration;
 pub mod open;
+pub mod owner;
 pub mod pages;
 pub mod record;

@@ -170,7 +170,7 @@ impl Installation {
     }
 
     /// Starts the service by a command that takes its words.
-    fn start_by(&self, mut command: Command, listen: &str, log: &str) -> Service {
+    pub(crate) fn start_by(&self, mut command: Command, listen: &str, log: &str) -> Service {
         command.args(["serve", "--listen", listen, "--log", log]);
         command.stderr(fs::File::create(self.data.path().join("service.log")).unwrap());
         self.start_as(command)

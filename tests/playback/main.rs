@@ -26,3 +26,4 @@ mod provisioning;
 mod reload;
 mod rotations;
 mod storm;
+mod trust;

@@ -168,6 +168,48 @@ async fn a_new_signer_is_published_before_it_signs_and_an_old_one_after() {
     assert_ne!(at(NOW + 5000).await, new);
 }
 
+/// A signing key that leaked never signs again, whatever the clock says, also after a restart.
+#[tokio::test]
+async fn a_clock_that_is_set_back_brings_no_leaked_signer_back() {
+    let signed_by = async |world: &World, now: u64| {
+        world.set_clock(now);
+        let token = |claims: &mut Value| {
+            (claims["iat"], claims["exp"]) = (now.into(), (now + 60).into());
+        };
+        let reply = world.ask(token, |claims| claims["iat"] = now.into()).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let header = reply.body.split('.').next().unwrap();
+        let header = reelkey_client::strict::base64url::decode(header).unwrap();
+        serde_json::from_slice::<Value>(&header).unwrap()["kid"].to_string()
+    };
+    let world = World::new().await;
+    let leaked = signed_by(&world, NOW).await;
+    // One that waits for its turn was in the store when the other leaked.
+    world.administer(RotateSigner { at_once: false }, NOW + 1000).await;
+    world.administer(RotateSigner { at_once: true }, NOW + 1100).await;
+    let new = signed_by(&world, NOW + 1100).await;
+    assert_ne!(new, leaked);
+    let world = {
+        for now in [NOW + 1099, NOW, NOW - 100_000, NOW + 1300, NOW + 2000] {
+            assert_eq!(signed_by(&world, now).await, new, "at {now}");
+        }
+        world.restarted().await
+    };
+    for now in [NOW, NOW + 1099, NOW + 2000] {
+        assert_eq!(signed_by(&world, now).await, new, "after a restart, at {now}");
+    }
+    // Made while the clock is behind, a later one takes its turn and keeps it.
+    world.administer(RotateSigner { at_once: false }, NOW).await;
+    assert_eq!(signed_by(&world, NOW + 299).await, new);
+    let last = signed_by(&world, NOW + 300).await;
+    assert!(last != new && last != leaked);
+    assert_eq!(signed_by(&world, NOW + 5000).await, last);
+    world.administer(RotateSigner { at_once: true }, NOW + 10).await;
+    let end = signed_by(&world, NOW + 5000).await;
+    assert!(end != last && end != new && end != leaked);
+    assert_eq!(signed_by(&world, NOW).await, end);
+}
+
 /// Laws of the plan, whatever becomes of its steps.
 mod laws {
     use super::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! Authorization tokens: what attackers have tried elsewhere, and what issuers may do.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use reelkey::crypto::issuer_keys::Algorithm;
+use reelkey::crypto::issuer_key::Algorithm;
 use reelkey_client::strict::base64url;
 use ring::rand::SystemRandom;
 use ring::signature::{
@@ -267,7 +267,8 @@ async fn j15_j22_there_is_one_form_of_a_token() {
 
 #[test]
 fn j16_a_key_that_is_no_point_is_refused_when_it_is_read() {
-    use reelkey::crypto::issuer_keys::{Error, IssuerKeys};
+    use reelkey::crypto::issuer_key::Error;
+    use reelkey::crypto::issuer_keys::IssuerKeys;
     let mut jwk = key().public_key().to_jwk();
     jwk["x"] = jwk["y"].clone();
     let read = |jwk: &Value| IssuerKeys::parse(json!({ "keys": [jwk] }).to_string().as_bytes());
@@ -285,6 +286,100 @@ fn j16_a_key_that_is_no_point_is_refused_when_it_is_read() {
     let mut contradiction = ours;
     contradiction["alg"] = "RS256".into();
     assert!(matches!(read(&contradiction), Err(Error::Key { .. })));
+}
+
+/// What a JWK Set is refused for, because signatures under its key can be forged or it says one thing and means another.
+#[test]
+fn a_set_with_a_weak_key_is_refused_with_the_reason() {
+    use reelkey::crypto::issuer_keys::IssuerKeys;
+    let b64 = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
+    let read = |jwk: Value| {
+        let good = key().public_key().to_jwk();
+        let set = json!({ "keys": [good, jwk] }).to_string();
+        IssuerKeys::parse(set.as_bytes()).map(|keys| keys.count()).map_err(|why| why.to_string())
+    };
+    let rsa = RsaKeyPair::from_pkcs8(RSA).unwrap();
+    let public = RsaPublicKeyComponents::<Vec<u8>>::from(rsa.public());
+    let with = |n: &[u8], e: &[u8]| read(json!({ "kty": "RSA", "n": b64(n), "e": b64(e) }));
+    assert_eq!(with(&public.n, &public.e), Ok(2));
+    for e in [&[][..], &[0], &[1], &[2], &[4], &[0, 1, 0, 1], &[1, 0, 0], &[1; 6], &[3; 5]] {
+        assert!(with(&public.n, e).is_err(), "{e:?}");
+    }
+    let mut even = public.n.clone();
+    even[255] &= 0xfe;
+    let mut power = vec![0; 257];
+    power[0] = 1;
+    let mut short = public.n.clone();
+    short[0] = 0x7f;
+    let padded = [&[0], &public.n[..]].concat();
+    for n in [even, power, short, padded, public.n[1..].to_vec(), vec![0xff; 1025], vec![0xff; 256]]
+    {
+        assert!(with(&n, &public.e).is_err(), "{n:?}");
+    }
+    let ed = |x: &[u8]| read(json!({ "kty": "OKP", "crv": "Ed25519", "x": b64(x) }));
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    assert!(ed(&identity).unwrap_err().contains("small order"));
+    assert!(ed(&[0; 32]).is_err() && ed(&[0xff; 32]).is_err() && ed(&[1; 31]).is_err());
+    let ours = key().public_key().to_jwk();
+    for (name, value) in [
+        ("alg", json!(["ES256"])),
+        ("alg", Value::Null),
+        ("use", json!(1)),
+        ("use", json!(["sig"])),
+        ("kid", json!(7)),
+        ("kid", Value::Null),
+        ("kty", json!(["EC"])),
+        ("crv", json!({})),
+        ("key_ops", json!("verify")),
+        ("key_ops", json!(["verify", "verify"])),
+        ("key_ops", json!([1])),
+        ("d", json!("AAAA")),
+        ("p", Value::Null),
+        ("k", json!("AAAA")),
+        ("kty", json!("oct")),
+        ("alg", json!("EdDSA")),
+        ("x", json!(1)),
+    ] {
+        let mut jwk = ours.clone();
+        jwk[name] = value.clone();
+        assert!(read(jwk).is_err(), "{name}: {value}");
+    }
+    assert!(read(json!({ "crv": "P-256" })).is_err() && read(json!(["EC"])).is_err());
+    // Keys for something else are passed over, as RFC 7517 has it.
+    for (name, value) in [("use", json!("enc")), ("key_ops", json!(["encrypt"]))] {
+        let mut jwk = ours.clone();
+        jwk[name] = value;
+        assert_eq!(read(jwk), Ok(1));
+    }
+    let mut verifies = ours;
+    verifies["key_ops"] = json!(["verify"]);
+    assert_eq!(read(verifies), Ok(2));
+}
+
+/// A claim that is null restricts nothing, so it is refused and not taken for absent.
+#[tokio::test]
+async fn a_claim_that_is_null_is_refused() {
+    let world = World::new().await;
+    for name in [
+        "nbf",
+        "jti",
+        "content_id",
+        "authorized_kids",
+        "policy_id",
+        "entitlement_id",
+        "license_not_after",
+        "region",
+        "cnf",
+        "session_id",
+        "amr",
+        "aud",
+    ] {
+        let token = world.token(|claims| claims[name] = Value::Null);
+        refuse(&world, &token, "token-invalid").await;
+    }
+    let token = world.token(|claims| claims["cnf"] = json!({ "jkt": null }));
+    refuse(&world, &token, "token-invalid").await;
 }
 
 #[tokio::test]

@@ -10,11 +10,11 @@ use reelkey_client::key::KeyId;
 use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::strict::{json, jws};
 use reelkey_client::time::UnixTime;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::authority::issuer::{Issuer, Issuers};
 use crate::crypto::digest::sha256;
-use crate::crypto::issuer_keys::Algorithm;
+use crate::crypto::issuer_key::Algorithm;
 use crate::domain::content::ContentPattern;
 use crate::domain::entitlement::{Account, Entitlement};
 
@@ -100,6 +100,7 @@ pub enum Invalid {
     Claim(&'static str),
 }
 
+/// A claim that is `null` is none of these types: to take it for absent would lift what it was meant to restrict.
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
@@ -107,19 +108,25 @@ struct Claims {
     aud: OneOrMany,
     exp: u64,
     iat: u64,
+    #[serde(default, deserialize_with = "present")]
     nbf: Option<u64>,
-    #[serde(default, rename = "jti")]
+    #[serde(default, rename = "jti", deserialize_with = "present")]
     _jti: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     content_id: Option<OneOrMany>,
+    #[serde(default, deserialize_with = "present")]
     authorized_kids: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
     policy_id: Option<String>,
-    #[serde(default, rename = "entitlement_id")]
+    #[serde(default, rename = "entitlement_id", deserialize_with = "present")]
     _entitlement_id: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     license_not_after: Option<u64>,
+    #[serde(default, deserialize_with = "present")]
     region: Option<String>,
-    #[serde(default, deserialize_with = "json::object_or_null")]
+    #[serde(default, deserialize_with = "present_object")]
     cnf: Option<Confirmation>,
-    #[serde(default, rename = "session_id")]
+    #[serde(default, rename = "session_id", deserialize_with = "present")]
     _session_id: Option<String>,
     #[serde(default)]
     amr: Vec<String>,
@@ -127,7 +134,20 @@ struct Claims {
 
 #[derive(Deserialize)]
 struct Confirmation {
+    #[serde(default, deserialize_with = "present")]
     jkt: Option<String>,
+}
+
+/// Reads a member that is there.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+/// Reads an object that is there.
+fn present_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    json::object(from).map(Some)
 }
 
 /// A string or an array of strings (RFC 7519 section 4.1.3).

@@ -10,7 +10,7 @@ use crate::authority::operation::order::{Desk, Operation};
 use crate::authority::rotation::signer;
 use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
-use crate::authority::vault::signers::Signers;
+use crate::authority::vault::signers::{Signers, in_order};
 use crate::store::record::signer::SignerRecord;
 use crate::store::record::stored::{self, Stored};
 
@@ -27,7 +27,7 @@ pub struct SignerView {
 
 async fn views(desk: &Desk<'_>) -> Result<Vec<SignerView>, Fault> {
     let mut records = stored::all::<SignerRecord>(&*desk.vault.store()).await?;
-    records.sort_by_key(|record| record.turn());
+    in_order(&mut records);
     let view = |record: Stored<SignerRecord>| SignerView {
         kid: record.kid.clone(),
         signs_from: record.signs_from,

@@ -1,12 +1,14 @@
 //! Files that only their owner may read. They are written completely or not at all, and refused if other users may
 //! read them.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
+
+use crate::store::owner;
 
 /// The file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -68,22 +70,44 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Error> 
 }
 
 /// Writes a file that only its owner may read, completely or not at all. The folder is made if it is missing. An
-/// existing file with this name is replaced.
+/// existing file with this name is replaced. The file
+/// belongs to the folder's owner, also if root writes it.
 ///
 /// # Errors
 /// The error of the operating system.
 pub fn write(path: &Path, secret: &[u8]) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
+    let aside = write_aside(path, secret)?;
+    fs::rename(aside, path)?;
+    sync_folder_of(path)
+}
+
+/// As [`write`], but what is under that name stays: then it is [`io::ErrorKind::AlreadyExists`].
+///
+/// # Errors
+/// What the operating system says.
+pub fn create(path: &Path, secret: &[u8]) -> io::Result<()> {
+    let aside = write_aside(path, secret)?;
+    // A rename would replace what is there, a second name cannot.
+    let named = fs::hard_link(&aside, path);
+    fs::remove_file(&aside)?;
+    named?;
+    sync_folder_of(path)
+}
+
+/// Writes what is to become `path` beside it.
+fn write_aside(path: &Path, secret: &[u8]) -> io::Result<PathBuf> {
+    let folder = owner::above(path);
+    owner::make_folder(folder)?;
     let aside = beside(path, ".new");
     match fs::remove_file(&aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    owner::give_file(&file, folder)?;
     file.write_all(secret)?;
     file.sync_all()?;
-    fs::rename(aside, path)?;
-    sync_folder_of(path)
+    Ok(aside)
 }
 
 pub(in crate::authority) fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -92,11 +116,6 @@ pub(in crate::authority) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn folder_of(path: &Path) -> &Path {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or_else(|| Path::new("."))
-}
-
 pub(in crate::authority) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
+    File::open(owner::above(path))?.sync_all()
 }

@@ -60,7 +60,7 @@ pub(super) async fn start(run: RunCommand, report: &mut Report) -> Result<Servic
     let data = TempDir::with_prefix("reelkey-demo-")?;
     let policy = data.path().join("policies/us-and-canada.toml");
     command(run, &data, &["init"], report).await?;
-    fs::write(&policy, POLICY)?;
+    secret_file::write(&policy, POLICY.as_bytes())?;
     let issuer = ["issuer", "add", "https://auth.example", "--dev", "--content", "movies/*"];
     command(run, &data, &issuer, report).await?;
     let add = ["content", "add", CONTENT, "--policy", "us-and-canada"];

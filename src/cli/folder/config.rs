@@ -10,11 +10,13 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, RawString, Table, value};
 
 use crate::authority::issuer::{Issuer, Issuers, LONGEST_LIFE_DEFAULT};
 use crate::authority::vault::secret_file;
+use crate::cli::folder::anchors;
 use crate::cli::folder::limits::{LimitsTable, ProxiesTable};
 use crate::cli::folder::metrics::MetricsTable;
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::Failure;
-use crate::crypto::issuer_keys::{Algorithm, IssuerKeys};
+use crate::crypto::issuer_key::Algorithm;
+use crate::crypto::issuer_keys::IssuerKeys;
 use crate::crypto::tls::Identity;
 use crate::domain::content::ContentPattern;
 use crate::domain::duration::Duration;
@@ -27,8 +29,19 @@ pub(crate) const FRESH: &str = include_str!("reelkey.toml");
 /// Far more than any private key in PEM.
 const TLS_KEY_BYTES_MAX: usize = 64 * 1024;
 
-/// The longest secret and a line break.
-const SECRET_FILE_BYTES_MAX: usize = 1025;
+/// The longest secret and some line breaks.
+const SECRET_FILE_BYTES_MAX: usize = 1056;
+
+/// What an update of an issuer may change.
+const ISSUER_MEMBERS: [&str; 7] = [
+    "jwks",
+    "secret_file",
+    "algorithms",
+    "content",
+    "audience",
+    "longest_token_life",
+    "development",
+];
 
 /// Where the service listens unless it is told otherwise.
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7420);
@@ -76,9 +89,10 @@ pub(crate) struct TlsFiles {
 }
 
 impl TlsFiles {
-    /// Reads both.
-    pub(crate) fn read(&self, root: &Path) -> Result<Identity, Failure> {
-        let (certificate, key) = (root.join(&self.certificate), root.join(&self.key));
+    /// Reads both, which only the folder's owner and root may write.
+    pub(crate) fn read(&self, folder: &Folder) -> Result<Identity, Failure> {
+        let (certificate, key) = (folder.inside(&self.certificate)?, folder.inside(&self.key)?);
+        anchors::check_files(folder, [&*self.certificate, &*self.key])?;
         let chain = fs::read(&certificate)
             .map_err(|error| Failure::from(error).during(certificate.display()))?;
         let secret = secret_file::read(&key, TLS_KEY_BYTES_MAX)?;
@@ -122,18 +136,23 @@ pub(crate) struct IssuerEntry {
 }
 
 impl IssuerEntry {
-    /// Reads its keys; `root` is the folder that their file is named from.
-    pub(crate) fn keys(&self, root: &Path) -> Result<IssuerKeys, Failure> {
+    /// The file of its keys, as the configuration names it.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.jwks.as_deref().or(self.secret_file.as_deref())
+    }
+
+    /// Reads its keys.
+    pub(crate) fn keys(&self, folder: &Folder) -> Result<IssuerKeys, Failure> {
         let symmetric = self.algorithms.iter().filter(|name| name.0.is_symmetric()).count();
         match (&self.jwks, &self.secret_file) {
             (Some(jwks), None) if symmetric == 0 => {
-                let path = root.join(jwks);
+                let path = folder.inside(jwks)?;
                 let during = |failure: Failure| failure.during(path.display());
                 let bytes = fs::read(&path).map_err(|error| during(error.into()))?;
                 IssuerKeys::parse(&bytes).map_err(|error| during(error.into()))
             }
             (None, Some(secret)) if symmetric == self.algorithms.len() => {
-                read_shared_secret(&root.join(secret))
+                read_shared_secret(&folder.inside(secret)?)
             }
             _ => Err(Failure::new(
                 "a JWK Set goes with ES256, EdDSA, RS256 and PS256, a secret file with HS256 alone",
@@ -145,8 +164,11 @@ impl IssuerEntry {
 /// Reads an issuer's secret, which others than its owner may not read.
 pub(crate) fn read_shared_secret(path: &Path) -> Result<IssuerKeys, Failure> {
     let mut secret = secret_file::read(path, SECRET_FILE_BYTES_MAX)?;
-    if secret.last() == Some(&b'\n') {
+    while secret.last() == Some(&b'\n') {
         secret.pop();
+        if secret.last() == Some(&b'\r') {
+            secret.pop();
+        }
     }
     IssuerKeys::shared_secret(secret).map_err(|error| Failure::from(error).during(path.display()))
 }
@@ -178,7 +200,7 @@ impl TryFrom<String> for ServiceId {
 pub(crate) struct AlgorithmName(pub(crate) Algorithm);
 
 impl TryFrom<String> for AlgorithmName {
-    type Error = crate::crypto::issuer_keys::UnknownAlgorithm;
+    type Error = crate::crypto::issuer_key::UnknownAlgorithm;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse().map(Self)
@@ -190,7 +212,8 @@ const fn listen_default() -> SocketAddr {
 }
 
 impl Config {
-    /// Reads the folder's configuration.
+    /// Reads the folder's configuration, which only the folder's owner and root may write, as all that the service
+    /// trusts. The files that it names are in the folder.
     pub(crate) fn read(folder: &Folder) -> Result<Self, Failure> {
         let path = folder.config();
         let text = match fs::read_to_string(path) {
@@ -210,7 +233,21 @@ impl Config {
                 return Err(Failure::new(what).remedy("remove one of the two [[issuer]] tables"));
             }
         }
+        config.check_files(folder).map_err(|failure| failure.during(path.display()))?;
+        anchors::check(folder)?;
         Ok(config)
+    }
+
+    /// Judges where the named files are, and who may write them.
+    fn check_files(&self, folder: &Folder) -> Result<(), Failure> {
+        let tls = self.tls.iter().flat_map(|tls| [&*tls.certificate, &*tls.key]);
+        let issuers = self.issuers.iter();
+        let issuers = issuers.flat_map(|entry| [&entry.jwks, &entry.secret_file]);
+        let named: Vec<_> = tls.chain(issuers.filter_map(|file| file.as_deref())).collect();
+        for file in &named {
+            folder.inside(file)?;
+        }
+        anchors::check_files(folder, named)
     }
 
     /// What players' connections and requests are kept within.
@@ -228,7 +265,7 @@ impl Config {
         if entry.algorithms.is_empty() || entry.content.is_empty() {
             return Err(during(Failure::new("algorithms and content name at least one each")));
         }
-        let keys = entry.keys(folder.root()).map_err(during)?;
+        let keys = entry.keys(folder).map_err(during)?;
         Ok(Issuer {
             iss: entry.iss.clone(),
             keys,
@@ -266,6 +303,11 @@ pub(crate) fn append_issuer(
     document: &mut DocumentMut,
     entry: &IssuerEntry,
 ) -> Result<(), Failure> {
+    issuers_of(document)?.push(issuer_table(entry));
+    Ok(())
+}
+
+fn issuer_table(entry: &IssuerEntry) -> Table {
     let mut table = Table::new();
     table.insert("iss", value(&entry.iss));
     if let Some(jwks) = &entry.jwks {
@@ -287,7 +329,33 @@ pub(crate) fn append_issuer(
     if entry.development {
         table.insert("development", value(true));
     }
-    issuers_of(document)?.push(table);
+    table
+}
+
+/// Changes an `[[issuer]]` from `old` to `new`. What is the same in both stays as it was written.
+pub(crate) fn update_issuer(
+    document: &mut DocumentMut,
+    old: &IssuerEntry,
+    new: &IssuerEntry,
+) -> Result<(), Failure> {
+    let named = |table: &&mut Table| table.get("iss").and_then(Item::as_str) == Some(&new.iss);
+    let Some(table) = issuers_of(document)?.iter_mut().find(named) else { return Ok(()) };
+    let (old, new) = (issuer_table(old), issuer_table(new));
+    for name in ISSUER_MEMBERS {
+        let [old, new] = [&old, &new].map(|table| table.get(name).and_then(Item::as_value));
+        if old.map(ToString::to_string) == new.map(ToString::to_string) {
+            continue;
+        }
+        match (new, table.get_mut(name).and_then(Item::as_value_mut)) {
+            (Some(new), Some(there)) => {
+                let decor = there.decor().clone();
+                *there = new.clone();
+                *there.decor_mut() = decor;
+            }
+            (Some(new), None) => drop(table.insert(name, value(new.clone()))),
+            (None, _) => drop(table.remove(name)),
+        }
+    }
     Ok(())
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Deliberately absent: what commands do with it.
 
+pub(crate) mod anchors;
 pub(crate) mod config;
 pub(crate) mod installation;
+pub(crate) mod issuer_files;
 pub(crate) mod limits;
 pub(crate) mod metrics;
 pub(crate) mod paths;

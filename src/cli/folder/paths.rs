@@ -1,7 +1,10 @@
 //! The data folder: the path of each file of an installation.
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
 
+use crate::cli::terminal::output::Failure;
 use crate::store::open::StoreUrl;
 
 /// The folder that `--data` names.
@@ -60,5 +63,38 @@ impl Folder {
     /// `store/`: the files of the store.
     pub(crate) fn store_files(&self) -> PathBuf {
         self.root.join("store")
+    }
+
+    /// A file that the configuration names. It is in the folder, also once links are followed: what is elsewhere is not
+    /// ours to judge, to replace or to delete.
+    pub(crate) fn inside(&self, named: &Path) -> Result<PathBuf, Failure> {
+        let outside = || {
+            let what = format_args!("{} is not in the data folder", named.display());
+            Failure::new(what).remedy(format_args!(
+                "put the file into {}, and name it from there without `..`",
+                self.root.display()
+            ))
+        };
+        let is_below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+        if named.as_os_str().is_empty() || !named.components().all(is_below) {
+            return Err(outside());
+        }
+        let path = self.root.join(named);
+        let root = fs::canonicalize(&self.root)?;
+        // Of what is missing, the part that is there.
+        for there in path.ancestors() {
+            match fs::canonicalize(there) {
+                Ok(real) if real.starts_with(&root) => break,
+                Ok(_) => return Err(outside()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // A link that leads nowhere could lead anywhere by the time it is used.
+                    if there.is_symlink() {
+                        return Err(outside());
+                    }
+                }
+                Err(error) => return Err(Failure::from(error).during(there.display())),
+            }
+        }
+        Ok(path)
     }
 }

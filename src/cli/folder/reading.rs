@@ -33,7 +33,7 @@ pub(crate) struct Reading {
 /// Reads all of it.
 pub(crate) fn read(folder: &Folder) -> Result<Reading, Failure> {
     let config = Config::read(folder)?;
-    let identity = config.tls.as_ref().map(|files| files.read(folder.root())).transpose()?;
+    let identity = config.tls.as_ref().map(|files| files.read(folder)).transpose()?;
     let at_start = BTreeMap::from([
         ("service_id", config.service_id.0.clone()),
         ("listen", config.listen.to_string()),

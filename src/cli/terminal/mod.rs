@@ -3,4 +3,5 @@
 //! Deliberately absent: knowledge of any single command.
 
 pub(crate) mod log;
+pub(crate) mod nearest;
 pub(crate) mod output;

@@ -1,14 +1,15 @@
 //! The folder of an embedded store, held by this process: its lock and its numbered databases.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use crate::store::error::Error;
 use crate::store::meter::Meter;
+use crate::store::owner;
 
 /// How often to try the lock, with a pause after each try: a fifth of a second, because another process may keep it.
 const LOCK_TRIES: u32 = 20;
@@ -34,6 +35,8 @@ impl Place {
         for _ in 0..LOCK_TRIES {
             match lock.try_lock() {
                 Ok(()) => {
+                    // Also what an interrupted command of root's left.
+                    owner::give_all(folder)?;
                     let (folder, meter) = (folder.to_owned(), Meter::default());
                     return Ok(Self { folder, meter, _lock: lock });
                 }
@@ -46,7 +49,7 @@ impl Place {
 
     /// Makes the folder if it is missing, and locks it.
     pub(super) fn make(folder: &Path) -> Result<Self, Error> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        owner::make_folder(folder)?;
         Self::take(folder)
     }
 
@@ -99,6 +102,15 @@ impl Place {
             Some(parent) if parent.as_os_str().is_empty() => sync_folder(Path::new(".")),
             Some(parent) => sync_folder(parent),
             None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Place {
+    /// sled makes its files itself, so what root has let it make is given to the folder's owner now.
+    fn drop(&mut self) {
+        if let Err(error) = owner::give_all(&self.folder) {
+            tracing::error!(%error, "files of the store may still belong to root");
         }
     }
 }

@@ -3,8 +3,6 @@
 //! It is filled in a temporary folder and gets its number when all of it is on disk, because sled cannot open files
 //! that it made only in part.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +11,7 @@ use crate::store::embedded::place::Place;
 use crate::store::embedded::store::SledStore;
 use crate::store::engine::Store;
 use crate::store::error::Error;
+use crate::store::owner;
 
 /// A store that is being made. If it is dropped before [`finish`](Self::finish), it never becomes the store.
 #[derive(Debug)]
@@ -53,7 +52,7 @@ impl NewStore {
     ) -> Result<Self, Error> {
         place.remove_others(number.saturating_sub(1))?;
         let aside = place.aside(number);
-        DirBuilder::new().mode(0o700).create(&aside)?;
+        owner::make_folder(&aside)?;
         Ok(Self { store: SledStore::start(&aside, place, number)?, predecessor })
     }
 

@@ -24,6 +24,13 @@ pub struct SignerRecord {
 }
 
 impl SignerRecord {
+    /// Whether it was made to sign at once, because the one before leaked: none with a lower number signs again,
+    /// whatever the clock says. The first key of a store replaces none.
+    #[must_use]
+    pub fn signs_at_once(&self) -> bool {
+        self.number > 0 && self.signs_from <= self.created_at
+    }
+
     /// The sort key of signing keys. The last one whose time has come signs.
     #[must_use]
     pub fn turn(&self) -> (u64, u32) {

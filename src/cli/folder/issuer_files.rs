@@ -1,0 +1,243 @@
+//! The files that are kept for issuers: copies of what they sign with, and the private keys of development issuers.
+//!
+//! A file's name holds the whole SHA-256 of the issuer's name, because two names may read alike, and a shorter hash can be
+//! made to collide. A file that is there is never written over: new keys get a file of their own, and the configuration
+//! says which one counts. Earlier versions cut the hash short. Their files are named in the configuration; a private key
+//! of theirs is an issuer's only if its public half is among the issuer's keys.
+//!
+//! Deliberately absent: what an issuer may do; see `config.rs`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::authority::vault::secret_file;
+use crate::cli::folder::config::{self, Config, IssuerEntry};
+use crate::cli::folder::paths::Folder;
+use crate::cli::terminal::output::Failure;
+use crate::crypto::development_key::DevelopmentKey;
+use crate::crypto::digest::sha256;
+use crate::crypto::issuer_keys::{IssuerKeys, JWKS_BYTES_MAX};
+
+/// Where copies are, from the folder.
+const COPIES: &str = "keys/issuers";
+
+/// Far longer than a private key.
+const KEY_BYTES_MAX: usize = 4096;
+
+/// What an issuer signs with, read and judged, to be copied into the folder.
+pub(crate) struct NewKeys {
+    bytes: Zeroizing<Vec<u8>>,
+    is_secret: bool,
+}
+
+impl NewKeys {
+    /// From a JWK Set.
+    pub(crate) fn of_jwks(source: &Path) -> Result<Self, Failure> {
+        let bytes = read_jwks(source)?;
+        let during = |failure: Failure| failure.during(source.display());
+        IssuerKeys::parse(&bytes).map_err(|error| during(error.into()))?;
+        Ok(Self { bytes: Zeroizing::new(bytes), is_secret: false })
+    }
+
+    /// From a file with a secret.
+    pub(crate) fn of_secret(source: &Path) -> Result<Self, Failure> {
+        config::read_shared_secret(source)?;
+        Ok(Self { bytes: secret_file::read(source, JWKS_BYTES_MAX)?, is_secret: true })
+    }
+
+    /// The public half of a development issuer's key.
+    pub(crate) fn of_development(key: &DevelopmentKey) -> Self {
+        let bytes = format!("{}\n", json!({ "keys": [key.public_jwk()] })).into_bytes();
+        Self { bytes: Zeroizing::new(bytes), is_secret: false }
+    }
+
+    /// Whether it is a secret and no JWK Set.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.is_secret
+    }
+
+    /// Whether these are the keys that the entry has already.
+    pub(crate) fn are_those_of(&self, entry: &IssuerEntry, folder: &Folder) -> bool {
+        let same_kind = self.is_secret == entry.secret_file.is_some();
+        let path = entry.file().and_then(|file| folder.inside(file).ok());
+        let old = path.and_then(|path| fs::read(path).ok()).map(Zeroizing::new);
+        same_kind && old.is_some_and(|old| *old == *self.bytes)
+    }
+
+    /// Writes a file of its own for them, and lets `entry` name it.
+    pub(crate) fn copy(
+        &self,
+        folder: &Folder,
+        config: &Config,
+        entry: &mut IssuerEntry,
+    ) -> Result<(), Failure> {
+        let end = if self.is_secret { "secret" } else { "jwks.json" };
+        let name = file_name(&entry.iss);
+        for number in 1_u32.. {
+            let number = if number == 1 { String::new() } else { format!("-{number}") };
+            let file = Path::new(COPIES).join(format!("{name}{number}.{end}"));
+            let path = folder.inside(&file)?;
+            if is_named(config, folder, &path) {
+                continue;
+            }
+            match secret_file::create(&path, &self.bytes) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                written => written.map_err(|error| Failure::from(error).during(path.display()))?,
+            }
+            let (jwks, secret) =
+                if self.is_secret { (None, Some(file)) } else { (Some(file), None) };
+            (entry.jwks, entry.secret_file) = (jwks, secret);
+            return Ok(());
+        }
+        Err(Failure::new("there are too many copies of this issuer's keys"))
+    }
+}
+
+/// Whether an issuer of the configuration names the file, or what is written on the way to it.
+fn is_named(config: &Config, folder: &Folder, path: &Path) -> bool {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    let files = config.issuers.iter().filter_map(IssuerEntry::file);
+    let files = files.map(|file| folder.root().join(file));
+    files.into_iter().any(|file| is_same(&file, path) || is_same(&file, Path::new(&aside)))
+}
+
+/// Whether two paths are one, also by way of a link.
+fn is_same(one: &Path, other: &Path) -> bool {
+    one == other
+        || fs::canonicalize(one)
+            .is_ok_and(|one| fs::canonicalize(other).is_ok_and(|other| one == other))
+}
+
+/// Deletes the copy that `entry` named, once `config` names it no more. A file that the operator keeps elsewhere stays.
+pub(crate) fn remove_copy(
+    folder: &Folder,
+    config: &Config,
+    entry: &IssuerEntry,
+) -> Result<(), Failure> {
+    let Some(file) = entry.file() else { return Ok(()) };
+    let path = folder.inside(file)?;
+    if !file.starts_with(COPIES) || is_named(config, folder, &path) {
+        return Ok(());
+    }
+    remove(&path)
+}
+
+/// Deletes the private key of a development issuer, if there is one.
+pub(crate) fn remove_development_key(
+    folder: &Folder,
+    iss: &str,
+    jwks: &[u8],
+) -> Result<(), Failure> {
+    let [own, earlier] = development_key_paths(folder, iss);
+    remove(&own)?;
+    match read_key(&earlier) {
+        Ok(key) if is_key_of(&key, jwks) => remove(&earlier),
+        _ => Ok(()),
+    }
+}
+
+fn remove(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Failure::from(error).during(path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The private key of a development issuer that is in the configuration.
+pub(crate) fn development_key(
+    folder: &Folder,
+    entry: &IssuerEntry,
+) -> Result<DevelopmentKey, Failure> {
+    let [own, earlier] = development_key_paths(folder, &entry.iss);
+    if !own.exists()
+        && let Ok(key) = read_key(&earlier)
+        && is_key_of(&key, &public_keys(folder, entry))
+    {
+        return Ok(key);
+    }
+    read_key(&own).map_err(|failure| {
+        failure.remedy("make a development issuer with `reelkey issuer add ISS --dev`")
+    })
+}
+
+/// The private key of a development issuer that is not in the configuration yet; made if there is none.
+pub(crate) fn new_development_key(folder: &Folder, iss: &str) -> Result<DevelopmentKey, Failure> {
+    let [path, _] = development_key_paths(folder, iss);
+    if path.exists() {
+        return read_key(&path);
+    }
+    let key = DevelopmentKey::generate()?;
+    secret_file::create(&path, key.to_jwk().as_bytes())
+        .map_err(|error| Failure::from(error).during(path.display()))?;
+    Ok(key)
+}
+
+/// The file of public keys that an entry names, empty if it cannot be read.
+pub(crate) fn public_keys(folder: &Folder, entry: &IssuerEntry) -> Vec<u8> {
+    let path = entry.jwks.as_deref().and_then(|file| folder.inside(file).ok());
+    path.and_then(|path| fs::read(path).ok()).unwrap_or_default()
+}
+
+fn is_key_of(key: &DevelopmentKey, jwks: &[u8]) -> bool {
+    let jwks: Value = serde_json::from_slice(jwks).unwrap_or_default();
+    let public = key.public_jwk();
+    let is_same = |jwk: &Value| ["x", "y"].iter().all(|name| jwk.get(name) == public.get(name));
+    jwks.get("keys").and_then(Value::as_array).is_some_and(|keys| keys.iter().any(is_same))
+}
+
+fn read_key(path: &Path) -> Result<DevelopmentKey, Failure> {
+    let text = secret_file::read(path, KEY_BYTES_MAX)?;
+    let key = DevelopmentKey::parse(std::str::from_utf8(&text).unwrap_or_default());
+    key.map_err(|error| Failure::from(error).during(path.display()))
+}
+
+/// Where an issuer's private key is, and where an earlier version kept it.
+fn development_key_paths(folder: &Folder, iss: &str) -> [PathBuf; 2] {
+    let names = [file_name(iss), earlier_file_name(iss)];
+    names.map(|name| folder.development_keys().join(format!("{name}.jwk.json")))
+}
+
+fn read_jwks(source: &Path) -> Result<Vec<u8>, Failure> {
+    let is_url = source.to_string_lossy().contains("://");
+    if is_url {
+        return Err(Failure::new("a JWK Set by URL is not supported yet")
+            .remedy("save it to a file and give that"));
+    }
+    let during = |error: io::Error| Failure::from(error).during(source.display());
+    let length = fs::metadata(source).map_err(during)?.len();
+    if length > u64::try_from(JWKS_BYTES_MAX).unwrap_or(u64::MAX) {
+        return Err(Failure::new(format_args!("{} is too long for a JWK Set", source.display())));
+    }
+    fs::read(source).map_err(during)
+}
+
+/// A file name for an issuer: what can be read of it, and the whole hash.
+fn file_name(iss: &str) -> String {
+    let mut name = format!("{}-", readable(iss));
+    for byte in sha256(iss.as_bytes()) {
+        write!(name, "{byte:02x}").ok();
+    }
+    name
+}
+
+/// The name that earlier versions gave, with a hash that is too short.
+fn earlier_file_name(iss: &str) -> String {
+    let [a, b, c, d, ..] = sha256(iss.as_bytes());
+    format!("{}-{a:02x}{b:02x}{c:02x}{d:02x}", readable(iss))
+}
+
+/// What a person recognizes an issuer's file by. It names nobody.
+fn readable(iss: &str) -> String {
+    let bare = iss.split_once("://").map_or(iss, |(_, rest)| rest);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    let readable: String = bare.chars().map(plain).take(48).collect();
+    readable.trim_matches(['.', '-']).to_owned()
+}
