@@ -81,7 +81,7 @@ pub fn write(path: &Path, secret: &[u8]) -> io::Result<()> {
     sync_folder_of(path)
 }
 
-/// As [`write`], but what is under that name stays: then it is [`io::ErrorKind::AlreadyExists`].
+/// As [`write()`], but what is under that name stays: then it is [`io::ErrorKind::AlreadyExists`].
 ///
 /// # Errors
 /// What the operating system says.
