@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use reelkey::cli::{self, Cli};
+use rustix::fs::Mode;
+use rustix::process::umask;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Overwrites what is freed: keys pass through buffers of libraries that do not.
@@ -12,5 +14,9 @@ use zeroizing_alloc::ZeroAlloc;
 static MEMORY: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
+    // No group may write what the service makes, sled's files included, even if the caller's umask lets it: the service
+    // would not trust such files.
+    let callers = umask(Mode::empty());
+    umask(callers | Mode::WGRP | Mode::WOTH);
     cli::run(Cli::parse())
 }

@@ -94,7 +94,7 @@ fn look_at_folder(folder: &Folder) -> Result<String, Failure> {
     Ok(format!("{}: only the owner can read keys/ and store/", folder.root().display()))
 }
 
-/// Who may write what the service trusts.
+/// Looks for files that the service trusts and that others may write.
 fn look_at_anchors(folder: &Folder) -> Vec<Finding> {
     let faults = anchors::faults(folder);
     if faults.is_empty() {

@@ -12,7 +12,7 @@ use crate::authority::vault::install::first_records;
 use crate::authority::vault::root_key_file;
 use crate::cli::clock;
 use crate::cli::folder::paths::Folder;
-use crate::cli::folder::{config, installation};
+use crate::cli::folder::{anchors, config, installation};
 use crate::cli::terminal::output::{Failure, Output};
 use crate::crypto::root_key::RootKey;
 use crate::store::open;
@@ -29,6 +29,8 @@ pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
         .mode(0o700)
         .create(folder.root())
         .map_err(|error| Failure::from(error).during(folder.root().display()))?;
+    // Said now, before there is anything: no later command would accept the folder.
+    anchors::check(folder)?;
     let exists = open::exists(&folder.store());
     let policies = folder.policies();
     // Only if there is no store yet: a policy that the operator removed later stays removed.

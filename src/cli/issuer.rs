@@ -160,7 +160,7 @@ async fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
     Ok(added(folder, &entry, created))
 }
 
-/// What an issuer may sign with if nothing is said: HS256 with a secret, else ES256.
+/// The algorithms that an issuer may sign with. If none is named: HS256 for a secret, otherwise ES256.
 fn algorithms(named: Vec<Algorithm>, is_secret: bool) -> Vec<AlgorithmName> {
     let default = if is_secret { Algorithm::Hs256 } else { Algorithm::Es256 };
     let named = if named.is_empty() { vec![default] } else { named };

@@ -1,7 +1,7 @@
 //! The admin socket: the operator's commands, executed by the running service. Each operation is its own route.
 //!
-//! Who may connect was decided when the connection was accepted (see `listener/connection.rs`), which also
-//! says who it is. What a rule refuses is `409`, what failed is `500`; both tell the operator why, and what to do.
+//! `listener/connection.rs` has already decided which users may connect, and passes on the user's ID. The status is
+//! `409` if a rule refuses the operation, and `500` if it failed. Both responses say why, and what to do.
 
 use std::fmt;
 use std::future::Future;

@@ -8,6 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
+use rustix::fs::Mode;
+use rustix::process::umask;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -30,10 +32,16 @@ pub(crate) fn thoroughly<T>(sample: T, all: T) -> T {
     if std::env::var_os("REELKEY_THOROUGH").is_some() { all } else { sample }
 }
 
+/// A new folder. What a test writes into it has the modes that the service asks for, whatever umask the tests run under.
+fn folder() -> TempDir {
+    umask(Mode::WGRP | Mode::WOTH);
+    tempfile::tempdir().unwrap()
+}
+
 impl Installation {
     /// A folder that `reelkey init` has made, with a development issuer for `movies/*`.
     pub(crate) fn new() -> Self {
-        let new = Self { data: tempfile::tempdir().unwrap() };
+        let new = Self { data: folder() };
         new.succeed(&["init"]);
         new.succeed(&["issuer", "add", "https://auth.example", "--dev", "--content", "movies/*"]);
         new
@@ -41,7 +49,7 @@ impl Installation {
 
     /// A copy of a data folder.
     pub(crate) fn copy_of(base: &Path) -> Self {
-        let copy = Self { data: tempfile::tempdir().unwrap() };
+        let copy = Self { data: folder() };
         let from = format!("{}/.", base.display());
         let done = Command::new("cp").args(["-a", &from]).arg(copy.data.path()).status().unwrap();
         assert!(done.success());
@@ -51,7 +59,7 @@ impl Installation {
     /// A folder that a version with stores of format 1 made: `init`, an issuer with `--dev`, two contents, five keys of
     /// movies/bunny one of which is retired, `kek rotate` and `signer rotate`.
     pub(crate) fn of_format_1() -> Self {
-        let old = Self { data: tempfile::tempdir().unwrap() };
+        let old = Self { data: folder() };
         let archive = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/playback/format-1.tar.gz");
         let mut tar = Command::new("tar");
         tar.args(["--extract", "--gzip", "--no-same-owner", "--strip-components=1", "--file"]);
@@ -212,6 +220,21 @@ impl Service {
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head[9..12].parse().unwrap(), body.to_owned())
+    }
+
+    /// A request for a license that was accepted, and of whose body, `abcd`, half has come.
+    pub(crate) fn begin(&self, token: &str) -> TcpStream {
+        let host = self.url.strip_prefix("http://").unwrap();
+        let mut begun = TcpStream::connect(host).unwrap();
+        write!(
+            begun,
+            "POST /v1/license HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\
+             Content-Length: 4\r\n\r\nab"
+        )
+        .unwrap();
+        // An answer on another connection shows that this one was accepted too.
+        assert_eq!(self.send("GET", "/healthz", "", "").0, 200);
+        begun
     }
 
     pub(crate) fn pid(&self) -> u32 {

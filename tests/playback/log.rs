@@ -261,14 +261,7 @@ fn sighup_does_not_end_a_service_that_is_stopping() {
     let (installation, token) = prepared();
     let service = installation.serve();
     let address = service.url.strip_prefix("http://").unwrap().to_owned();
-    let mut begun = TcpStream::connect(&address).unwrap();
-    write!(
-        begun,
-        "POST /v1/license HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
-         Content-Length: 4\r\n\r\nab"
-    )
-    .unwrap();
-    assert_eq!(service.send("GET", "/healthz", "", "").0, 200);
+    let mut begun = service.begin(&token);
     signal(&service, Signal::TERM);
     wait_until("it takes nobody any more", || TcpStream::connect(&address).is_err());
     signal(&service, Signal::HUP);

@@ -205,6 +205,49 @@ fn what_others_may_write_is_refused_at_start_at_reload_and_by_the_doctor() {
 }
 
 #[test]
+fn no_umask_and_no_group_above_stands_in_the_way() {
+    let above = tempfile::tempdir().unwrap();
+    let data = above.path().join("data");
+    if is_root() {
+        chown(above.path(), Some(OTHER), Some(OTHER)).unwrap();
+    }
+    let careless = |words: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask 000; exec \"$@\"", "sh", REELKEY]).args(words).env_clear();
+        if words != ["demo"] {
+            command.arg("--data").arg(&data);
+        }
+        command.output().unwrap()
+    };
+    fs::set_permissions(above.path(), Permissions::from_mode(0o775)).unwrap();
+    for words in [
+        &["init"][..],
+        &["issuer", "add", "https://auth.example", "--dev", "--content", "movies/*"],
+        &["content", "add", CONTENT, "--policy", "default"],
+        &["key", "generate", CONTENT, "--track", "SD"],
+        &["root", "rotate"],
+        &["doctor"],
+        &["demo"],
+    ] {
+        let output = careless(words);
+        assert!(output.status.success(), "{words:?}: {output:?}");
+    }
+    for (path, ..) in all_below(&data) {
+        let mode = fs::symlink_metadata(&path).unwrap().mode();
+        assert_eq!(mode & 0o022, 0, "{} {mode:o}", path.display());
+    }
+    fs::set_permissions(above.path(), Permissions::from_mode(0o777)).unwrap();
+    let output = careless(&["serve", "--listen", "127.0.0.1:0"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(&format!("chmod go-w {}", above.path().display())), "{said}");
+    // Before anything is made in it.
+    let new = above.path().join("new");
+    fs::create_dir(&new).unwrap();
+    let output = Command::new(REELKEY).args(["init", "--data"]).arg(&new).output().unwrap();
+    assert!(!output.status.success() && fs::read_dir(&new).unwrap().next().is_none());
+}
+
+#[test]
 fn a_false_admin_socket_gets_no_key() {
     if !is_root() {
         return;

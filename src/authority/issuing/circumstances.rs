@@ -13,9 +13,9 @@ pub struct Circumstances<'a> {
     pub now: UnixTime,
     /// The request ID, in the log and in the response.
     pub request_id: &'a (dyn fmt::Display + Sync),
-    /// Who sent it, where that is known.
+    /// The address of the client that sent it, if it is known.
     pub client: Option<IpAddr>,
-    /// How long ago it came.
+    /// The time since it arrived.
     pub age: &'a (dyn Fn() -> Duration + Sync),
 }
 

@@ -44,7 +44,7 @@ pub enum Gate {
     Exclusive,
 }
 
-/// Who asks for an operation. Packagers and other nodes will be added here.
+/// The person or program that asks for an operation. Packagers and other nodes will be added here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// A user of this machine.
@@ -68,7 +68,7 @@ pub struct Desk<'a> {
     pub vault: &'a Vault,
     /// The configuration and signing keys that are in force.
     pub in_force: &'a InForce,
-    /// Who asked for the operation.
+    /// The person or program that asked for the operation.
     pub actor: Actor,
     /// The current time.
     pub now: UnixTime,

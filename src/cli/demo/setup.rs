@@ -1,9 +1,10 @@
 //! The demo's service: a new folder, the commands that fill it, and the service on a free port.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -57,7 +58,10 @@ pub(super) struct Service {
 }
 
 pub(super) async fn start(run: RunCommand, report: &mut Report) -> Result<Service, Failure> {
-    let data = TempDir::with_prefix("reelkey-demo-")?;
+    let data = tempfile::Builder::new()
+        .prefix("reelkey-demo-")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir()?;
     let policy = data.path().join("policies/us-and-canada.toml");
     command(run, &data, &["init"], report).await?;
     secret_file::write(&policy, POLICY.as_bytes())?;

@@ -1,11 +1,15 @@
-//! What the service trusts without a signature: configuration, policies, keys, the store, and the folders that lead to
-//! them. Who may write one of these decides who gets licenses, so each belongs to the data folder's owner or to root, and
-//! nobody else may write it; as sshd judges `authorized_keys`.
+//! Judges who may write the files that the service trusts without a signature: configuration, policies, keys and the
+//! store. A person who may write one of these decides who gets licenses. So each file, and each folder from it up to the
+//! data folder, must belong to the data folder's owner or to root, and nobody else may write it. sshd judges
+//! `authorized_keys` in the same way, up to the home folder.
 //!
-//! A folder above with the sticky bit, such as /tmp, may be written by all: there nobody can rename what is another's.
+//! The folders above the data folder are only refused if everybody may write them and the sticky bit is not set, because
+//! then everybody could replace the data folder. Their owners and groups are not judged: a user's own folders often
+//! belong to a group of that user (umask 002), and a container's root often works in a user's checkout.
+//!
 //! Every symbolic link on the way is judged by its owner, and followed.
 //!
-//! Deliberately absent: who may read what; that is judged where a secret is read (`secret_file.rs`).
+//! Deliberately absent: who may read what. That is judged where a secret is read (`secret_file.rs`).
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -54,7 +58,7 @@ pub(crate) fn faults(folder: &Folder) -> Vec<Failure> {
     judge.faults
 }
 
-/// Who may answer at the admin socket: the data folder's owner, root, and whoever asks.
+/// Whether this user may answer at the admin socket: the data folder's owner, root, and the user of this process may.
 pub(crate) fn trusts(folder: &Folder, uid: u32) -> bool {
     Judge::of(folder).trusts(uid)
 }
@@ -63,7 +67,9 @@ struct Judge {
     /// The data folder's.
     uid: u32,
     gid: u32,
-    /// What was judged already.
+    /// The data folder: as it was named, and without symbolic links.
+    roots: Vec<PathBuf>,
+    /// The paths that were judged already.
     seen: BTreeSet<PathBuf>,
     faults: Vec<Failure>,
 }
@@ -75,7 +81,9 @@ impl Judge {
         let (uid, gid) = found.map_or((own, own), |found| (found.uid(), found.gid()));
         // Root acts on everybody's folder; another user on none but their own and root's.
         let uid = if own == 0 || uid == own { uid } else { 0 };
-        Self { uid, gid, seen: BTreeSet::new(), faults: Vec::new() }
+        let named = [absolute(folder.root()), fs::canonicalize(folder.root())];
+        let roots = named.into_iter().flatten().collect();
+        Self { uid, gid, roots, seen: BTreeSet::new(), faults: Vec::new() }
     }
 
     fn trusts(&self, uid: u32) -> bool {
@@ -136,13 +144,15 @@ impl Judge {
         let (mode, uid) = (found.mode() & 0o7777, found.uid());
         let shown = quoted(path);
         let is_sticky = found.is_dir() && mode & 0o1000 != 0;
-        if !self.trusts(uid) {
+        let is_above = self.roots.iter().any(|root| root != path && root.starts_with(path));
+        let written_by_others = if is_above { 0o002 } else { 0o022 };
+        if !is_above && !self.trusts(uid) {
             self.faults.push(Failure::new(format_args!(
                 "{shown} (mode {mode:04o}) belongs to uid {uid}, who could change what the service trusts; run \
                  `chown -h {}:{} {shown}`",
                 self.uid, self.gid
             )));
-        } else if !found.is_symlink() && mode & 0o022 != 0 && !is_sticky {
+        } else if !found.is_symlink() && mode & written_by_others != 0 && !is_sticky {
             self.faults.push(Failure::new(format_args!(
                 "{shown} (uid {uid}) has mode {mode:04o}, so others could change what the service trusts; run \
                  `chmod go-w {shown}`"
@@ -228,6 +238,8 @@ mod tests {
         assert!(check_root(&folder).is_err());
         fs::set_permissions(above, Permissions::from_mode(0o1777)).unwrap();
         assert!(check_root(&folder).is_ok(), "the sticky bit is enough above");
+        fs::set_permissions(above, Permissions::from_mode(0o775)).unwrap();
+        assert!(check_root(&folder).is_ok(), "a user's own group may write above");
     }
 
     #[test]

@@ -29,7 +29,7 @@ const COPIES: &str = "keys/issuers";
 /// Far longer than a private key.
 const KEY_BYTES_MAX: usize = 4096;
 
-/// What an issuer signs with, read and judged, to be copied into the folder.
+/// The keys of an issuer, read and judged, to be copied into the folder.
 pub(crate) struct NewKeys {
     bytes: Zeroizing<Vec<u8>>,
     is_secret: bool,

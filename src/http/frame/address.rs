@@ -1,4 +1,4 @@
-//! Who sent a request: the one place where an address becomes the client's.
+//! Finds the address of the client that sent a request. No other place does this.
 //!
 //! [`Proxies::client`] is a pure function of the connection's other end, the request's header fields and the
 //! configuration. The header fields of a peer that is no trusted proxy are never looked at.
@@ -28,7 +28,7 @@ pub struct LocalPeer {
     pub pid: Option<i32>,
 }
 
-/// Who sent a request.
+/// The client that sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
     /// The client's address. An IPv4 address is never in its IPv6 form.
@@ -111,7 +111,7 @@ impl Proxies {
         self.trusted.iter().any(|network| network.contains(address))
     }
 
-    /// Who sent a request that came from `peer` with `headers`.
+    /// The client whose request came over a connection from `peer` with these `headers`.
     ///
     /// A trusted proxy appends the address that it was asked from. So the entries are walked from the right, over all
     /// instances of the field, and the first that is no trusted proxy is the client; what stands left of it is the
