@@ -1,4 +1,4 @@
-//! `reelkey issuer`: who may issue authorization tokens.
+//! `reelkey issuer`: the trusted issuers of authorization tokens.
 
 use std::path::PathBuf;
 
@@ -17,35 +17,35 @@ use crate::domain::duration::Duration;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IssuerCommand {
-    /// Trust an issuer for some titles.
+    /// Trust an issuer for some contents.
     Add(AddArgs),
-    /// Change an issuer in one step: what is not named stays.
+    /// Change an issuer in one step. Options that are not given stay as they are.
     Update(UpdateArgs),
     /// List the issuers.
     List,
-    /// Trust an issuer no more: its tokens are refused at once.
+    /// Stop trusting an issuer. Its tokens are refused at once.
     Remove {
-        /// Its name.
+        /// The issuer's name.
         iss: String,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// Its name, exactly as `iss` in its tokens.
+    /// The issuer's name, exactly as in `iss` of its tokens.
     iss: String,
     #[command(flatten)]
     keys: KeyArgs,
-    /// What it may sign with: ES256, EdDSA, RS256, PS256, or HS256 with a secret. ES256 if not said.
+    /// The algorithms that it may sign with: ES256, EdDSA, RS256, PS256, or HS256 with a secret. The default is ES256.
     #[arg(long, value_name = "ALG")]
     alg: Vec<Algorithm>,
-    /// The titles it may speak for: movies/bunny, movies/* or *.
+    /// The contents that it may authorize: movies/bunny, movies/* or *.
     #[arg(long, value_name = "PATTERN", required = true)]
     content: Vec<ContentPattern>,
-    /// What `aud` has to contain, if it is not the service id.
+    /// The value that `aud` must contain. The default is the service ID.
     #[arg(long)]
     audience: Option<String>,
-    /// The most between `iat` and `exp`: 24h if not said.
+    /// The longest time between `iat` and `exp`. The default is 24h.
     #[arg(long, value_name = "DURATION")]
     longest_token_life: Option<Duration>,
 }
@@ -53,20 +53,20 @@ pub(crate) struct AddArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct KeyArgs {
-    /// Its public keys: a JWK Set.
+    /// A file with its public keys: a JWK Set.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
-    /// Instead, the secret of 32 bytes or more that it signs with (HS256), in a file of mode 0600.
+    /// A file of mode 0600 with its secret of 32 bytes or more (HS256), instead of public keys.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
-    /// Make a development issuer: its private key is kept here, and `token mint` signs with it.
+    /// Make a development issuer. Its private key is kept in the data folder, and `token mint` signs with it.
     #[arg(long)]
     dev: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct UpdateArgs {
-    /// Its name.
+    /// The issuer's name.
     iss: String,
     #[command(flatten)]
     changes: Changes,
@@ -75,22 +75,23 @@ pub(crate) struct UpdateArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 struct Changes {
-    /// Its new public keys, in place of all it had: a JWK Set. Put the old ones in too while tokens by them are around.
+    /// A file with its new public keys: a JWK Set, which replaces the old one. Keep the old keys in it too while tokens
+    /// signed with them are in use.
     #[arg(long, value_name = "FILE", conflicts_with = "secret_file")]
     jwks: Option<PathBuf>,
-    /// Its new secret (HS256), in a file of mode 0600.
+    /// A file of mode 0600 with its new secret (HS256).
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
-    /// What it may sign with, in place of what it might.
+    /// The algorithms that it may sign with, instead of the old ones.
     #[arg(long, value_name = "ALG")]
     alg: Vec<Algorithm>,
-    /// The titles it may speak for, in place of those it might.
+    /// The contents that it may authorize, instead of the old ones.
     #[arg(long, value_name = "PATTERN")]
     content: Vec<ContentPattern>,
-    /// What `aud` has to contain.
+    /// The value that `aud` must contain.
     #[arg(long)]
     audience: Option<String>,
-    /// The most between `iat` and `exp`.
+    /// The longest time between `iat` and `exp`.
     #[arg(long, value_name = "DURATION")]
     longest_token_life: Option<Duration>,
 }
@@ -140,7 +141,7 @@ async fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
         if let Some(there) = there {
             (entry.jwks, entry.secret_file) = (there.jwks.clone(), there.secret_file.clone());
             let differs = |what| {
-                let what = format!("issuer {} is there with other {what}", entry.iss);
+                let what = format!("issuer {} exists with other {what}", entry.iss);
                 Failure::new(what).remedy("change it with `reelkey issuer update`")
             };
             if keys.is_secret() != there.secret_file.is_some() || *there != entry {
@@ -149,7 +150,7 @@ async fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
             return if keys.are_those_of(there, folder) { Ok(false) } else { Err(differs("keys")) };
         }
         keys.copy(folder, config, &mut entry)?;
-        // Read back as `serve` will: what cannot be used is not written down, and its copy not kept.
+        // Read back in the same way as `serve` reads it. If it cannot be used, it is not added and its copy is deleted.
         if let Err(failure) = entry.keys(folder) {
             issuer_files::remove_copy(folder, config, &entry)?;
             return Err(failure);
@@ -189,7 +190,7 @@ async fn update(folder: &Folder, args: UpdateArgs) -> Result<Output, Failure> {
         new.longest_token_life = args.longest_token_life.or(new.longest_token_life);
         let keys = keys.filter(|keys| !keys.are_those_of(old, folder));
         if let Some(keys) = &keys {
-            // Tokens are minted no more: the private key does not fit.
+            // `token mint` stops working for it, because its private key does not fit the new keys.
             new.development = false;
             keys.copy(folder, config, &mut new)?;
         }
@@ -212,13 +213,13 @@ async fn update(folder: &Folder, args: UpdateArgs) -> Result<Output, Failure> {
         members.insert("changed".into(), changed.into());
     }
     let text = match changed {
-        true => format!("issuer {} changed; it counts from now on.", new.iss),
-        false => format!("issuer {} is like that already; nothing was changed.", new.iss),
+        true => format!("issuer {} changed: its new values are in force.", new.iss),
+        false => format!("issuer {} has these values already; nothing was changed.", new.iss),
     };
     Ok(Output::new(json, text))
 }
 
-/// Deletes the files that were kept for an entry, now that the configuration has another one or none.
+/// Deletes the files that were kept for `old`. The configuration must not name them any more.
 fn clean_up(folder: &Folder, old: &IssuerEntry) -> Result<(), Failure> {
     let public = issuer_files::public_keys(folder, old);
     issuer_files::remove_copy(folder, &Config::read(folder)?, old)?;
@@ -228,7 +229,7 @@ fn clean_up(folder: &Folder, old: &IssuerEntry) -> Result<(), Failure> {
     Ok(())
 }
 
-/// There is no such issuer, and which one may have been meant.
+/// The error for an unknown issuer. It names the issuer with the nearest name.
 fn unknown(config: &Config, iss: &str) -> Failure {
     let failure = Failure::new(format_args!("there is no issuer {iss}"));
     match nearest(iss, config.issuers.iter().map(|entry| &*entry.iss)) {
@@ -252,7 +253,7 @@ async fn remove(folder: &Folder, iss: &str) -> Result<Output, Failure> {
         }
         return Ok(Output::new(json, text));
     };
-    // Only now: nothing names them any more.
+    // Only now, because no configuration names them any more.
     clean_up(folder, &entry)?;
     let text = format!("issuer {iss} removed: its tokens are refused from now on.");
     Ok(Output::new(json, text))
@@ -264,10 +265,8 @@ fn added(folder: &Folder, entry: &IssuerEntry, created: bool) -> Output {
         members.insert("created".into(), created.into());
     }
     let text = match (created, entry.development) {
-        (false, _) => format!("issuer {} is there already; nothing was changed.", entry.iss),
-        (true, false) => {
-            format!("issuer {} added.", entry.iss)
-        }
+        (false, _) => format!("issuer {} exists already; nothing was changed.", entry.iss),
+        (true, false) => format!("issuer {} added.", entry.iss),
         (true, true) => format!(
             "development issuer {} added; its private key is in {}.\n\
              next: reelkey token mint --data {} --issuer {} --sub alice --content movies/bunny",

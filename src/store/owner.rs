@@ -1,10 +1,10 @@
-//! Whom files belong to. What root makes in a folder of another user belongs to that user, because the service, which
-//! runs as that user, has to read it.
+//! Gives the files that root makes in another user's folder to that user, because the service runs as that user and has
+//! to read them.
 //!
-//! Nothing here follows a symbolic link, and a file with a second name is left alone: the folder's owner could have
-//! linked a file of root's into it.
+//! Symbolic links are not followed, and files with a second hard link keep their owner: the folder's owner could have
+//! linked a file of root into the folder.
 //!
-//! Deliberately absent: who may own what; `cli/folder/anchors.rs` judges that.
+//! Deliberately absent: which owners are allowed. `cli/folder/anchors.rs` judges that.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};

@@ -70,8 +70,7 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Error> 
 }
 
 /// Writes a file that only its owner may read, completely or not at all. The folder is made if it is missing. An
-/// existing file with this name is replaced. The file
-/// belongs to the folder's owner, also if root writes it.
+/// existing file with this name is replaced. The new file belongs to the folder's owner, even if root writes it.
 ///
 /// # Errors
 /// The error of the operating system.
@@ -81,20 +80,20 @@ pub fn write(path: &Path, secret: &[u8]) -> io::Result<()> {
     sync_folder_of(path)
 }
 
-/// As [`write()`], but what is under that name stays: then it is [`io::ErrorKind::AlreadyExists`].
+/// Like [`write()`], but never replaces a file.
 ///
 /// # Errors
-/// What the operating system says.
+/// The error of the operating system; [`io::ErrorKind::AlreadyExists`] if there is a file with this name.
 pub fn create(path: &Path, secret: &[u8]) -> io::Result<()> {
     let aside = write_aside(path, secret)?;
-    // A rename would replace what is there, a second name cannot.
+    // A rename would replace an existing file. A hard link fails instead.
     let named = fs::hard_link(&aside, path);
     fs::remove_file(&aside)?;
     named?;
     sync_folder_of(path)
 }
 
-/// Writes what is to become `path` beside it.
+/// Writes the new file beside `path` and returns its name.
 fn write_aside(path: &Path, secret: &[u8]) -> io::Result<PathBuf> {
     let folder = owner::above(path);
     owner::make_folder(folder)?;

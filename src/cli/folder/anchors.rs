@@ -185,10 +185,14 @@ fn quoted(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::Mode;
+    use rustix::process::umask;
     use std::fs::Permissions;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn folder() -> (tempfile::TempDir, Folder) {
+        // As `main` does.
+        umask(Mode::WGRP | Mode::WOTH);
         let held = tempfile::tempdir().unwrap();
         let root = held.path().join("data");
         for path in ["policies", "keys/issuers", "keys/dev", "store"] {

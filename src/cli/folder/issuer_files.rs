@@ -1,15 +1,15 @@
-//! The files that are kept for issuers: copies of what they sign with, and the private keys of development issuers.
+//! The files that are kept for issuers: copies of their keys, and the private keys of development issuers.
 //!
-//! A file's name holds the whole SHA-256 of the issuer's name, because two names may read alike, and a shorter hash can be
-//! made to collide. A file that is there is never written over: new keys get a file of their own, and the configuration
-//! says which one counts. Earlier versions cut the hash short. Their files are named in the configuration; a private key
-//! of theirs is an issuer's only if its public half is among the issuer's keys.
+//! The name of a file contains the whole SHA-256 of the issuer's name, because two names may look alike, and collisions of
+//! a shorter hash can be found. An existing file is never replaced: new keys get a new file, and the configuration names
+//! the one that is in force. Earlier versions used four bytes of the hash. The configuration names their files. A private
+//! key from them belongs to an issuer only if the issuer's keys contain its public key.
 //!
 //! Deliberately absent: what an issuer may do; see `config.rs`.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -212,11 +212,14 @@ fn read_jwks(source: &Path) -> Result<Vec<u8>, Failure> {
             .remedy("save it to a file and give that"));
     }
     let during = |error: io::Error| Failure::from(error).during(source.display());
-    let length = fs::metadata(source).map_err(during)?.len();
-    if length > u64::try_from(JWKS_BYTES_MAX).unwrap_or(u64::MAX) {
+    // A pipe has no length, so what is read is limited too.
+    let most = u64::try_from(JWKS_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    File::open(source).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(during)?;
+    if bytes.len() > JWKS_BYTES_MAX {
         return Err(Failure::new(format_args!("{} is too long for a JWK Set", source.display())));
     }
-    fs::read(source).map_err(during)
+    Ok(bytes)
 }
 
 /// A file name for an issuer: what can be read of it, and the whole hash.
