@@ -79,7 +79,7 @@ fn report(folder: &Folder, created: bool) -> Output {
              \x20 store/          the sealed keys\n\n\
              next: say who signs your tokens, add a title and its keys, then serve\n\
              \x20 reelkey issuer add https://auth.example --data {data} --dev --content 'movies/*'\n\
-             \x20 reelkey content add movies/bunny --data {data} --policy default\n\
+             \x20 reelkey content add movies/bunny --data {data} --policy premium-movie\n\
              \x20 reelkey key generate movies/bunny --data {data} --track HD\n\
              \x20 reelkey serve --data {data}"
         ),
