@@ -17,7 +17,7 @@ const FLOORS: [(&str, &[&str]); 26] = [
             "issuer key_file reload",
             "decrypt operator",
             "metrics",
-            "folder secret_argument",
+            "aside folder key_format secret_argument",
             "terminal",
             "clock hygiene",
         ],
@@ -30,7 +30,7 @@ const FLOORS: [(&str, &[&str]); 26] = [
             "check transfer way",
             "layout",
             "part whole",
-            "keys license lock report standard window",
+            "keys license lock report window",
         ],
     ),
     ("src/cli/demo", &["player", "setup", "report"]),
@@ -38,7 +38,7 @@ const FLOORS: [(&str, &[&str]); 26] = [
         "src/cli/folder",
         &["reading", "issuer_files", "config installation", "anchors", "limits metrics paths"],
     ),
-    ("src/cli/terminal", &["log", "output", "nearest"]),
+    ("src/cli/terminal", &["log", "output"]),
     ("src/cli/terminal/log", &["start", "layer", "queue", "descriptor filter value"]),
     ("src/http", &["router", "admin metrics player listener", "frame", "app client", "log_health"]),
     (
@@ -69,7 +69,10 @@ const FLOORS: [(&str, &[&str]); 26] = [
         "src/authority/issuing",
         &["issue", "license changes judge", "facts proof", "refused token circumstances"],
     ),
-    ("src/authority/operation", &["content", "in_force key kek root signer store token", "order"]),
+    (
+        "src/authority/operation",
+        &["clear_key content", "in_force key kek root signer store token", "order"],
+    ),
     ("src/authority/provision", &["keys", "contents", "refusal"]),
     ("src/authority/rotation", &["root", "kek signer"]),
     (
@@ -82,7 +85,7 @@ const FLOORS: [(&str, &[&str]); 26] = [
             "decision",
             "policy_file scope",
             "entitlement policy denial",
-            "changes content duration origin refusal region rotation security_level track",
+            "changes content duration nearest origin refusal region rotation security_level track",
         ],
     ),
     (

@@ -4,8 +4,8 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::authority::operation::content::{
-    AddContent, ContentAdded, ContentRemoved, ContentShown, ContentView, ListContents,
-    RemoveContent, ShowContent,
+    AddContent, ContentAdded, ContentRemoved, ContentShown, ContentView, ListContents, PoliciesSet,
+    RemoveContent, SetPolicies, ShowContent,
 };
 use crate::cli::folder::paths::Folder;
 use crate::cli::key::key_table;
@@ -24,7 +24,22 @@ pub(crate) enum ContentCommand {
         policy: Vec<String>,
     },
     /// List the contents.
-    List,
+    List {
+        /// Only contents whose ID begins with this text.
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        prefix: String,
+        /// At most this many contents, the first ones.
+        #[arg(long, value_name = "NUMBER")]
+        limit: Option<usize>,
+    },
+    /// Replace the policies of a content.
+    SetPolicy {
+        /// The content ID.
+        content: ContentId,
+        /// The new policies. The first is for tokens that name none.
+        #[arg(long, required = true, value_name = "NAME")]
+        policy: Vec<String>,
+    },
     /// Show a content and its keys.
     Show {
         /// The content ID.
@@ -43,7 +58,12 @@ pub(crate) async fn run(folder: &Folder, command: ContentCommand) -> Result<Outp
             let added = operator::execute(folder, AddContent { content_id, policies }).await?;
             Ok(show_added(folder, &added))
         }
-        ContentCommand::List => Ok(list(&operator::execute(folder, ListContents {}).await?)),
+        ContentCommand::List { prefix, limit } => {
+            Ok(list(&operator::execute(folder, ListContents { prefix, limit }).await?))
+        }
+        ContentCommand::SetPolicy { content: content_id, policy: policies } => {
+            Ok(set(&operator::execute(folder, SetPolicies { content_id, policies }).await?))
+        }
         ContentCommand::Remove { content } => remove(folder, content).await,
         ContentCommand::Show { content: content_id } => {
             Ok(show(&operator::execute(folder, ShowContent { content_id }).await?))
@@ -80,6 +100,17 @@ fn show_added(folder: &Folder, added: &ContentAdded) -> Output {
     Output::new(json, text)
 }
 
+fn set(set: &PoliciesSet) -> Output {
+    let PoliciesSet { content: ContentView { content_id, policies, .. }, changed } = set;
+    let json = json!({ "content_id": content_id, "policies": policies, "changed": changed });
+    let names = policies.join(", ");
+    let text = match changed {
+        true => format!("{content_id} is under {names} from now on."),
+        false => format!("{content_id} is under {names} already; nothing was changed."),
+    };
+    Output::new(json, text)
+}
+
 fn list(contents: &[ContentView]) -> Output {
     let json = json!(contents);
     if contents.is_empty() {
@@ -100,10 +131,13 @@ fn list(contents: &[ContentView]) -> Output {
 
 async fn remove(folder: &Folder, content: ContentId) -> Result<Output, Failure> {
     let operation = RemoveContent { content_id: content.clone() };
-    let ContentRemoved { changed, keys } = operator::execute(folder, operation).await?;
+    let ContentRemoved { changed, keys, nearest } = operator::execute(folder, operation).await?;
     let json = json!({ "content_id": content, "changed": changed, "keys": keys });
     let text = match (changed, keys) {
-        (false, _) => format!("there is no content {content}; nothing was changed."),
+        (false, _) => {
+            let hint = nearest.map(|near| format!(" Did you mean {near}?")).unwrap_or_default();
+            format!("there is no content {content}; nothing was changed.{hint}")
+        }
         (true, 0) => format!("{content} removed."),
         (true, _) => format!("{content} removed, together with its {keys} retired keys."),
     };

@@ -9,11 +9,11 @@ use crate::cli::folder::config::{self, AlgorithmName, Config, IssuerEntry};
 use crate::cli::folder::issuer_files::{self, NewKeys};
 use crate::cli::folder::paths::Folder;
 use crate::cli::operator;
-use crate::cli::terminal::nearest::nearest;
 use crate::cli::terminal::output::{Failure, Output, table};
 use crate::crypto::issuer_key::Algorithm;
 use crate::domain::content::ContentPattern;
 use crate::domain::duration::Duration;
+use crate::domain::nearest::nearest;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IssuerCommand {

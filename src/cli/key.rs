@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use reelkey_client::key::{ContentKey, KeyId};
 use serde_json::json;
 
@@ -16,6 +16,7 @@ use crate::cli::terminal::output::{Failure, Output, table};
 use crate::cli::{clock, key_file, operator};
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
+use crate::store::record::key::KeyState;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
@@ -30,12 +31,9 @@ pub(crate) enum KeyCommand {
     /// Store a key that a packager has used, or many keys.
     Import(ImportArgs),
     /// Write active keys in the clear to a file that only its owner may read.
-    Export(ExportArgs),
-    /// List the keys of one content or of all.
-    List {
-        /// The content ID.
-        content: Option<ContentId>,
-    },
+    Export(key_file::ExportArgs),
+    /// List the keys of one content or of all, ordered by content and track, the newest first.
+    List(ListArgs),
     /// Show everything about a key except the key itself.
     Show {
         /// The key ID.
@@ -54,6 +52,39 @@ pub(crate) enum KeyCommand {
         /// The key ID.
         kid: KeyId,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// The content ID. The default is all contents.
+    content: Option<ContentId>,
+    /// Only keys of this track type: AUDIO, SD, HD, UHD1 or UHD2. Can be repeated.
+    #[arg(long, value_name = "TYPE")]
+    track: Vec<TrackType>,
+    /// Only keys in this state.
+    #[arg(long, value_enum)]
+    state: Option<State>,
+    /// At most this many keys, the first ones.
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
+}
+
+/// The state of a key.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum State {
+    /// It can be granted.
+    Active,
+    /// It is never granted again.
+    Retired,
+}
+
+impl From<State> for KeyState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Active => Self::Active,
+            State::Retired => Self::Retired,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -92,18 +123,6 @@ impl ImportArgs {
     }
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct ExportArgs {
-    /// The content ID. The default is all contents.
-    content: Option<ContentId>,
-    /// The new file. `key import --from` can read it.
-    #[arg(long, value_name = "FILE")]
-    to: PathBuf,
-    /// Do not ask for confirmation.
-    #[arg(long)]
-    yes: bool,
-}
-
 pub(crate) async fn run(folder: &Folder, command: KeyCommand) -> Result<Output, Failure> {
     match command {
         KeyCommand::Generate { content: content_id, track: track_type } => {
@@ -114,11 +133,11 @@ pub(crate) async fn run(folder: &Folder, command: KeyCommand) -> Result<Output, 
             key_file::import(folder, &from, &policy).await
         }
         KeyCommand::Import(args) => Ok(stored(&operator::execute(folder, args.single()?).await?)),
-        KeyCommand::Export(ExportArgs { content, to, yes }) => {
-            key_file::export(folder, content, &to, yes).await
-        }
-        KeyCommand::List { content: content_id } => {
-            Ok(list(&operator::execute(folder, ListKeys { content_id }).await?))
+        KeyCommand::Export(args) => key_file::export(folder, args).await,
+        KeyCommand::List(ListArgs { content: content_id, track: tracks, state, limit }) => {
+            let state = state.map(KeyState::from);
+            let operation = ListKeys { content_id, tracks, state, limit };
+            Ok(list(&operator::execute(folder, operation).await?))
         }
         KeyCommand::Show { kid } => {
             let key = operator::execute(folder, ShowKey { kid: kid.to_string() }).await?;

@@ -1,20 +1,23 @@
-//! Files of keys in the clear, one JSON object per line: `key import --from` and `key export`.
+//! Files of keys in the clear: `key import --from` and `key export`.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use reelkey_client::strict;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::authority::operation::key::{ExportKeys, ImportKeys, KeysExported, PlainKey};
+use crate::authority::operation::clear_key::{ExportKeys, ImportKeys, KeysExported, PlainKey};
+use crate::cli::aside::{AsideFile, is_standard};
 use crate::cli::folder::paths::Folder;
+use crate::cli::key_format::{KeyFormat, write_for_packager};
 use crate::cli::operator::Operator;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::domain::content::ContentId;
+use crate::domain::track::TrackType;
 
 /// How many keys one operation carries. With at most 400 bytes each, they fit into the longest request.
 const AT_ONCE: usize = 2000;
@@ -83,7 +86,7 @@ struct Lines {
 
 impl Lines {
     fn open(path: &Path) -> Result<Self, Failure> {
-        if path == Path::new("-") {
+        if is_standard(path) {
             let input = Box::new(BufReader::new(io::stdin()));
             return Ok(Self { input, length: 0, bytes_read: 0, number: 0 });
         }
@@ -126,30 +129,47 @@ impl Lines {
     }
 }
 
-/// Writes the active keys of one content or of all to a new file of mode 0600. Asks for confirmation unless it is
-/// `sure`.
-pub(super) async fn export(
-    folder: &Folder,
+/// The arguments of `key export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The content ID. The default is all contents; the formats of packagers need one.
+    #[arg(required_if_eq_any([
+        ("format", "shaka"), ("format", "ffmpeg"), ("format", "bento4"), ("format", "gpac"),
+    ]))]
     content: Option<ContentId>,
-    to: &Path,
-    sure: bool,
-) -> Result<Output, Failure> {
+    /// The new file, with mode 0600; - is standard output.
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+    /// The format. Packagers get the newest active key of each track.
+    #[arg(long, value_enum, default_value = "jsonl")]
+    format: KeyFormat,
+    /// Only keys of this track type: AUDIO, SD, HD, UHD1 or UHD2. Can be repeated.
+    #[arg(long, value_name = "TYPE")]
+    track: Vec<TrackType>,
+    /// Replace the file if it exists.
+    #[arg(long)]
+    overwrite: bool,
+    /// Do not ask for confirmation.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Writes active keys in the clear. Asks for confirmation first, unless `--yes` was given.
+pub(super) async fn export(folder: &Folder, args: ExportArgs) -> Result<Output, Failure> {
     let operator = Operator::reach(folder).await?;
-    if !sure {
+    let to = &args.to;
+    if !args.yes {
         ask(to)?;
     }
-    let during = |error: io::Error| Failure::from(error).during(to.display());
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(to).map_err(during)?;
-    let written = write(&operator, content, &mut file).await;
-    let exported = match written {
-        Ok(exported) => exported,
-        Err(failure) => {
-            // An incomplete file of keys is useless, and as dangerous as a complete one.
-            fs::remove_file(to).ok();
-            return Err(failure);
-        }
-    };
+    if is_standard(to) {
+        write(&operator, &args, &mut io::stdout()).await?;
+        // The keys themselves are the output.
+        return Ok(Output::new(json!(null), ""));
+    }
+    let mut file = AsideFile::create(to, args.overwrite)?;
+    // An incomplete file of keys is useless, and as dangerous as a complete one, so it gets its name at the end.
+    let exported = write(&operator, &args, &mut file).await?;
+    file.finish(true)?;
     let text = format!(
         "{exported} keys are in {} in the clear: whoever reads it can decrypt everything.\n\
          next: keep it where nobody else looks, and delete it once it was used",
@@ -160,24 +180,34 @@ pub(super) async fn export(
 
 async fn write(
     operator: &Operator<'_>,
-    content: Option<ContentId>,
-    file: &mut File,
+    args: &ExportArgs,
+    out: &mut impl Write,
 ) -> Result<usize, Failure> {
+    let wants = |key: &PlainKey| {
+        args.track.is_empty() || key.track_type.is_some_and(|track| args.track.contains(&track))
+    };
     let (mut exported, mut after) = (0, None);
     loop {
-        let content_id = content.clone();
-        let KeysExported { keys, next } =
+        let content_id = args.content.clone();
+        let KeysExported { mut keys, next } =
             operator.execute(ExportKeys { content_id, after }).await?;
+        keys.retain(wants);
+        if args.format != KeyFormat::Jsonl {
+            let (count, text) = write_for_packager(args.format, &keys)?;
+            out.write_all(text.as_bytes())?;
+            out.flush()?;
+            return Ok(count);
+        }
         let mut lines = Zeroizing::new(Vec::with_capacity(keys.len().saturating_mul(512)));
         for key in &keys {
             serde_json::to_writer(&mut *lines, key)?;
             lines.push(b'\n');
         }
-        file.write_all(&lines)?;
+        out.write_all(&lines)?;
         exported += keys.len();
         after = next;
         if after.is_none() {
-            file.sync_all()?;
+            out.flush()?;
             return Ok(exported);
         }
     }

@@ -8,6 +8,7 @@
 //! prints its result as text, or with `--json` as one document. Exit codes: 0 done, 1 refused or failed, 2 wrong
 //! usage.
 
+mod aside;
 mod clock;
 mod command;
 mod content;
@@ -21,6 +22,7 @@ mod issuer;
 mod kek;
 mod key;
 mod key_file;
+mod key_format;
 mod metrics;
 mod operator;
 mod policy;

@@ -9,6 +9,7 @@ pub mod decision;
 pub mod denial;
 pub mod duration;
 pub mod entitlement;
+pub mod nearest;
 pub mod origin;
 pub mod policy;
 pub mod policy_file;

@@ -22,7 +22,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::authority::operation::order::{Actor, Operation, causes};
-use crate::authority::operation::{content, in_force, kek, key, root, signer, store, token};
+use crate::authority::operation::{
+    clear_key, content, in_force, kek, key, root, signer, store, token,
+};
 use crate::authority::stop::{Remedy, Stop};
 use crate::crypto::clean_stack::on_clean_stack;
 use crate::http::app::App;
@@ -86,13 +88,14 @@ pub fn admin_router(app: AdminApp) -> Router {
         .route(RELOAD, post(reload_post))
         .route(LOG_HEALTH, post(log_health_post));
     let router = route::<content::AddContent>(router);
+    let router = route::<content::SetPolicies>(router);
     let router = route::<content::RemoveContent>(router);
     let router = route::<content::ListContents>(router);
     let router = route::<content::ShowContent>(router);
     let router = route::<key::GenerateKey>(router);
     let router = route::<key::ImportKey>(router);
-    let router = route::<key::ImportKeys>(router);
-    let router = route::<key::ExportKeys>(router);
+    let router = route::<clear_key::ImportKeys>(router);
+    let router = route::<clear_key::ExportKeys>(router);
     let router = route::<key::ListKeys>(router);
     let router = route::<key::ShowKey>(router);
     let router = route::<key::RotateKeys>(router);

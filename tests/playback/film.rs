@@ -45,7 +45,7 @@ pub(crate) fn provisioned() -> (Installation, [FilmKey; 2]) {
     (installation, keys)
 }
 
-fn clear(track: &str) -> PathBuf {
+pub(crate) fn clear(track: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/cli/demo/clip/clear/{track}.mp4"))
 }
 
@@ -71,7 +71,7 @@ fn package(folder: &Path, scheme: &str, keys: &[FilmKey]) -> [(&'static str, Pat
 }
 
 /// Every sample's bytes, in order.
-fn samples(film: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn samples(film: &[u8]) -> Vec<Vec<u8>> {
     let plan = Init::parse(film).unwrap().plan(film).unwrap();
     plan.samples().map(|sample| film[sample.bytes].to_vec()).collect()
 }

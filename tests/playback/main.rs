@@ -9,6 +9,7 @@
 
 mod commands;
 mod drills;
+mod exports;
 mod film;
 mod independent;
 mod installation;

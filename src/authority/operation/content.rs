@@ -69,6 +69,39 @@ impl Operation for AddContent {
     }
 }
 
+/// Replaces the policies of a content.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetPolicies {
+    /// The content ID.
+    pub content_id: ContentId,
+    /// The new policies. The first is for tokens that name none.
+    pub policies: Vec<String>,
+}
+
+/// The content has these policies now.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PoliciesSet {
+    /// The content.
+    pub content: ContentView,
+    /// Whether it had other policies before.
+    pub changed: bool,
+}
+
+impl Operation for SetPolicies {
+    const NAME: &'static str = "content/set-policy";
+    type Outcome = PoliciesSet;
+    type Refusal = Refusal;
+
+    async fn execute(self, desk: &Desk<'_>) -> Result<PoliciesSet, Stop<Refusal>> {
+        let Self { content_id, policies } = self;
+        contents::judge_policies(&desk.in_force.load().policies, &policies)?;
+        let done = contents::set_policies(desk.vault, &content_id, &policies).await?;
+        let content = ContentView::of(&contents::title(desk.vault, &content_id).await?);
+        Ok(PoliciesSet { content, changed: done == Provisioned::Done })
+    }
+}
+
 /// Removes a content whose keys are all retired, together with these keys.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,6 +117,8 @@ pub struct ContentRemoved {
     pub changed: bool,
     /// The number of retired keys that were removed with it.
     pub keys: usize,
+    /// If the content does not exist, the content with the most similar ID.
+    pub nearest: Option<ContentId>,
 }
 
 impl Operation for RemoveContent {
@@ -93,14 +128,26 @@ impl Operation for RemoveContent {
 
     async fn execute(self, desk: &Desk<'_>) -> Result<ContentRemoved, Stop<Refusal>> {
         let removed = contents::remove(desk.vault, &self.content_id).await?;
-        Ok(ContentRemoved { changed: removed.is_some(), keys: removed.unwrap_or_default() })
+        let nearest = match removed {
+            Some(_) => None,
+            None => contents::nearest_content(desk.vault, &self.content_id).await?,
+        };
+        let (changed, keys) = (removed.is_some(), removed.unwrap_or_default());
+        Ok(ContentRemoved { changed, keys, nearest })
     }
 }
 
 /// Lists the contents.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ListContents {}
+pub struct ListContents {
+    /// Only contents whose ID begins with this text.
+    #[serde(default)]
+    pub prefix: String,
+    /// At most this many contents, the first ones.
+    #[serde(default)]
+    pub limit: Option<usize>,
+}
 
 impl Operation for ListContents {
     const NAME: &'static str = "content/list";
@@ -110,7 +157,10 @@ impl Operation for ListContents {
 
     async fn execute(self, desk: &Desk<'_>) -> Result<Vec<ContentView>, Stop<Infallible>> {
         let titles = title::titles(&*desk.vault.store()).await?;
-        Ok(titles.iter().map(ContentView::of).collect())
+        let wanted = titles
+            .iter()
+            .filter(|title| title.content.content_id.as_str().starts_with(&self.prefix));
+        Ok(wanted.take(self.limit.unwrap_or(usize::MAX)).map(ContentView::of).collect())
     }
 }
 
@@ -127,7 +177,7 @@ pub struct ShowContent {
 pub struct ContentShown {
     /// The content.
     pub content: ContentView,
-    /// Its keys.
+    /// Its keys, in [the order of lists](crate::store::record::key::KeyRecord::list_order).
     pub keys: Vec<KeyView>,
 }
 
@@ -138,7 +188,7 @@ impl Operation for ShowContent {
 
     async fn execute(self, desk: &Desk<'_>) -> Result<ContentShown, Stop<Refusal>> {
         let title = contents::title(desk.vault, &self.content_id).await?;
-        let keys = title.keys.iter().map(|key| KeyView::of(key)).collect();
+        let keys = title.listed_keys().into_iter().map(KeyView::of).collect();
         Ok(ContentShown { content: ContentView::of(&title), keys })
     }
 }

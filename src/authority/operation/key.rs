@@ -1,22 +1,22 @@
-//! The operator's operations on content keys. Import and export are the only operations that carry keys in the clear.
-
-use std::fmt;
+//! The operator's operations on single content keys. Only [`ImportKey`] carries a key in the clear.
+//!
+//! Deliberately absent: operations that carry many keys in the clear. They are in `clear_key`.
 
 use reelkey_client::key::{ContentKey, KeyId};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::authority::in_force::Policies;
 use crate::authority::operation::order::{Desk, Operation};
 use crate::authority::provision::contents;
 use crate::authority::provision::keys::{self, NewKey};
 use crate::authority::provision::refusal::{Provisioned, Refusal};
-use crate::authority::stop::{Remedy, Stop};
+use crate::authority::stop::Stop;
 use crate::crypto::clean_stack::on_clean_stack;
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
 use crate::store::record::key::{KeyRecord, KeyState};
-use crate::store::record::stored::Stored;
-use crate::store::record::title;
+use crate::store::record::title::{self, Title};
 
 type Stopped = Stop<Refusal>;
 
@@ -50,17 +50,35 @@ impl KeyView {
     }
 }
 
-fn parse_kid(text: &str) -> Result<KeyId, Refusal> {
+pub(super) fn parse_kid(text: &str) -> Result<KeyId, Refusal> {
     text.parse().map_err(|_| Refusal::Malformed)
 }
 
-fn parse_key(hex: &str) -> Result<ContentKey, Refusal> {
+pub(super) fn parse_key(hex: &str) -> Result<ContentKey, Refusal> {
     on_clean_stack(|| ContentKey::parse_hex(hex)).map_err(|_| Refusal::Malformed)
 }
 
 async fn find(desk: &Desk<'_>, kid: KeyId) -> Result<KeyView, Stopped> {
     let record = title::key(&*desk.vault.store(), kid).await?.ok_or(Refusal::NoKey(kid))?;
     Ok(KeyView::of(&record))
+}
+
+/// Refuses a new key that no policy of its content grants.
+fn judge_track(
+    in_force: &Policies,
+    title: &Title,
+    track: Option<TrackType>,
+) -> Result<(), Refusal> {
+    let content = &title.content;
+    let named = content.policies.iter().map(|name| in_force.get(name));
+    // A policy that is not in force yet may grant it.
+    let Some(policies) = named.collect::<Option<Vec<_>>>() else { return Ok(()) };
+    if policies.iter().any(|policy| policy.allows(track)) {
+        return Ok(());
+    }
+    let given = |track: &TrackType| policies.iter().any(|policy| policy.allows(Some(*track)));
+    let tracks = TrackType::ALL.into_iter().filter(given).collect();
+    Err(Refusal::Unreachable { content: content.content_id.clone(), track, tracks })
 }
 
 /// The key was stored, or existed already.
@@ -88,6 +106,8 @@ impl Operation for GenerateKey {
     type Refusal = Refusal;
 
     async fn execute(self, desk: &Desk<'_>) -> Result<KeyStored, Stopped> {
+        let title = contents::title(desk.vault, &self.content_id).await?;
+        judge_track(&desk.in_force.load().policies, &title, self.track_type)?;
         let new = NewKey::generate(&self.content_id, self.track_type)?;
         let kid = new.kid;
         keys::import(desk.vault, new, desk.now).await?;
@@ -123,168 +143,34 @@ impl Operation for ImportKey {
     }
 }
 
-/// A content key in the clear, as `key export` writes it and `key import --from` reads it: one JSON object per line.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PlainKey {
-    /// The content ID.
-    pub content_id: ContentId,
-    /// Its KID, a UUID.
-    pub kid: String,
-    /// The track type that it encrypts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub track_type: Option<TrackType>,
-    /// The key: 32 hexadecimal digits.
-    pub key: Zeroizing<String>,
-}
-
-impl fmt::Debug for PlainKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PlainKey({}, ..)", self.kid)
-    }
-}
-
-/// Stores many keys, in order. Stops at the first that is refused.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImportKeys {
-    /// Missing contents are added with these policies. If the list is empty, a key of a missing content is refused.
-    pub policies: Vec<String>,
-    /// The keys.
-    pub keys: Vec<PlainKey>,
-}
-
-/// Many keys were stored.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct KeysImported {
-    /// How many keys are new.
-    pub stored: usize,
-    /// How many keys existed already.
-    pub already: usize,
-    /// Why the next key was refused, and what to do about it.
-    pub refused: Option<String>,
-}
-
-impl Operation for ImportKeys {
-    const NAME: &'static str = "key/import-many";
-    type Outcome = KeysImported;
-    type Refusal = Refusal;
-
-    async fn execute(self, desk: &Desk<'_>) -> Result<KeysImported, Stopped> {
-        contents::judge_policies(&desk.in_force.load().policies, &self.policies)?;
-        let mut new = Vec::with_capacity(self.keys.len());
-        let mut malformed = None;
-        for line in &self.keys {
-            let (kid, key) = (line.kid.parse(), parse_key(&line.key));
-            let (Ok(kid), Ok(key)) = (kid, key) else {
-                malformed = Some(Refusal::Malformed);
-                break;
-            };
-            new.push(NewKey { kid, content: &line.content_id, track: line.track_type, key });
-        }
-        let imported = keys::import_many(desk.vault, &self.policies, new, desk.now).await;
-        let refusal = match imported.stopped {
-            Some(Stop::Refused(refusal)) => Some(refusal),
-            Some(Stop::Failed(fault)) => return Err(Stop::Failed(fault)),
-            None => malformed,
-        };
-        let refused = refusal.map(|refusal| match refusal.remedy() {
-            Some(remedy) => format!("{refusal}; {remedy}"),
-            None => refusal.to_string(),
-        });
-        Ok(KeysImported { stored: imported.stored, already: imported.already, refused })
-    }
-}
-
-/// Returns active keys in the clear, a page at a time.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExportKeys {
-    /// The content ID; if absent, the keys of all contents.
-    pub content_id: Option<ContentId>,
-    /// The end of the page before; if absent, the first page.
-    pub after: Option<KeyPosition>,
-}
-
-/// A position in the list of keys, from which an export continues.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyPosition {
-    /// The content ID of the last key.
-    pub content_id: ContentId,
-    /// Its KID, a UUID.
-    pub kid: String,
-}
-
-/// Keys in the clear.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct KeysExported {
-    /// The keys, ordered by content ID and KID.
-    pub keys: Vec<PlainKey>,
-    /// Where the next page begins; absent on the last page.
-    pub next: Option<KeyPosition>,
-}
-
-impl Operation for ExportKeys {
-    const NAME: &'static str = "key/export";
-    type Outcome = KeysExported;
-    type Refusal = Refusal;
-
-    async fn execute(self, desk: &Desk<'_>) -> Result<KeysExported, Stopped> {
-        let (records, next) = match &self.content_id {
-            Some(content_id) => (contents::title(desk.vault, content_id).await?.keys, None),
-            None => self.page(desk).await?,
-        };
-        // Taken after the records were read, so that it can open them.
-        let keyring = desk.vault.keyring();
-        let active = records.into_iter().filter(|record| record.state == KeyState::Active);
-        let plain = |record: Stored<KeyRecord>| {
-            let key = keyring.content_key(&record)?;
-            let key = on_clean_stack(|| key.to_hex());
-            let (content_id, kid) = (record.content_id.clone(), record.kid.to_string());
-            Ok(PlainKey { content_id, kid, track_type: record.track_type, key })
-        };
-        let keys: Vec<_> = active.map(plain).collect::<Result<_, Stopped>>()?;
-        tracing::warn!(
-            content.id = self.content_id.as_ref().map(tracing::field::display),
-            keys = keys.len(),
-            actor = %desk.actor,
-            "keys were exported in the clear"
-        );
-        Ok(KeysExported { keys, next })
-    }
-}
-
-impl ExportKeys {
-    /// One page of the keys of all contents, and where the next page begins.
-    async fn page(
-        &self,
-        desk: &Desk<'_>,
-    ) -> Result<(Vec<Stored<KeyRecord>>, Option<KeyPosition>), Stopped> {
-        let after = match &self.after {
-            Some(at) => Some((&at.content_id, parse_kid(&at.kid)?)),
-            None => None,
-        };
-        let records = title::keys_after(&*desk.vault.store(), after).await?;
-        let next = records.last().map(|last| KeyPosition {
-            content_id: last.content_id.clone(),
-            kid: last.kid.to_string(),
-        });
-        Ok((records, next))
-    }
-}
-
 /// Lists the keys of one content or of all.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListKeys {
     /// The content ID; if absent, all contents.
     pub content_id: Option<ContentId>,
+    /// Only keys of these track types; if empty, all keys.
+    #[serde(default)]
+    pub tracks: Vec<TrackType>,
+    /// Only keys in this state; if absent, all keys.
+    #[serde(default)]
+    pub state: Option<KeyState>,
+    /// At most this many keys, the first ones.
+    #[serde(default)]
+    pub limit: Option<usize>,
+}
+
+impl ListKeys {
+    fn wants(&self, key: &KeyRecord) -> bool {
+        let is_track = |track: TrackType| self.tracks.contains(&track);
+        (self.tracks.is_empty() || key.track_type.is_some_and(is_track))
+            && self.state.is_none_or(|state| key.state == state)
+    }
 }
 
 impl Operation for ListKeys {
     const NAME: &'static str = "key/list";
-    /// The keys, ordered by content ID and KID.
+    /// The keys, ordered by content ID, and those of a content in [the order of lists](KeyRecord::list_order).
     type Outcome = Vec<KeyView>;
     type Refusal = Refusal;
 
@@ -293,7 +179,9 @@ impl Operation for ListKeys {
             Some(content_id) => vec![contents::title(desk.vault, content_id).await?],
             None => title::titles(&*desk.vault.store()).await?,
         };
-        Ok(titles.iter().flat_map(|title| &title.keys).map(|key| KeyView::of(key)).collect())
+        let keys = titles.iter().flat_map(Title::listed_keys);
+        let wanted = keys.filter(|key| self.wants(key)).take(self.limit.unwrap_or(usize::MAX));
+        Ok(wanted.map(KeyView::of).collect())
     }
 }
 
@@ -334,8 +222,8 @@ impl Operation for RotateKeys {
     async fn execute(self, desk: &Desk<'_>) -> Result<Vec<KeyView>, Stopped> {
         let kids = keys::rotate(desk.vault, &self.content_id, self.track_type, desk.now).await?;
         let title = contents::title(desk.vault, &self.content_id).await?;
-        let made = title.keys.iter().filter(|key| kids.contains(&key.kid));
-        Ok(made.map(|key| KeyView::of(key)).collect())
+        let made = title.listed_keys().into_iter().filter(|key| kids.contains(&key.kid));
+        Ok(made.map(KeyView::of).collect())
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: HTTP, and how results look at a terminal.
 
+pub mod clear_key;
 pub mod content;
 pub mod in_force;
 pub mod kek;

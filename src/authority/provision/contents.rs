@@ -5,8 +5,10 @@ use reelkey_client::time::UnixTime;
 use crate::authority::commit::Attempts;
 use crate::authority::in_force::Policies;
 use crate::authority::provision::refusal::{Provisioned, Refusal, Stopped};
+use crate::authority::vault::fault::Fault;
 use crate::authority::vault::open::Vault;
 use crate::domain::content::ContentId;
+use crate::domain::nearest::nearest;
 use crate::store::batch::Batch;
 use crate::store::record::content::ContentRecord;
 use crate::store::record::key::KeyState;
@@ -19,7 +21,8 @@ use crate::store::record::title::{self, Title};
 pub fn judge_policies(in_force: &Policies, named: &[String]) -> Result<(), Refusal> {
     for (at, name) in named.iter().enumerate() {
         if !in_force.contains_key(name) {
-            return Err(Refusal::NoPolicy(name.clone()));
+            let nearest = nearest(name, in_force.keys().map(String::as_str)).map(str::to_owned);
+            return Err(Refusal::NoPolicy { policy: name.clone(), nearest });
         }
         if named.iter().take(at).any(|other| other == name) {
             return Err(Refusal::RepeatedPolicy(name.clone()));
@@ -58,13 +61,67 @@ pub async fn add(
     }
 }
 
+/// Replaces all policies of a content at once.
+///
+/// # Errors
+/// [`Refusal::NoContent`], [`Refusal::NoPolicies`], or a failure.
+pub async fn set_policies(
+    vault: &Vault,
+    content_id: &ContentId,
+    policies: &[String],
+) -> Result<Provisioned, Stopped> {
+    if policies.is_empty() {
+        return Err(Refusal::NoPolicies.into());
+    }
+    let store = vault.store();
+    let mut attempts = Attempts::default();
+    loop {
+        let Some(there) = title::content(&*store, content_id).await? else {
+            return Err(no_content(vault, content_id).await?.into());
+        };
+        if there.policies == policies {
+            return Ok(Provisioned::Already);
+        }
+        let changed = ContentRecord { policies: policies.to_vec(), ..ContentRecord::clone(&there) };
+        let batch = Batch::default().replace_record(&there, &changed)?;
+        if attempts.commit(&*store, batch).await? {
+            return Ok(Provisioned::Done);
+        }
+    }
+}
+
+/// The refusal for a content that does not exist. It names the content with the most similar ID.
+///
+/// # Errors
+/// That the store cannot be read.
+pub async fn no_content(vault: &Vault, content_id: &ContentId) -> Result<Refusal, Fault> {
+    let nearest = nearest_content(vault, content_id).await?;
+    Ok(Refusal::NoContent { content: content_id.clone(), nearest })
+}
+
+/// The content whose ID is most similar to `content_id`, if one is similar enough.
+///
+/// # Errors
+/// That the store cannot be read.
+pub async fn nearest_content(
+    vault: &Vault,
+    content_id: &ContentId,
+) -> Result<Option<ContentId>, Fault> {
+    let titles = title::titles(&*vault.store()).await?;
+    let names = titles.iter().map(|title| title.content.content_id.as_str());
+    Ok(nearest(content_id.as_str(), names).and_then(|name| name.parse().ok()))
+}
+
 /// Reads a content and its keys.
 ///
 /// # Errors
 /// [`Refusal::NoContent`], or a failure.
 pub async fn title(vault: &Vault, content_id: &ContentId) -> Result<Title, Stopped> {
     let title = title::title(&*vault.store(), content_id).await?;
-    title.ok_or_else(|| Refusal::NoContent(content_id.clone()).into())
+    match title {
+        Some(title) => Ok(title),
+        None => Err(no_content(vault, content_id).await?.into()),
+    }
 }
 
 /// Removes a content whose keys are all retired, together with these keys. Returns the number of keys, or `None` if

@@ -1,6 +1,6 @@
 //! Storing, generating, rotating and retiring content keys.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
 
 use reelkey_client::key::{ContentKey, KeyId};
@@ -21,7 +21,7 @@ use crate::store::batch::{Batch, Committed};
 use crate::store::record::content::ContentRecord;
 use crate::store::record::kek;
 use crate::store::record::key::{KeyRecord, KeyState};
-use crate::store::record::title;
+use crate::store::record::title::{self, Title};
 
 /// A content key that is to be stored.
 #[derive(Debug)]
@@ -126,11 +126,18 @@ async fn batch_of(
     // If a rotation replaces the primary KEK first, the batch conflicts and the keys are wrapped again.
     let mut batch = Batch::default().expect_record(&kek);
     let contents: BTreeSet<_> = new.iter().map(|new| new.content).collect();
+    // How many keys each content has been given in this second.
+    let mut added = BTreeMap::new();
     for content_id in contents {
-        batch = match title::content(&*store, content_id).await? {
-            Some(content) => batch.expect_record(&content),
+        batch = match title::title(&*store, content_id).await? {
+            Some(Title { content, keys }) => {
+                let same_second = keys.iter().filter(|key| key.created_at == now.as_secs());
+                let next = same_second.map(|key| key.nth_in_second.saturating_add(1)).max();
+                added.insert(content_id, next.unwrap_or_default());
+                batch.expect_record(&content)
+            }
             None if policies.is_empty() => {
-                return Err(Refusal::NoContent(content_id.clone()).into());
+                return Err(contents::no_content(vault, content_id).await?.into());
             }
             None => batch.add_record(&ContentRecord {
                 content_id: content_id.clone(),
@@ -140,6 +147,9 @@ async fn batch_of(
         };
     }
     for NewKey { kid, content, track, key } in new {
+        let next = added.entry(content).or_default();
+        let nth_in_second = *next;
+        *next = next.saturating_add(1);
         batch = batch.add_key(&KeyRecord {
             kid: *kid,
             content_id: (*content).clone(),
@@ -147,6 +157,7 @@ async fn batch_of(
             state: KeyState::Active,
             wrapped: keyring.wrap_content_key(*kid, content, *track, key)?,
             created_at: now.as_secs(),
+            nth_in_second,
         })?;
     }
     Ok(batch)

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use crate::cli::aside::is_standard;
 use crate::cli::decrypt::in_place::decrypt_in_place;
 use crate::cli::decrypt::keys::read_keys;
 use crate::cli::decrypt::license::LicenseArgs;
-use crate::cli::decrypt::standard::is_standard;
 use crate::cli::decrypt::to_output::{Film, write_clear_film};
 use crate::cli::secret_argument::SecretArgument;
 use crate::cli::terminal::output::{Failure, Output};
@@ -27,6 +27,9 @@ pub(crate) struct DecryptArgs {
     /// Decrypt the file where it lies, once every box was read and every key is there.
     #[arg(long, conflicts_with_all = ["init", "output"])]
     in_place: bool,
+    /// Replace the output if it is there.
+    #[arg(long, conflicts_with = "in_place")]
+    overwrite: bool,
     /// How many parts of a file are decrypted at once, at most 256.
     #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = read_jobs)]
     jobs: NonZeroUsize,
@@ -48,7 +51,7 @@ pub(crate) fn decrypt(args: &DecryptArgs) -> Result<Output, Failure> {
         return Ok(done.map_err(|e| e.during(args.input.display()))?.output(&args.input));
     };
     let film = Film { init: args.init.as_deref(), input: &args.input, jobs: args.jobs };
-    let done = write_clear_film(&keys, &film, output)?;
+    let done = write_clear_film(&keys, &film, output, args.overwrite)?;
     if is_standard(output) {
         // The film itself is the output.
         return Ok(Output::new(json!(null), ""));

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use reelkey_client::cenc::Keys;
 
+use crate::cli::aside::is_standard;
 use crate::cli::decrypt::check::check;
 use crate::cli::decrypt::lock::lock;
 use crate::cli::decrypt::report::{Done, progress};
-use crate::cli::decrypt::standard::is_standard;
 use crate::cli::decrypt::transfer::Transfer;
 use crate::cli::decrypt::way::Way;
 use crate::cli::decrypt::whole::Whole;

@@ -7,7 +7,7 @@
 //! - `transfer` decrypts from file to file, several parts at once;
 //! - `way` decides how a file is read, `whole` reads one that has to be in memory;
 //! - `layout` looks at the boxes of a file, `part` reads some bytes of it, `window` maps it;
-//! - `keys` and `license` read keys, `lock` keeps other processes away, `report` counts, `standard` knows what `-` is.
+//! - `keys` and `license` read keys, `lock` keeps other processes away, and `report` counts.
 //!
 //! Deliberately absent: boxes and ciphers. The client crate has them.
 
@@ -20,7 +20,6 @@ mod license;
 mod lock;
 mod part;
 mod report;
-mod standard;
 mod to_output;
 mod transfer;
 mod way;

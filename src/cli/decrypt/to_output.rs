@@ -7,10 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use reelkey_client::cenc::{Init, Keys, Reader, Stream};
-use tempfile::NamedTempFile;
 
+use crate::cli::aside::{AsideFile, is_standard};
 use crate::cli::decrypt::report::{Done, progress};
-use crate::cli::decrypt::standard::is_standard;
 use crate::cli::decrypt::transfer::Transfer;
 use crate::cli::decrypt::way::Way;
 use crate::cli::decrypt::whole::Whole;
@@ -25,15 +24,21 @@ pub(super) struct Film<'a> {
     pub(super) jobs: NonZeroUsize,
 }
 
-/// Decrypts `film` and writes it to the file at `path`, or to standard output.
+/// Decrypts `film` and writes it to the file at `path`, or to standard output. A file that is there is replaced only if
+/// `overwrite`.
 ///
 /// # Errors
 /// [`Failure`]; then no file has the name `path` that had not before.
-pub(super) fn write_clear_film(keys: &Keys, film: &Film<'_>, path: &Path) -> Result<Done, Failure> {
+pub(super) fn write_clear_film(
+    keys: &Keys,
+    film: &Film<'_>,
+    path: &Path,
+    overwrite: bool,
+) -> Result<Done, Failure> {
     let init = film.init.map(read).transpose()?;
-    let mut target = Target::open(path)?;
+    let mut target = Target::open(path, overwrite)?;
     let done = target.fill(keys, init, film).map_err(|e| e.during(film.input.display()))?;
-    target.finish(path)?;
+    target.finish()?;
     Ok(done)
 }
 
@@ -41,17 +46,15 @@ pub(super) fn write_clear_film(keys: &Keys, film: &Film<'_>, path: &Path) -> Res
 enum Target {
     Standard(io::StdoutLock<'static>),
     /// A file without a name, in the folder where it gets one.
-    File(NamedTempFile),
+    File(AsideFile),
 }
 
 impl Target {
-    fn open(path: &Path) -> Result<Self, Failure> {
-        if is_standard(path) {
-            return Ok(Self::Standard(io::stdout().lock()));
+    fn open(path: &Path, overwrite: bool) -> Result<Self, Failure> {
+        match is_standard(path) {
+            true => Ok(Self::Standard(io::stdout().lock())),
+            false => AsideFile::create(path, overwrite).map(Self::File),
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let aside = NamedTempFile::new_in(folder.unwrap_or_else(|| Path::new(".")));
-        Ok(Self::File(aside.map_err(|error| Failure::from(error).during(path.display()))?))
     }
 
     /// Takes in the whole film.
@@ -96,16 +99,14 @@ impl Target {
                 self.write(&clear)?;
                 Ok(done)
             }
-            (Way::InOrder(stream, _), Self::Standard(_)) => {
-                self.pour(*stream, &mut &*input, meta.len())
-            }
-            (Way::InOrder(stream, layout), Self::File(output)) => {
-                let (output, bar) = (output.as_file(), progress(meta.len()));
+            (Way::InOrder(stream, layout), Self::File(output)) if output.takes_any_order() => {
+                let (output, bar) = (output.file(), progress(meta.len()));
                 let transfer = Transfer { keys, input: &input, output: Some(output), bar: &bar };
                 let done = transfer.decrypt(*stream, &layout, film.jobs);
                 bar.finish_and_clear();
                 done
             }
+            (Way::InOrder(stream, _), _) => self.pour(*stream, &mut &*input, meta.len()),
         }
     }
 
@@ -136,19 +137,17 @@ impl Target {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let written = match self {
             Self::Standard(out) => out.write_all(bytes),
-            Self::File(file) => file.as_file_mut().write_all(bytes),
+            Self::File(file) => file.write_all(bytes),
         };
         written.map_err(|error| Failure::from(error).during("writing"))
     }
 
     /// The film is whole: gives the file its name.
-    fn finish(self, path: &Path) -> Result<(), Failure> {
+    fn finish(self) -> Result<(), Failure> {
         match self {
             Self::Standard(mut out) => Ok(out.flush()?),
-            Self::File(file) => {
-                file.persist(path).map_err(|error| Failure::from(error).during(path.display()))?;
-                Ok(())
-            }
+            // What can be decrypted again need not be on disk yet.
+            Self::File(file) => file.finish(false),
         }
     }
 }

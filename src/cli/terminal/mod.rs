@@ -3,5 +3,4 @@
 //! Deliberately absent: knowledge of any single command.
 
 pub(crate) mod log;
-pub(crate) mod nearest;
 pub(crate) mod output;

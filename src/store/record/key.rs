@@ -1,5 +1,7 @@
 //! The record of a content key, and the index from KIDs to contents.
 
+use std::cmp::Reverse;
+
 use reelkey_client::key::KeyId;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,14 @@ pub struct KeyRecord {
     pub wrapped: Wrapped,
     /// When it was added, in seconds since 1970.
     pub created_at: u64,
+    /// The number of keys of its content that were added before it in the same second. Absent in older records.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub nth_in_second: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The state of a content key.
@@ -55,6 +65,13 @@ impl KeyState {
 }
 
 impl KeyRecord {
+    /// The order of lists: by track type, keys without one last, and the newest first.
+    #[must_use]
+    pub fn list_order(&self) -> impl Ord + use<> {
+        let track = (self.track_type.is_none(), self.track_type);
+        (track, Reverse((self.created_at, self.nth_in_second)), self.kid)
+    }
+
     /// The place of a content key, to which its wrapping is bound. The content and the track type are part of it.
     #[must_use]
     pub fn place_of(

@@ -23,6 +23,14 @@ pub struct Title {
 }
 
 impl Title {
+    /// The keys in the order of lists: see [`KeyRecord::list_order`].
+    #[must_use]
+    pub fn listed_keys(&self) -> Vec<&KeyRecord> {
+        let mut keys: Vec<&KeyRecord> = self.keys.iter().map(|key| &**key).collect();
+        keys.sort_by_cached_key(|key| key.list_order());
+        keys
+    }
+
     /// Parses contents and keys from entries that are beside each other.
     fn parse_all(entries: Vec<Entry>) -> Result<Vec<Self>, Error> {
         let mut titles: Vec<Self> = Vec::new();

@@ -58,27 +58,14 @@ impl FromStr for Filter {
 }
 
 fn no_level(word: &str) -> NoFilter {
-    let nearest = LEVELS.iter().min_by_key(|level| distance(level, &word.to_lowercase()));
+    let nearest =
+        LEVELS.iter().min_by_key(|level| strsim::levenshtein(level, &word.to_lowercase()));
     let nearest = nearest.copied().unwrap_or("info");
     let levels = LEVELS.join(", ");
     NoFilter(format!(
         "{word:?} is no level; do you mean {nearest:?}? The levels are {levels}; a filter has them after targets: \
          reelkey::http=debug"
     ))
-}
-
-/// How many letters have to be added, left out or changed (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut before = vec![i + 1];
-        for ((y, above), diagonal) in b.chars().zip(row.iter().skip(1)).zip(&row) {
-            let left = before.last().copied().unwrap_or(0);
-            before.push((left + 1).min(above + 1).min(diagonal + usize::from(x != y)));
-        }
-        row = before;
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
