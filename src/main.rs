@@ -3,8 +3,7 @@
 use std::alloc::System;
 use std::process::ExitCode;
 
-use clap::Parser;
-use reelkey::cli::{self, Cli};
+use reelkey::cli;
 use rustix::fs::Mode;
 use rustix::process::umask;
 use zeroizing_alloc::ZeroAlloc;
@@ -18,5 +17,5 @@ fn main() -> ExitCode {
     // would not trust such files.
     let callers = umask(Mode::empty());
     umask(callers | Mode::WGRP | Mode::WOTH);
-    cli::run(Cli::parse())
+    cli::run()
 }

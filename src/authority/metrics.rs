@@ -14,7 +14,7 @@ use crate::authority::service::Authority;
 use crate::authority::vault::fault::Fault;
 use crate::store::record::kek::KekRecord;
 use crate::store::record::stored;
-use crate::store::record::title;
+use crate::store::record::title::{self, Stock};
 
 /// The shortest pause between two counts of what is in the store.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -51,9 +51,17 @@ impl Authority {
         }
     }
 
+    /// Counts contents and keys in the store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn stock(&self) -> Result<Stock, Fault> {
+        Ok(title::stock(&*self.vault.store()).await?)
+    }
+
     async fn count_stock(&self) -> Result<(), Fault> {
         let store = self.vault.store();
-        let stock = title::stock(&*store).await?;
+        let stock = self.stock().await?;
         self.counters.stock(stock.contents, stock.active_keys, stock.retired_keys);
         let keks = stored::all::<KekRecord>(&*store).await?;
         if let Some(kek) = keks.iter().find(|kek| kek.primary) {

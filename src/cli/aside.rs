@@ -20,11 +20,6 @@ use tempfile::NamedTempFile;
 
 use crate::cli::terminal::output::Failure;
 
-/// Whether a path is `-`, which stands for standard input or standard output.
-pub(crate) fn is_standard(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
 /// An output file that has no name yet.
 #[derive(Debug)]
 pub(crate) struct AsideFile {

@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: what the commands do. Each noun has a file of its own.
 
+use std::env;
 use std::ffi::OsString;
 use std::future::Future;
 use std::io;
@@ -11,19 +12,23 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use tokio::runtime::Runtime;
 
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{self, Failure, Output};
 use crate::cli::{
-    content, decrypt, demo, doctor, hygiene, init, issuer, kek, key, policy, reload, root, serve,
-    signer, token,
+    content, decrypt, demo, doctor, hygiene, init, issuer, kek, key, manual, policy, reload, root,
+    serve, signer, token, usage,
 };
+
+/// The version, with the commit and its day where they are known.
+const VERSION: &str = env!("REELKEY_VERSION");
 
 /// A self-hosted DRM license and key service.
 #[derive(Debug, Parser)]
-#[command(name = "reelkey", version, max_term_width = 100, arg_required_else_help = true)]
-pub struct Cli {
+#[command(name = "reelkey", version = VERSION, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
@@ -31,12 +36,19 @@ pub struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// The data folder.
-    #[arg(long, global = true, value_name = "DIR", default_value = "reelkey-data")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "REELKEY_DATA",
+        default_value = "reelkey-data"
+    )]
     data: PathBuf,
     /// The configuration file, if it is not reelkey.toml in the data folder.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", env = "REELKEY_CONFIG")]
     config: Option<PathBuf>,
     /// Print one JSON document on standard output.
     #[arg(long, global = true)]
@@ -81,10 +93,35 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Decrypt Common Encryption files with known keys or a stored license.
     Decrypt(decrypt::DecryptArgs),
+    /// Print the completion script of a shell.
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print a manual page.
+    Man(manual::ManArgs),
 }
 
-/// Runs a command and returns the process's exit code.
-pub fn run(cli: Cli) -> ExitCode {
+impl Command {
+    /// Whether the command works on the data folder of an installation, which must exist then.
+    fn needs_folder(&self) -> bool {
+        match self {
+            Self::Init | Self::Demo | Self::Decrypt(_) | Self::Completion { .. } | Self::Man(_) => {
+                false
+            }
+            Self::Policy(command) => command.needs_folder(),
+            _ => true,
+        }
+    }
+}
+
+/// Runs the command line of this process and returns its exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli: Cli = match usage::read(env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     let json = cli.global.json;
     let is_service = matches!(cli.command, Command::Serve(_));
     hygiene::quiet_caught_panics();
@@ -126,6 +163,9 @@ fn say(result: Result<Output, Failure>, json: bool) -> io::Result<()> {
 
 async fn dispatch(cli: Cli) -> Result<Output, Failure> {
     let folder = Folder::new(&cli.global.data, cli.global.config.as_deref());
+    if cli.command.needs_folder() {
+        folder.require()?;
+    }
     match cli.command {
         Command::Init => init::init(&folder).await,
         Command::Serve(args) => serve::serve(&folder, args, cli.global.json).await,
@@ -141,6 +181,8 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
         Command::Token(command) => token::run(&folder, command).await,
         Command::Policy(command) => policy::run(&folder, command).await,
         Command::Decrypt(args) => decrypt::decrypt(&args),
+        Command::Completion { shell } => manual::completion(shell, usage::commands::<Cli>()),
+        Command::Man(args) => manual::man(&args, usage::commands::<Cli>()),
     }
 }
 
@@ -152,10 +194,41 @@ fn run_words(words: Vec<OsString>) -> Pin<Box<dyn Future<Output = Result<Output,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::examples::EXAMPLES;
     use clap::CommandFactory;
 
     #[test]
     fn the_command_tree_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// The paths of the commands that have no further subcommands.
+    fn leaves(command: &clap::Command, path: &str, leaves: &mut Vec<String>) {
+        if command.get_subcommands().next().is_none() {
+            leaves.push(path.trim_start().to_owned());
+        }
+        for sub in command.get_subcommands() {
+            self::leaves(sub, &format!("{path} {}", sub.get_name()), leaves);
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples_and_each_of_them_is_understood() {
+        let mut names = Vec::new();
+        leaves(&Cli::command(), "", &mut names);
+        for name in &names {
+            assert!(EXAMPLES.iter().any(|(of, _)| of == name), "{name} has no examples");
+        }
+        for (of, lines) in EXAMPLES {
+            assert!(of.is_empty() || names.iter().any(|name| name == of), "there is no {of}");
+            assert!(!lines.is_empty(), "{of}");
+            for line in lines {
+                // Up to where a shell would take over.
+                let line = line.split(['|', '<', '>']).next().unwrap().replace('\'', "");
+                assert!(line.starts_with(format!("reelkey {of}").trim_end()), "{line}");
+                Cli::try_parse_from(line.split_whitespace())
+                    .unwrap_or_else(|e| panic!("{line}: {e}"));
+            }
+        }
     }
 }

@@ -9,7 +9,9 @@ use crate::authority::operation::content::{
 };
 use crate::cli::folder::paths::Folder;
 use crate::cli::key::key_table;
-use crate::cli::terminal::output::{Failure, Output, table};
+use crate::cli::terminal::confirm::confirm;
+use crate::cli::terminal::output::{Failure, Output};
+use crate::cli::terminal::table::table;
 use crate::cli::{clock, operator};
 use crate::domain::content::ContentId;
 
@@ -49,6 +51,9 @@ pub(crate) enum ContentCommand {
     Remove {
         /// The content ID.
         content: ContentId,
+        /// Do not ask for confirmation.
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -64,7 +69,10 @@ pub(crate) async fn run(folder: &Folder, command: ContentCommand) -> Result<Outp
         ContentCommand::SetPolicy { content: content_id, policy: policies } => {
             Ok(set(&operator::execute(folder, SetPolicies { content_id, policies }).await?))
         }
-        ContentCommand::Remove { content } => remove(folder, content).await,
+        ContentCommand::Remove { content, yes } => {
+            confirm(&format!("Remove {content} and its keys for good?"), yes)?;
+            remove(folder, content).await
+        }
         ContentCommand::Show { content: content_id } => {
             Ok(show(&operator::execute(folder, ShowContent { content_id }).await?))
         }

@@ -14,7 +14,8 @@ use crate::cli::folder::config::Config;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading;
-use crate::cli::terminal::output::{Failure, Output, table};
+use crate::cli::terminal::output::{Failure, Output};
+use crate::cli::terminal::table::table;
 use crate::cli::{clock, operator};
 use crate::http::log_health::LogReport;
 

@@ -10,7 +10,8 @@ use crate::authority::operation::kek::{
 use crate::cli::clock;
 use crate::cli::folder::paths::Folder;
 use crate::cli::operator::{self, Operator};
-use crate::cli::terminal::output::{Failure, Output, table};
+use crate::cli::terminal::output::{Failure, Output};
+use crate::cli::terminal::table::table;
 
 /// How many secrets are moved between two updates of the progress bar.
 const STEP: usize = 10_000;

@@ -12,7 +12,9 @@ use crate::authority::operation::key::{
 };
 use crate::cli::folder::paths::Folder;
 use crate::cli::secret_argument::SecretArgument;
-use crate::cli::terminal::output::{Failure, Output, table};
+use crate::cli::terminal::confirm::confirm;
+use crate::cli::terminal::output::{Failure, Output};
+use crate::cli::terminal::table::table;
 use crate::cli::{clock, key_file, operator};
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
@@ -51,6 +53,9 @@ pub(crate) enum KeyCommand {
     Retire {
         /// The key ID.
         kid: KeyId,
+        /// Do not ask for confirmation.
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -147,7 +152,10 @@ pub(crate) async fn run(folder: &Folder, command: KeyCommand) -> Result<Output, 
             let operation = RotateKeys { content_id, track_type };
             Ok(list(&operator::execute(folder, operation).await?))
         }
-        KeyCommand::Retire { kid } => {
+        KeyCommand::Retire { kid, yes } => {
+            let question =
+                format!("Retire {kid} for good? What was packaged with it no longer plays.");
+            confirm(&question, yes)?;
             let operation = RetireKey { kid: kid.to_string() };
             Ok(retired(&operator::execute(folder, operation).await?))
         }

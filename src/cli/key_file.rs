@@ -1,7 +1,7 @@
 //! Files of keys in the clear: `key import --from` and `key export`.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,10 +11,12 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::authority::operation::clear_key::{ExportKeys, ImportKeys, KeysExported, PlainKey};
-use crate::cli::aside::{AsideFile, is_standard};
+use crate::cli::aside::AsideFile;
 use crate::cli::folder::paths::Folder;
 use crate::cli::key_format::{KeyFormat, write_for_packager};
 use crate::cli::operator::Operator;
+use crate::cli::source::{is_standard, standard_input};
+use crate::cli::terminal::confirm::{confirm, is_somebody_there};
 use crate::cli::terminal::output::{Failure, Output};
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
@@ -87,7 +89,7 @@ struct Lines {
 impl Lines {
     fn open(path: &Path) -> Result<Self, Failure> {
         if is_standard(path) {
-            let input = Box::new(BufReader::new(io::stdin()));
+            let input = Box::new(standard_input()?);
             return Ok(Self { input, length: 0, bytes_read: 0, number: 0 });
         }
         let file = File::open(path).map_err(|error| Failure::from(error).during(path.display()))?;
@@ -158,9 +160,11 @@ pub(crate) struct ExportArgs {
 pub(super) async fn export(folder: &Folder, args: ExportArgs) -> Result<Output, Failure> {
     let operator = Operator::reach(folder).await?;
     let to = &args.to;
-    if !args.yes {
-        ask(to)?;
+    if !args.yes && !is_somebody_there() {
+        let what = "this writes content keys in the clear, and there is no terminal to ask for confirmation";
+        return Err(Failure::new(what).remedy("add --yes to confirm"));
     }
+    confirm(&format!("Write content keys in the clear to {}?", to.display()), args.yes)?;
     if is_standard(to) {
         write(&operator, &args, &mut io::stdout()).await?;
         // The keys themselves are the output.
@@ -210,24 +214,5 @@ async fn write(
             out.flush()?;
             return Ok(exported);
         }
-    }
-}
-
-/// Asks the operator for confirmation.
-fn ask(to: &Path) -> Result<(), Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::new(
-            "this writes content keys in the clear, and there is no terminal to ask for confirmation",
-        )
-        .remedy("add --yes to confirm"));
-    }
-    let mut terminal = io::stderr().lock();
-    write!(terminal, "Write content keys in the clear to {}? Type yes: ", to.display())?;
-    terminal.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().take(64).read_line(&mut answer)?;
-    match answer.trim() {
-        "yes" => Ok(()),
-        _ => Err(Failure::new("nothing was written")),
     }
 }

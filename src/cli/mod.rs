@@ -8,6 +8,7 @@
 //! prints its result as text, or with `--json` as one document. Exit codes: 0 done, 1 refused or failed, 2 wrong
 //! usage.
 
+mod announcement;
 mod aside;
 mod clock;
 mod command;
@@ -15,6 +16,7 @@ mod content;
 mod decrypt;
 mod demo;
 mod doctor;
+mod examples;
 mod folder;
 mod hygiene;
 mod init;
@@ -23,6 +25,7 @@ mod kek;
 mod key;
 mod key_file;
 mod key_format;
+mod manual;
 mod metrics;
 mod operator;
 mod policy;
@@ -31,7 +34,9 @@ mod root;
 mod secret_argument;
 mod serve;
 mod signer;
+mod source;
 mod terminal;
 mod token;
+mod usage;
 
-pub use command::{Cli, run};
+pub use command::run;

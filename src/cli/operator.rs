@@ -121,6 +121,11 @@ pub(crate) async fn reload_issuers(folder: &Folder) -> Result<(), Failure> {
     }
 }
 
+/// Whether a service runs with this folder.
+pub(crate) async fn is_running(folder: &Folder) -> bool {
+    matches!(connect(folder).await, Ok(Some(_)))
+}
+
 /// How the log of the running service is doing; `None` where none runs.
 pub(crate) async fn log_health(folder: &Folder) -> Result<Option<LogReport>, Failure> {
     match connect(folder).await? {

@@ -9,7 +9,8 @@ use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading::{self, POLICY};
 use crate::cli::operator;
-use crate::cli::terminal::output::{Failure, Output, table};
+use crate::cli::terminal::output::{Failure, Output};
+use crate::cli::terminal::table::table;
 use crate::domain::policy::Policy;
 use crate::domain::track::TrackType;
 
@@ -17,11 +18,18 @@ use crate::domain::track::TrackType;
 pub(crate) enum PolicyCommand {
     /// Check policies and report errors.
     Check {
-        /// The files. The default is the policies of the data folder.
+        /// The files; - is standard input. The default is the policies of the data folder.
         files: Vec<PathBuf>,
     },
     /// List the policies of the data folder.
     List,
+}
+
+impl PolicyCommand {
+    /// Whether it reads the data folder.
+    pub(crate) fn needs_folder(&self) -> bool {
+        !matches!(self, Self::Check { files } if !files.is_empty())
+    }
 }
 
 pub(crate) async fn run(folder: &Folder, command: PolicyCommand) -> Result<Output, Failure> {

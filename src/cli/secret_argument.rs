@@ -4,12 +4,13 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
+use std::path::Path;
 use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
+use crate::cli::source;
 use crate::cli::terminal::output::Failure;
 
 /// Much more than any file of keys, in bytes.
@@ -33,12 +34,8 @@ impl SecretArgument {
                 text.push_str(value);
                 Ok(0)
             }
-            Self::File(name) if name == "-" => {
-                io::stdin().lock().take(BYTES_MAX).read_to_string(&mut text)
-            }
-            Self::File(name) => {
-                File::open(name).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text))
-            }
+            Self::File(name) => source::open(Path::new(name))
+                .and_then(|input| input.take(BYTES_MAX).read_to_string(&mut text)),
         };
         read.map_err(|error| Failure::from(error).during(self))?;
         Ok(Zeroizing::new(text.trim().to_owned()))

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use clap::Args;
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::authority::in_force::Decided;
 use crate::authority::service::Authority;
+use crate::cli::announcement::Announcement;
 use crate::cli::folder::config::Config;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
@@ -99,7 +100,15 @@ async fn serve_until_stopped(
     let metrics =
         metrics.and_then(|address| Metrics::start(address, app.clone(), Some(lines_lost)));
     let told_at = metrics.as_ref().map(|metrics| metrics.address);
-    announce(listener.local_addr()?, told_at, &config, json)?;
+    let announcement = Announcement {
+        config: &config,
+        folder,
+        address: listener.local_addr()?,
+        certificate_ends: expires,
+        metrics: told_at,
+    };
+    let announced = announcement.compose(&authority, json).await.map_err(Failure::fault)?;
+    log::announce(announced)?;
 
     let (stop, stopped) = watch::channel(());
     let stopping = || {
@@ -140,7 +149,19 @@ fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
         socket.listen(BACKLOG)?.into_std()
     };
     listen().map_err(|error: io::Error| {
-        Failure::from(error).during(format_args!("listening on {address}"))
+        let remedy = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "another program listens there, perhaps another service: stop it, or name another port with --listen"
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                "this machine does not have the address: name one of its own with --listen"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need CAP_NET_BIND_SERVICE: name a higher one with --listen"
+            }
+            _ => "name another address with --listen",
+        };
+        Failure::from(error).during(format_args!("listening on {address}")).remedy(remedy)
     })
 }
 
@@ -192,24 +213,13 @@ async fn open(folder: &Folder, config: &Config, decided: Decided) -> Result<Auth
     if config.issuers.is_empty() {
         tracing::warn!("there are no issuers, so no token is accepted; see `reelkey issuer add`");
     }
+    if operator::is_running(folder).await {
+        let what =
+            format_args!("a service runs already with the data folder {}", folder.root().display());
+        return Err(Failure::new(what).remedy(
+            "`reelkey reload` lets it read your changes; stop it to start another, or name another folder with --data",
+        ));
+    }
     let (vault, id) = (installation::open(folder).await?, config.service_id.0.clone());
     Authority::open(id, decided, vault).await.map_err(Failure::fault)
-}
-
-/// The one line that says that requests are answered from now on.
-fn announce(
-    address: SocketAddr,
-    metrics: Option<SocketAddr>,
-    config: &Config,
-    json: bool,
-) -> io::Result<()> {
-    let id = &config.service_id.0;
-    let url = format!("http{}://{address}", if config.tls.is_some() { "s" } else { "" });
-    let line = if json {
-        let metrics = metrics.map(|address| format!("http://{address}/metrics"));
-        json!({ "ready": true, "url": url, "service_id": id, "metrics_url": metrics }).to_string()
-    } else {
-        format!("reelkey is ready on {url} as {id:?}")
-    };
-    log::announce(line)
 }

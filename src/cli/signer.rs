@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::authority::operation::signer::{ListSigners, RotateSigner, SignerView};
 use crate::cli::folder::paths::Folder;
-use crate::cli::terminal::output::{Failure, Output, table};
+use crate::cli::terminal::output::{Failure, Output};
+use crate::cli::terminal::table::table;
 use crate::cli::{clock, operator};
 
 #[derive(Debug, Subcommand)]

@@ -1,13 +1,10 @@
 //! `reelkey token`: mints authorization tokens for development, and shows any token.
 
-use std::io::{self, Read};
-
 use clap::{Args, Subcommand};
 use reelkey_client::key::KeyId;
 use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::strict::{json, jws};
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use crate::authority::issuing::token as authorization;
 use crate::authority::operation::token::{JudgeToken, TokenJudged};
@@ -126,14 +123,7 @@ async fn inspect(
     token: Option<SecretArgument>,
     content_id: Option<ContentId>,
 ) -> Result<Output, Failure> {
-    let token = match token {
-        Some(token) => token.read()?,
-        None => {
-            let mut text = Zeroizing::new(String::new());
-            io::stdin().lock().take(64 * 1024).read_to_string(&mut text)?;
-            Zeroizing::new(text.trim().to_owned())
-        }
-    };
+    let token = token.unwrap_or_else(|| SecretArgument::File("-".into())).read()?;
     let expect = jws::Expect {
         bytes_max: authorization::BYTES_MAX,
         typ: &["JWT", "at+jwt"],

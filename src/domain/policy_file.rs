@@ -32,6 +32,9 @@ pub struct Error {
     pub message: String,
 }
 
+/// What the path of a field has in it where the value is read with its place.
+const SPANNED: &str = ".$__serde_spanned_private_value";
+
 /// Reads the text of `<name>.toml`.
 ///
 /// # Errors
@@ -47,8 +50,21 @@ pub fn parse(name: &str, text: &str) -> Result<Policy, Error> {
             format!("the file's name {name:?} is not a policy name; use a-z, 0-9 and -"),
         ));
     }
-    let file: PolicyFile = toml::from_str(text).map_err(|error| {
-        at(error.span().map_or(0, |span| span.start), error.message().to_owned())
+    let of_toml = |error: toml::de::Error, field: &str| {
+        let message = error.message();
+        let message = match field {
+            // The parser says where it is, and nothing can be said of a field.
+            "" | "." => message.to_owned(),
+            // It names the field itself.
+            _ if message.contains("field `") => message.to_owned(),
+            field => format!("{field}: {message}"),
+        };
+        at(error.span().map_or(0, |span| span.start), message)
+    };
+    let document = toml::Deserializer::parse(text).map_err(|error| of_toml(error, ""))?;
+    let file: PolicyFile = serde_path_to_error::deserialize(document).map_err(|error| {
+        let field = error.path().to_string().replace(SPANNED, "");
+        of_toml(error.into_inner(), &field)
     })?;
     file.into_policy(name).map_err(|(offset, message)| at(offset, message.to_owned()))
 }
@@ -234,7 +250,7 @@ struct NotYet;
 impl<'de> Deserialize<'de> for NotYet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer)?;
-        Err(D::Error::custom("this field is not supported yet; remove it"))
+        Err(D::Error::custom("not supported yet; remove it"))
     }
 }
 
@@ -357,6 +373,11 @@ mod tests {
         ] {
             let fault = fault(field);
             assert!(fault.contains("not supported yet"), "{field}: {fault}");
+            let name = field.rsplit('\n').next().unwrap().split([' ', '=']).next().unwrap();
+            let table = field.trim_start_matches('[').split(']').next().unwrap();
+            let is_named =
+                fault.contains(&format!("{name}: ")) || fault.contains(&format!(": {table}: "));
+            assert!(is_named && !fault.contains('$'), "{field}: {fault}");
             assert!(
                 fault.starts_with("line 3:")
                     || fault.starts_with("line 4:")
@@ -372,15 +393,21 @@ mod tests {
             ("colour = 1", "line 3: unknown field `colour`"),
             ("[region]\nevidence = \"token\"\nallowed = []", "line 5: unknown field `allowed`"),
             ("[region]\nallowed_countries = [\"US\"]", "missing field `evidence`"),
-            ("[region]\nevidence = \"token\"\nallowed_countries = [\"us\"]", "line 5: a region is"),
-            ("[region]\nevidence = \"passport\"", "line 4: evidence is"),
-            ("tracks = [\"4K\"]", "line 3: unknown variant"),
+            (
+                "[region]\nevidence = \"token\"\nallowed_countries = [\"us\"]",
+                "line 5: region.allowed_countries[0]: a region is",
+            ),
+            ("[region]\nevidence = \"passport\"", "line 4: region.evidence: evidence is"),
+            ("tracks = [\"4K\"]", "line 3: tracks[0]: unknown variant"),
             ("tracks = []", "line 3: tracks is empty"),
             ("tracks = [\"SD\", \"SD\"]", "line 3: tracks names a type twice"),
-            ("available_from = 2026-11-01", "line 3: a time has"),
-            ("available_until = 1960-11-01T00:00:00Z", "line 3: a time has"),
+            ("available_from = 2026-11-01", "line 3: available_from: a time has"),
+            ("available_until = 1960-11-01T00:00:00Z", "line 3: available_until: a time has"),
             ("[track.UHD3]\nmax_height = 1", "unknown variant"),
-            ("[device]\nsecurity_level = \"HIGH\"", "line 4: unknown variant"),
+            (
+                "[device]\nsecurity_level = \"HIGH\"",
+                "line 4: device.security_level: unknown variant",
+            ),
             ("license_duration = \"1m\"", "line 3: duplicate key"),
         ] {
             let fault = fault(addition);

@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -15,6 +14,7 @@ use serde_json::Value;
 
 use crate::film::{CONTENT, obtain, provisioned};
 use crate::installation::{Installation, REELKEY, Service};
+use crate::terminal::Terminal;
 
 /// Everything that there is to log: thousands of bytes for every request.
 const EVERYTHING: [&str; 2] = ["--log", "trace,reelkey=trace,hyper=trace,mio=trace"];
@@ -224,25 +224,15 @@ fn a_log_reader_that_is_gone_stops_no_license_and_the_next_one_is_told() {
 
 #[test]
 fn a_terminal_that_is_closed_ends_nothing() {
-    use rustix::pty::OpenptFlags;
-
-    // The service must not hold the other end itself.
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let (installation, token) = prepared();
-    let controller = rustix::pty::openpt(flags).unwrap();
-    rustix::pty::grantpt(&controller).unwrap();
-    rustix::pty::unlockpt(&controller).unwrap();
-    let name = rustix::pty::ptsname(&controller, Vec::new()).unwrap();
-    let open = || {
-        OwnedFd::from(File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap())
-    };
+    let terminal = Terminal::new(80);
     let mut command = Command::new("setsid");
     command.args(["--ctty", REELKEY, "serve", "--listen", "127.0.0.1:0", "--log-format", "text"]);
-    command.stdin(open()).stderr(open());
+    command.stdin(terminal.open()).stderr(terminal.open());
     let service = installation.start_as(command);
     obtain(&service, &token);
     let mut shown = Vec::new();
-    let mut controller = File::from(controller);
+    let mut controller = terminal.controller;
     while !String::from_utf8_lossy(&shown).contains("license granted") {
         let mut some = [0; 4096];
         let read = controller.read(&mut some).unwrap();

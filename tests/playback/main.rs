@@ -27,4 +27,5 @@ mod provisioning;
 mod reload;
 mod rotations;
 mod storm;
+mod terminal;
 mod trust;

@@ -58,11 +58,24 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Error> 
     if mode & 0o077 != 0 {
         return Err(Error::Exposed { path: path.to_owned(), mode });
     }
+    read_from(file, path, bytes_max)
+}
+
+/// Reads at most `bytes_max` bytes of a secret that comes from an open file or a pipe. `path` is for errors.
+///
+/// # Errors
+/// [`Error::TooLong`] or [`Error::Io`].
+pub fn read_from(
+    input: impl Read,
+    path: &Path,
+    bytes_max: usize,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
     // The buffer has room for all bytes and for what the reader asks in addition. So it never grows, and no copy of
     // the secret stays behind in freed memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max.saturating_add(64)));
     let most = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(most).read_to_end(&mut bytes).map_err(io)?;
+    let read = input.take(most).read_to_end(&mut bytes);
+    read.map_err(|source| Error::Io { path: path.to_owned(), source })?;
     if bytes.len() > bytes_max {
         return Err(Error::TooLong { path: path.to_owned(), bytes_max });
     }

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::aside::is_standard;
 use crate::cli::decrypt::in_place::decrypt_in_place;
 use crate::cli::decrypt::keys::read_keys;
 use crate::cli::decrypt::license::LicenseArgs;
 use crate::cli::decrypt::to_output::{Film, write_clear_film};
 use crate::cli::secret_argument::SecretArgument;
+use crate::cli::source::is_standard;
 use crate::cli::terminal::output::{Failure, Output};
 
 #[derive(Debug, Args)]

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use reelkey_client::cenc::Keys;
 
-use crate::cli::aside::is_standard;
 use crate::cli::decrypt::check::check;
 use crate::cli::decrypt::lock::lock;
 use crate::cli::decrypt::report::{Done, progress};
 use crate::cli::decrypt::transfer::Transfer;
 use crate::cli::decrypt::way::Way;
 use crate::cli::decrypt::whole::Whole;
+use crate::cli::source::is_standard;
 use crate::cli::terminal::output::Failure;
 
 /// Decrypts the file at `path`, `jobs` parts of it at once.

@@ -3,8 +3,6 @@
 //!
 //! Deliberately absent: asking the service for a license, which is the player's.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -15,6 +13,7 @@ use reelkey_client::key::{ContentKey, KeyId};
 
 use crate::cli::clock;
 use crate::cli::secret_argument::SecretArgument;
+use crate::cli::source;
 use crate::cli::terminal::output::Failure;
 
 #[derive(Debug, Args)]
@@ -66,10 +65,7 @@ impl LicenseArgs {
 /// Reads a small file of text, without the white space that an editor leaves behind it. Of a longer file only the first
 /// bytes are read, one more than is allowed, so that the parser refuses them.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let most = u64::try_from(BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(most).read_to_end(&mut bytes))
-        .map_err(|error| Failure::from(error).during(path.display()))?;
+    let read = source::read(path, BYTES_MAX);
+    let bytes = read.map_err(|error| Failure::from(error).during(path.display()))?;
     Ok(bytes.trim_ascii().to_vec())
 }

@@ -1,6 +1,6 @@
 //! Writing a clear film to a file or to standard output. A file has its name once the film in it is whole.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use reelkey_client::cenc::{Init, Keys, Reader, Stream};
 
-use crate::cli::aside::{AsideFile, is_standard};
+use crate::cli::aside::AsideFile;
 use crate::cli::decrypt::report::{Done, progress};
 use crate::cli::decrypt::transfer::Transfer;
 use crate::cli::decrypt::way::Way;
 use crate::cli::decrypt::whole::Whole;
+use crate::cli::source::{self, is_standard, standard_input};
 use crate::cli::terminal::output::Failure;
 
 /// An encrypted film.
@@ -76,7 +77,7 @@ impl Target {
         // A media segment is of no use without its initialization segment, so both come out.
         self.write(&head)?;
         let mut done = match is_standard(film.input) {
-            true => self.pour(stream, &mut io::stdin().lock(), 0)?,
+            true => self.pour(stream, &mut standard_input()?, 0)?,
             false => {
                 let mut input = File::open(film.input)?;
                 let length = input.metadata()?.len();
@@ -153,5 +154,8 @@ impl Target {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure::from(error).during(path.display()))
+    let mut bytes = Vec::new();
+    let read = source::open(path).and_then(|mut input| input.read_to_end(&mut bytes));
+    read.map_err(|error| Failure::from(error).during(path.display()))?;
+    Ok(bytes)
 }

@@ -8,6 +8,7 @@ use reelkey_client::time::UnixTime;
 use serde_json::{Value, json};
 
 use crate::cli::clock;
+use crate::cli::terminal::foreign::harmless;
 
 /// A decrypted track that equals the original.
 pub(super) struct Decrypted {
@@ -124,7 +125,7 @@ impl Report {
             return Ok(());
         }
         let mut out = io::stdout().lock();
-        writeln!(out, "{text}")?;
+        writeln!(out, "{}", harmless(text))?;
         out.flush()
     }
 }

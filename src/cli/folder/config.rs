@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, RawString, Table, value};
+use zeroize::Zeroizing;
 
 use crate::authority::issuer::{Issuer, Issuers, LONGEST_LIFE_DEFAULT};
 use crate::authority::vault::secret_file;
@@ -30,7 +31,7 @@ pub(crate) const FRESH: &str = include_str!("reelkey.toml");
 const TLS_KEY_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest secret and some line breaks.
-const SECRET_FILE_BYTES_MAX: usize = 1056;
+pub(crate) const SECRET_FILE_BYTES_MAX: usize = 1056;
 
 /// What an update of an issuer may change.
 const ISSUER_MEMBERS: [&str; 7] = [
@@ -152,7 +153,8 @@ impl IssuerEntry {
                 IssuerKeys::parse(&bytes).map_err(|error| during(error.into()))
             }
             (None, Some(secret)) if symmetric == self.algorithms.len() => {
-                read_shared_secret(&folder.inside(secret)?)
+                let path = folder.inside(secret)?;
+                shared_secret(secret_file::read(&path, SECRET_FILE_BYTES_MAX)?, &path)
             }
             _ => Err(Failure::new(
                 "a JWK Set goes with ES256, EdDSA, RS256 and PS256, a secret file with HS256 alone",
@@ -161,9 +163,11 @@ impl IssuerEntry {
     }
 }
 
-/// Reads an issuer's secret, which others than its owner may not read.
-pub(crate) fn read_shared_secret(path: &Path) -> Result<IssuerKeys, Failure> {
-    let mut secret = secret_file::read(path, SECRET_FILE_BYTES_MAX)?;
+/// Parses the bytes of an issuer's secret file. `path` is for errors.
+pub(crate) fn shared_secret(
+    mut secret: Zeroizing<Vec<u8>>,
+    path: &Path,
+) -> Result<IssuerKeys, Failure> {
     while secret.last() == Some(&b'\n') {
         secret.pop();
         if secret.last() == Some(&b'\r') {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::authority::vault::open::Vault;
 use crate::cli::folder::paths::Folder;
+use crate::cli::source;
 use crate::cli::terminal::output::Failure;
 use crate::domain::policy::Policy;
 use crate::domain::policy_file;
@@ -52,9 +53,14 @@ pub(crate) fn policy(path: &Path) -> Result<Policy, Failure> {
 }
 
 fn policy_and_text(path: &Path) -> Result<(Policy, String), Failure> {
-    let text =
-        fs::read_to_string(path).map_err(|error| Failure::from(error).during(path.display()))?;
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let during = |failure: Failure| failure.during(path.display());
+    // A longer file is refused by its parser.
+    let bytes = source::read(path, policy_file::BYTES_MAX).map_err(|error| during(error.into()))?;
+    let text = String::from_utf8(bytes).map_err(|error| during(error.utf8_error().into()))?;
+    let name = match source::is_standard(path) {
+        true => "standard-input".into(),
+        false => path.file_stem().unwrap_or_default().to_string_lossy(),
+    };
     let policy = policy_file::parse(&name, &text).map_err(|error| {
         Failure::new(format_args!("{}:{}: {}", path.display(), error.line, error.message))
     })?;

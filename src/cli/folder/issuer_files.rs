@@ -8,8 +8,8 @@
 //! Deliberately absent: what an issuer may do; see `config.rs`.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::authority::vault::secret_file;
 use crate::cli::folder::config::{self, Config, IssuerEntry};
 use crate::cli::folder::paths::Folder;
+use crate::cli::source::{self, is_standard, standard_input};
 use crate::cli::terminal::output::Failure;
 use crate::crypto::development_key::DevelopmentKey;
 use crate::crypto::digest::sha256;
@@ -44,10 +45,15 @@ impl NewKeys {
         Ok(Self { bytes: Zeroizing::new(bytes), is_secret: false })
     }
 
-    /// From a file with a secret.
+    /// From a file with a secret, mode 0600, or from standard input.
     pub(crate) fn of_secret(source: &Path) -> Result<Self, Failure> {
-        config::read_shared_secret(source)?;
-        Ok(Self { bytes: secret_file::read(source, JWKS_BYTES_MAX)?, is_secret: true })
+        let most = config::SECRET_FILE_BYTES_MAX;
+        let bytes = match is_standard(source) {
+            true => secret_file::read_from(standard_input()?, source, most)?,
+            false => secret_file::read(source, most)?,
+        };
+        config::shared_secret(bytes.clone(), source)?;
+        Ok(Self { bytes, is_secret: true })
     }
 
     /// The public half of a development issuer's key.
@@ -212,10 +218,7 @@ fn read_jwks(source: &Path) -> Result<Vec<u8>, Failure> {
             .remedy("save it to a file and give that"));
     }
     let during = |error: io::Error| Failure::from(error).during(source.display());
-    // A pipe has no length, so what is read is limited too.
-    let most = u64::try_from(JWKS_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    File::open(source).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(during)?;
+    let bytes = source::read(source, JWKS_BYTES_MAX).map_err(during)?;
     if bytes.len() > JWKS_BYTES_MAX {
         return Err(Failure::new(format_args!("{} is too long for a JWK Set", source.display())));
     }

@@ -21,6 +21,21 @@ impl Folder {
         Self { root: root.to_path_buf(), config }
     }
 
+    /// Refuses a folder in which there is no installation: probably another one was meant.
+    pub(crate) fn require(&self) -> Result<(), Failure> {
+        if [self.config.clone(), self.keys(), self.store_files()].iter().any(|path| path.exists()) {
+            return Ok(());
+        }
+        let root = self.root.display();
+        let what = match self.root.is_dir() {
+            true => format!("there is no installation in the data folder {root}"),
+            false => format!("there is no data folder {root}"),
+        };
+        Err(Failure::new(what).remedy(format_args!(
+            "name yours with --data DIR or REELKEY_DATA, or make one with `reelkey init --data {root}`"
+        )))
+    }
+
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }

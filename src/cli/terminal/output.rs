@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::authority::stop::{Remedy, Stop};
 use crate::authority::vault::fault::Fault;
+use crate::cli::terminal::foreign::{harmless, harmless_json};
 
 /// The result of a command, in both forms.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ impl Output {
         match (as_json, self.json.is_null()) {
             // The command has already written everything while it ran.
             (_, true) => Ok(()),
-            (true, false) => writeln!(out, "{}", self.json),
-            (false, false) => writeln!(out, "{}", self.text),
+            (true, false) => writeln!(out, "{}", harmless_json(&self.json)),
+            (false, false) => writeln!(out, "{}", harmless(&self.text)),
         }
     }
 }
@@ -86,15 +87,15 @@ impl Failure {
     ) -> io::Result<()> {
         if let Some(answer) = &self.answer {
             answer.write(as_json, out)?;
-            return if as_json { Ok(()) } else { writeln!(err, "{}", self.what) };
+            return if as_json { Ok(()) } else { writeln!(err, "{}", harmless(&self.what)) };
         }
         if as_json {
             let error = json!({ "message": self.what, "remedy": self.remedy });
-            return writeln!(out, "{}", json!({ "error": error }));
+            return writeln!(out, "{}", harmless_json(&json!({ "error": error })));
         }
-        writeln!(err, "error: {}", self.what)?;
+        writeln!(err, "error: {}", harmless(&self.what))?;
         match &self.remedy {
-            Some(remedy) => writeln!(err, "  next: {remedy}"),
+            Some(remedy) => writeln!(err, "  next: {}", harmless(remedy)),
             None => Ok(()),
         }
     }
@@ -146,35 +147,9 @@ impl<R: Remedy> From<Stop<R>> for Failure {
     }
 }
 
-/// A table with headings. Each column is as wide as its widest cell.
-pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
-    let mut widths = headings.map(|heading| heading.chars().count());
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let line = |cells: [&str; N]| {
-        let mut text = String::new();
-        for (cell, width) in cells.into_iter().zip(widths) {
-            text.push_str(&format!("{cell:width$}  "));
-        }
-        text.trim_end().to_owned()
-    };
-    let heading = line(headings);
-    let rows = rows.iter().map(|row| line(row.each_ref().map(String::as_str)));
-    std::iter::once(heading).chain(rows).collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [["a".into(), "long cell".into()], ["bbb".into(), String::new()]];
-        assert_eq!(table(["ID", "TEXT"], &rows), "ID   TEXT\na    long cell\nbbb");
-    }
 
     #[test]
     fn a_failure_names_the_next_step() {

@@ -12,8 +12,9 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use crate::cli::clock;
+use crate::cli::terminal::foreign::push_plain;
 use crate::cli::terminal::log::queue::{Loss, Queue};
-use crate::cli::terminal::log::value::{Capped, push_json, push_plain, push_value};
+use crate::cli::terminal::log::value::{Capped, push_json, push_value};
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -4,6 +4,8 @@
 
 use std::fmt::{self, Write};
 
+use crate::cli::terminal::foreign::{is_hidden, push_json_escape, push_plain};
+
 /// The most bytes of a value, the sign that it was cut included.
 const BYTES_MAX: usize = 256;
 
@@ -55,14 +57,6 @@ fn boundary(text: &str, max: usize) -> usize {
     (0..=max.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
-/// Whether a character is invisible or changes how others are shown: controls, marks of direction, line separators.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-        || matches!(c, '\u{e0000}'..='\u{e007f}')
-}
-
 /// Appends `text` as a JSON string.
 pub(super) fn push_json(line: &mut String, text: &str) {
     line.push('"');
@@ -70,22 +64,11 @@ pub(super) fn push_json(line: &mut String, text: &str) {
         match c {
             '"' | '\\' => line.extend(['\\', c]),
             '\n' => line.push_str("\\n"),
-            c if is_hidden(c) => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    line.push_str(&format!("\\u{unit:04x}"));
-                }
-            }
+            c if is_hidden(c) => push_json_escape(line, c),
             c => line.push(c),
         }
     }
     line.push('"');
-}
-
-/// Appends `text` without what is hidden in it.
-pub(super) fn push_plain(line: &mut String, text: &str) {
-    for c in text.chars() {
-        if is_hidden(c) { line.extend(c.escape_unicode()) } else { line.push(c) }
-    }
 }
 
 /// Appends `text` as a value: in quotes where it would not be clear where it ends.

@@ -1,0 +1,145 @@
+//! The examples at the end of each command's help.
+
+use clap::Command;
+
+/// Each command and its examples, one per line, in the order of the help.
+pub(super) const EXAMPLES: [(&str, &[&str]); 36] = [
+    ("init", &["reelkey init", "reelkey init --data /var/lib/reelkey"]),
+    (
+        "serve",
+        &[
+            "reelkey serve",
+            "reelkey serve --listen 0.0.0.0:7420 --log-format text",
+            "reelkey serve --log warn,reelkey::http=debug",
+        ],
+    ),
+    ("demo", &["reelkey demo", "reelkey demo --json"]),
+    ("doctor", &["reelkey doctor", "reelkey doctor --data /var/lib/reelkey --json"]),
+    ("reload", &["reelkey reload"]),
+    (
+        "content add",
+        &[
+            "reelkey content add movies/bunny --policy premium-movie",
+            "reelkey content add movies/bunny --policy premium-movie --policy default",
+        ],
+    ),
+    ("content list", &["reelkey content list", "reelkey content list --prefix movies/ --limit 20"]),
+    ("content show", &["reelkey content show movies/bunny"]),
+    ("content set-policy", &["reelkey content set-policy movies/bunny --policy default"]),
+    (
+        "content remove",
+        &["reelkey content remove movies/bunny", "reelkey content remove movies/bunny --yes"],
+    ),
+    ("key generate", &["reelkey key generate movies/bunny --track HD"]),
+    (
+        "key import",
+        &[
+            "reelkey key import movies/bunny --track HD --kid 4d97930a-3d7b-5000-8000-5c7bda1f0a11 --key @key.hex",
+            "reelkey key import --from keys.jsonl --policy premium-movie",
+            "reelkey key import --from - < keys.jsonl",
+        ],
+    ),
+    (
+        "key export",
+        &[
+            "reelkey key export --to all-keys.jsonl",
+            "reelkey key export movies/bunny --format shaka --to shaka.keys --yes",
+            "reelkey key export movies/bunny --format ffmpeg --track HD --to - --yes",
+        ],
+    ),
+    (
+        "key list",
+        &["reelkey key list movies/bunny", "reelkey key list --track HD --state active --limit 20"],
+    ),
+    ("key show", &["reelkey key show 4d97930a-3d7b-5000-8000-5c7bda1f0a11"]),
+    (
+        "key rotate",
+        &["reelkey key rotate movies/bunny", "reelkey key rotate movies/bunny --track HD"],
+    ),
+    (
+        "key retire",
+        &[
+            "reelkey key retire 4d97930a-3d7b-5000-8000-5c7bda1f0a11",
+            "reelkey key retire 4d97930a-3d7b-5000-8000-5c7bda1f0a11 --yes",
+        ],
+    ),
+    ("kek list", &["reelkey kek list"]),
+    ("kek rotate", &["reelkey kek rotate"]),
+    ("kek rewrap", &["reelkey kek rewrap"]),
+    ("kek retire", &["reelkey kek retire", "reelkey kek retire 1"]),
+    (
+        "root rotate",
+        &["reelkey root rotate --keep-old /media/safe/root-2026.key", "reelkey root rotate --yes"],
+    ),
+    ("signer list", &["reelkey signer list"]),
+    ("signer rotate", &["reelkey signer rotate", "reelkey signer rotate --now"]),
+    (
+        "issuer add",
+        &[
+            "reelkey issuer add https://auth.example --jwks auth.jwks.json --content 'movies/*'",
+            "reelkey issuer add https://own.example --secret-file own.secret --content '*'",
+            "reelkey issuer add https://dev.example --dev --content '*'",
+        ],
+    ),
+    (
+        "issuer update",
+        &[
+            "reelkey issuer update https://auth.example --jwks auth.jwks.json",
+            "reelkey issuer update https://auth.example --content 'movies/*' --content 'series/*'",
+        ],
+    ),
+    ("issuer list", &["reelkey issuer list"]),
+    ("issuer remove", &["reelkey issuer remove https://auth.example"]),
+    ("token mint", &["reelkey token mint --sub alice --content movies/bunny --region US"]),
+    (
+        "token inspect",
+        &[
+            "reelkey token inspect @token.jwt --content movies/bunny",
+            "reelkey token inspect < token.jwt",
+        ],
+    ),
+    ("policy check", &["reelkey policy check", "reelkey policy check policies/premium-movie.toml"]),
+    ("policy list", &["reelkey policy list"]),
+    (
+        "decrypt",
+        &[
+            "reelkey decrypt --key @pairs in.mp4 out.mp4",
+            "reelkey decrypt --key @pairs --init init.mp4 segment.m4s - > clear.mp4",
+            "reelkey decrypt --key @pairs --in-place film.mp4",
+        ],
+    ),
+    (
+        "completion",
+        &[
+            "reelkey completion bash > /etc/bash_completion.d/reelkey",
+            "reelkey completion zsh > ~/.zfunc/_reelkey",
+        ],
+    ),
+    (
+        "man",
+        &[
+            "reelkey man | man -l -",
+            "reelkey man key export | man -l -",
+            "reelkey man --to /usr/local/share/man/man1",
+        ],
+    ),
+    ("", &["reelkey demo", "reelkey init", "reelkey serve"]),
+];
+
+/// Adds the examples to the help of each command.
+pub(super) fn with_examples(command: Command) -> Command {
+    with_examples_of(command, "")
+}
+
+fn with_examples_of(command: Command, path: &str) -> Command {
+    let found = EXAMPLES.iter().find(|(of, _)| *of == path);
+    let command = match found {
+        Some((_, lines)) => command.after_help(format!("Examples:\n  {}", lines.join("\n  "))),
+        None => command,
+    };
+    let below = |sub: Command| {
+        let path = format!("{path} {}", sub.get_name());
+        with_examples_of(sub, path.trim_start())
+    };
+    command.mut_subcommands(below)
+}
