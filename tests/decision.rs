@@ -7,7 +7,9 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use reelkey::domain::decision::{Decision, Request, Terms, Title, TitleKey, authorize, decide};
+use reelkey::domain::decision::{
+    Decision, Delivery, Request, Terms, Title, TitleKey, authorize, decide,
+};
 use reelkey::domain::duration::Duration;
 use reelkey::domain::entitlement::{Account, Entitlement};
 use reelkey::domain::policy::{Blackout, DeviceRule, Hdcp, Policy, RegionRule, TrackRule};
@@ -73,6 +75,7 @@ prop_compose! {
         available_until in option::weighted(0.2, time()),
         secs in 1_u64..40,
         required_amr in subsequence(vec!["pwd", "mfa"], 0..=1),
+        [allow_clearkey, allow_hls_aes128] in any::<[bool; 2]>(),
         region in option::weighted(0.4, region_rule()),
         level in select(&[LEVELS[0], LEVELS[0], LEVELS[0], LEVELS[1]]),
         require_binding in prop::bool::weighted(0.2),
@@ -87,10 +90,24 @@ prop_compose! {
             license_duration: Duration::from_secs(secs),
             required_amr: required_amr.into_iter().map(Into::into).collect(),
             region,
+            allow_clearkey,
+            allow_hls_aes128,
             device: DeviceRule { security_level: level, require_binding },
             track_rules,
         }
     }
+}
+
+fn title_key() -> impl Strategy<Value = TitleKey> {
+    let (track, active) =
+        (option::weighted(0.9, select(&TrackType::ALL)), prop::bool::weighted(0.9));
+    let period = option::weighted(0.3, 0_u32..4);
+    (track, active, period).prop_map(|(track, active, period)| TitleKey {
+        kid: kid(0),
+        track,
+        active,
+        period,
+    })
 }
 
 fn kid(number: u8) -> KeyId {
@@ -98,8 +115,8 @@ fn kid(number: u8) -> KeyId {
 }
 
 prop_compose! {
-    fn title()(keys in vec((option::weighted(0.9, select(&TrackType::ALL)), prop::bool::weighted(0.9)), 1..6)) -> Title {
-        let keys = (0..).zip(keys).map(|(n, (track, active))| TitleKey { kid: kid(n), track, active });
+    fn title()(keys in vec(title_key(), 1..6)) -> Title {
+        let keys = (0..).zip(keys).map(|(n, key)| TitleKey { kid: kid(n), ..key });
         Title {
             content: "movies/bunny".parse().unwrap(),
             policies: vec!["random".into()],
@@ -138,6 +155,7 @@ fn request() -> impl Strategy<Value = Request> {
         session_type: SessionType::Temporary,
         kids,
         device_level: SecurityLevel::SwSecureDecode,
+        delivery: Delivery::Sealed,
     })
 }
 
@@ -294,6 +312,47 @@ proptest! {
             prop_assert!(policy.allows(key.track));
             prop_assert!(track.rule.security_level.is_none_or(|least| least <= request.device_level));
             prop_assert_eq!(track.rule, policy.track_rule(key.track));
+        }
+    }
+
+    #[test]
+    fn keys_in_the_clear_are_what_a_license_would_hold_and_the_policy_allows(
+        request in request(),
+        title in title(),
+        policy in policy(),
+        token in token(),
+        delivery in select(&[Delivery::ClearKey, Delivery::HlsAes128]),
+    ) {
+        // A request that proves no device has the lowest level.
+        let request = Request { device_level: SecurityLevel::SwSecureCrypto, ..request };
+        let sealed = granted(&request, &title, &policy, &token);
+        let clear = granted(&Request { delivery, ..request }, &title, &policy, &token);
+        let allowed = match delivery {
+            Delivery::ClearKey => policy.allow_clearkey,
+            _ => policy.allow_hls_aes128,
+        };
+        prop_assert_eq!(clear.is_some(), allowed && sealed.is_some());
+        let (Some(sealed), Some(clear)) = (sealed, clear) else { return Ok(()) };
+        prop_assert_eq!(&sealed.tracks, &clear.tracks);
+        for track in &clear.tracks {
+            prop_assert!(track.rule.security_level.is_none_or(|level| level == SecurityLevel::SwSecureCrypto));
+        }
+    }
+
+    #[test]
+    fn of_keys_with_periods_the_two_newest_are_granted_and_what_is_named(
+        request in request(),
+        title in title(),
+        policy in policy(),
+        token in token(),
+    ) {
+        let Some(terms) = granted(&request, &title, &policy, &token) else { return Ok(()) };
+        let periods: BTreeSet<u32> =
+            title.keys.iter().filter(|key| key.active).filter_map(|key| key.period).collect();
+        let newest: Vec<u32> = periods.into_iter().rev().take(2).collect();
+        for track in &terms.tracks {
+            let is_new = track.period.is_none_or(|period| newest.contains(&period));
+            prop_assert!(is_new || request.kids.contains(&track.kid));
         }
     }
 }

@@ -12,7 +12,7 @@ const FLOORS: [(&str, &[&str]); 26] = [
         "src/cli",
         &[
             "command",
-            "content demo doctor init manual root signer kek token policy serve usage",
+            "content demo doctor init manifest manual root signer kek token policy serve usage",
             "key",
             "issuer key_file reload",
             "decrypt operator",
@@ -37,7 +37,13 @@ const FLOORS: [(&str, &[&str]); 26] = [
     ("src/cli/demo", &["player", "setup", "report"]),
     (
         "src/cli/folder",
-        &["reading", "issuer_files", "config installation", "anchors", "limits metrics paths"],
+        &[
+            "reading",
+            "issuer_files",
+            "config installation",
+            "anchors",
+            "limits metrics paths players",
+        ],
     ),
     ("src/cli/terminal", &["log confirm table", "output", "foreign"]),
     ("src/cli/terminal/log", &["start", "layer", "queue", "descriptor filter value"]),
@@ -45,7 +51,7 @@ const FLOORS: [(&str, &[&str]); 26] = [
     (
         "src/http/frame",
         &[
-            "exchange",
+            "body exchange",
             "admission",
             "bearer crowd",
             "address problem",
@@ -53,7 +59,7 @@ const FLOORS: [(&str, &[&str]); 26] = [
         ],
     ),
     ("src/http/listener", &["server", "accept", "connection", "descriptors socket tls"]),
-    ("src/http/player", &["health license pages"]),
+    ("src/http/player", &["clear_keys health license pages"]),
     (
         "src/authority",
         &[
@@ -68,7 +74,13 @@ const FLOORS: [(&str, &[&str]); 26] = [
     ),
     (
         "src/authority/issuing",
-        &["issue", "license changes judge", "facts proof", "refused token circumstances"],
+        &[
+            "clear_keys issue",
+            "decided",
+            "license changes judge",
+            "facts proof",
+            "refused token circumstances",
+        ],
     ),
     (
         "src/authority/operation",

@@ -18,8 +18,8 @@ use tokio::runtime::Runtime;
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{self, Failure, Output};
 use crate::cli::{
-    content, decrypt, demo, doctor, hygiene, init, issuer, kek, key, manual, policy, reload, root,
-    serve, signer, token, usage,
+    content, decrypt, demo, doctor, hygiene, init, issuer, kek, key, manifest, manual, policy,
+    reload, root, serve, signer, token, usage,
 };
 
 /// The version, with the commit and its day where they are known.
@@ -91,6 +91,8 @@ enum Command {
     /// Policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Print the lines of a DASH manifest or HLS playlist that lead players to the keys.
+    Manifest(manifest::ManifestArgs),
     /// Decrypt Common Encryption files with known keys or a stored license.
     Decrypt(decrypt::DecryptArgs),
     /// Print the completion script of a shell.
@@ -180,6 +182,7 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
         Command::Issuer(command) => issuer::run(&folder, command).await,
         Command::Token(command) => token::run(&folder, command).await,
         Command::Policy(command) => policy::run(&folder, command).await,
+        Command::Manifest(args) => manifest::manifest(&folder, args).await,
         Command::Decrypt(args) => decrypt::decrypt(&args),
         Command::Completion { shell } => manual::completion(shell, usage::commands::<Cli>()),
         Command::Man(args) => manual::man(&args, usage::commands::<Cli>()),

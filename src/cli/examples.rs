@@ -3,7 +3,7 @@
 use clap::Command;
 
 /// Each command and its examples, one per line, in the order of the help.
-pub(super) const EXAMPLES: [(&str, &[&str]); 36] = [
+pub(super) const EXAMPLES: [(&str, &[&str]); 37] = [
     ("init", &["reelkey init", "reelkey init --data /var/lib/reelkey"]),
     (
         "serve",
@@ -30,7 +30,13 @@ pub(super) const EXAMPLES: [(&str, &[&str]); 36] = [
         "content remove",
         &["reelkey content remove movies/bunny", "reelkey content remove movies/bunny --yes"],
     ),
-    ("key generate", &["reelkey key generate movies/bunny --track HD"]),
+    (
+        "key generate",
+        &[
+            "reelkey key generate movies/bunny --track HD",
+            "reelkey key generate live/one --track HD --period 1",
+        ],
+    ),
     (
         "key import",
         &[
@@ -100,6 +106,14 @@ pub(super) const EXAMPLES: [(&str, &[&str]); 36] = [
     ),
     ("policy check", &["reelkey policy check", "reelkey policy check policies/premium-movie.toml"]),
     ("policy list", &["reelkey policy list"]),
+    (
+        "manifest",
+        &[
+            "reelkey manifest movies/bunny --format dash",
+            "reelkey manifest movies/bunny --format dash --scheme cbcs --track HD",
+            "reelkey manifest movies/bunny --format hls",
+        ],
+    ),
     (
         "decrypt",
         &[

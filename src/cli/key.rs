@@ -29,6 +29,9 @@ pub(crate) enum KeyCommand {
         /// The track type that the key encrypts: AUDIO, SD, HD, UHD1 or UHD2.
         #[arg(long)]
         track: Option<TrackType>,
+        /// The crypto period that the key is for (crypto_period_index). `key rotate` makes the key of the next one.
+        #[arg(long, value_name = "INDEX")]
+        period: Option<u32>,
     },
     /// Store a key that a packager has used, or many keys.
     Import(ImportArgs),
@@ -106,6 +109,9 @@ pub(crate) struct ImportArgs {
     /// The track type that the key encrypts: AUDIO, SD, HD, UHD1 or UHD2.
     #[arg(long, conflicts_with = "from")]
     track: Option<TrackType>,
+    /// The crypto period that the key is for (crypto_period_index).
+    #[arg(long, value_name = "INDEX", conflicts_with = "from")]
+    period: Option<u32>,
     /// A file with many keys, one JSON object per line with content_id, kid, key and, if known, track_type; - is
     /// standard input.
     #[arg(long, value_name = "FILE")]
@@ -124,14 +130,15 @@ impl ImportArgs {
         let key = key.read()?;
         ContentKey::parse_hex(&key)?;
         let (kid, content_id) = (kid.to_string(), content.clone());
-        Ok(ImportKey { kid, content_id, track_type: self.track, key })
+        let (track_type, crypto_period_index) = (self.track, self.period);
+        Ok(ImportKey { kid, content_id, track_type, crypto_period_index, key })
     }
 }
 
 pub(crate) async fn run(folder: &Folder, command: KeyCommand) -> Result<Output, Failure> {
     match command {
-        KeyCommand::Generate { content: content_id, track: track_type } => {
-            let operation = GenerateKey { content_id, track_type };
+        KeyCommand::Generate { content: content_id, track: track_type, period } => {
+            let operation = GenerateKey { content_id, track_type, crypto_period_index: period };
             Ok(stored(&operator::execute(folder, operation).await?))
         }
         KeyCommand::Import(ImportArgs { from: Some(from), policy, .. }) => {
@@ -171,9 +178,12 @@ fn list(keys: &[KeyView]) -> Output {
 }
 
 fn stored(stored: &KeyStored) -> Output {
-    let KeyStored { key: KeyView { kid, content_id, track_type, .. }, created } = stored;
+    let KeyStored {
+        key: KeyView { kid, content_id, track_type, crypto_period_index, .. },
+        created,
+    } = stored;
     let json = json!({ "kid": kid, "content_id": content_id, "track_type": track_type,
-        "created": created });
+        "crypto_period_index": crypto_period_index, "created": created });
     let text = if *created {
         format!("key {kid} stored for {content_id}.")
     } else {
@@ -199,10 +209,11 @@ pub(super) fn key_table(keys: &[KeyView]) -> String {
             key.kid.clone(),
             key.content_id.clone(),
             key.track_type.clone().unwrap_or_else(|| "any".into()),
+            key.crypto_period_index.map_or_else(String::new, |period| period.to_string()),
             key.state.clone(),
             clock::show(key.created_at),
         ]
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
-    table(["KID", "CONTENT", "TRACK", "STATE", "ADDED"], &rows)
+    table(["KID", "CONTENT", "TRACK", "PERIOD", "STATE", "ADDED"], &rows)
 }

@@ -149,7 +149,14 @@ mod tests {
 
     fn key(track: Option<TrackType>, digit: &str) -> PlainKey {
         let (content_id, key) = ("a".parse().unwrap(), Zeroizing::new(digit.repeat(32)));
-        PlainKey { content_id, kid: KID.into(), track_type: track, key, created_at: None }
+        PlainKey {
+            content_id,
+            kid: KID.into(),
+            track_type: track,
+            crypto_period_index: None,
+            key,
+            created_at: None,
+        }
     }
 
     fn written(format: KeyFormat, keys: &[PlainKey]) -> String {

@@ -25,6 +25,7 @@ mod kek;
 mod key;
 mod key_file;
 mod key_format;
+mod manifest;
 mod manual;
 mod metrics;
 mod operator;

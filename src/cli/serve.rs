@@ -117,7 +117,7 @@ async fn serve_until_stopped(
     };
     let Rules { limits, proxies, .. } = config.rules();
     let limits = descriptors::affordable(limits);
-    let router = router_within(app, limits, proxies.clone());
+    let router = router_within(app, limits, proxies.clone(), config.token.clone());
     let rules = Rules { limits, proxies, attendance: authority.counters().connections() };
     let players = server::serve(listener, tls, rules, router, stopping());
     let router = admin_router(admin);
@@ -214,8 +214,10 @@ async fn open(folder: &Folder, config: &Config, decided: Decided) -> Result<Auth
         tracing::warn!("there are no issuers, so no token is accepted; see `reelkey issuer add`");
     }
     if operator::is_running(folder).await {
-        let what =
-            format_args!("a service runs already with the data folder {}", folder.root().display());
+        let what = format_args!(
+            "the data folder {} is in use: a service runs already",
+            folder.root().display()
+        );
         return Err(Failure::new(what).remedy(
             "`reelkey reload` lets it read your changes; stop it to start another, or name another folder with --data",
         ));

@@ -71,8 +71,9 @@ fn encrypt(
     Ok(format!("{header}..{iv}.{text}.{tag}"))
 }
 
-/// `{"keys":[{"kty":"oct","kid":..,"k":..}]}` (RFC 7518 section 6.4).
-fn jwk_set(keys: &[(KeyId, ContentKey)]) -> Zeroizing<Vec<u8>> {
+/// `{"keys":[{"kty":"oct","kid":..,"k":..}]}` (RFC 7518 section 6.4): exactly what every browser's CDM takes.
+#[must_use]
+pub fn jwk_set(keys: &[(KeyId, ContentKey)]) -> Zeroizing<Vec<u8>> {
     const ENTRY_BYTES_MAX: usize = 80;
     let mut set = Zeroizing::new(Vec::with_capacity(16 + keys.len() * ENTRY_BYTES_MAX));
     set.extend_from_slice(br#"{"keys":["#);
@@ -88,6 +89,12 @@ fn jwk_set(keys: &[(KeyId, ContentKey)]) -> Zeroizing<Vec<u8>> {
     }
     set.extend_from_slice(b"]}");
     set
+}
+
+/// The 16 bytes of a key: exactly what an HLS player takes.
+#[must_use]
+pub fn bare(key: &ContentKey) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(key.expose().to_vec())
 }
 
 fn push_base64url(text: &mut Vec<u8>, bytes: &[u8; 16]) {

@@ -34,6 +34,19 @@ pub struct Request {
     pub kids: BTreeSet<KeyId>,
     /// The security level of the device, as far as the service knows.
     pub device_level: SecurityLevel,
+    /// How the keys would be delivered.
+    pub delivery: Delivery,
+}
+
+/// How granted keys are delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Sealed to the device.
+    Sealed,
+    /// In the clear, as a JWK Set for a browser's ClearKey system.
+    ClearKey,
+    /// One key in the clear, for an HLS player (AES-128).
+    HlsAes128,
 }
 
 /// A content and its keys, as the store has them.
@@ -56,6 +69,8 @@ pub struct TitleKey {
     pub track: Option<TrackType>,
     /// Whether it can still be granted.
     pub active: bool,
+    /// The crypto period that it is for, if it changes with time.
+    pub period: Option<u32>,
 }
 
 /// The result of the decision.
@@ -95,6 +110,8 @@ pub struct GrantedTrack {
     pub track: Option<TrackType>,
     /// The policy's requirements for it.
     pub rule: TrackRule,
+    /// The crypto period that it is for.
+    pub period: Option<u32>,
 }
 
 /// A content that the token permits, its permitted keys, and the policy that applies. Only [`authorize`] makes it, so
@@ -188,7 +205,9 @@ pub fn judge_kind(request_type: RequestType) -> Result<(), Denial> {
     }
 }
 
-/// Every active key of the content that the token permits: a player that names one needs the others too.
+/// Every active key of the content that the token permits: a player that names one needs the others too. Of the keys
+/// with a crypto period, those of the current and the next period, the two highest that are active, and those that the
+/// request names.
 fn permitted_keys(
     request: &Request,
     title: &Title,
@@ -202,13 +221,27 @@ fn permitted_keys(
         let allowed = listed(token.kids.iter().flatten());
         return Err(Denial::new(Refusal::NotAuthorized, "authorized_kids", allowed, listed(keys)));
     }
-    let active: Vec<_> =
-        title.keys.iter().filter(permitted).filter(|key| key.active).copied().collect();
+    let mut periods: Vec<u32> =
+        title.keys.iter().filter(|key| key.active).filter_map(|key| key.period).collect();
+    periods.sort_unstable();
+    periods.dedup();
+    let current = periods.iter().rev().nth(1).or_else(|| periods.last()).copied();
+    let is_wanted = |key: &&TitleKey| {
+        request.kids.contains(&key.kid) || key.period.is_none() || key.period >= current
+    };
+    let active: Vec<_> = title
+        .keys
+        .iter()
+        .filter(permitted)
+        .filter(|key| key.active)
+        .filter(is_wanted)
+        .copied()
+        .collect();
     let named_left = active.iter().any(|key| request.kids.contains(&key.kid));
     if active.is_empty() || !(request.kids.is_empty() || named_left) {
         let actual = match title.keys.len() {
             0 => "the content has no keys".into(),
-            keys => format!("{} of {keys} keys are active", active.len()),
+            keys => format!("{} of {keys} keys are active and of this period", active.len()),
         };
         return Err(Denial::new(Refusal::KeyNotFound, "keys", "an active key", actual));
     }
@@ -223,14 +256,18 @@ fn judge_use(request: &Request, policy: &Policy, token: &Entitlement) -> Result<
     if !policy.can_play {
         return Err(Denial::new(Refusal::PlaybackNotAllowed, "can_play", "true", "false"));
     }
-    match request.session_type {
-        SessionType::Temporary => Ok(()),
-        SessionType::PersistentLicense => Err(Denial::new(
-            Refusal::PersistenceNotAllowed,
-            "can_persist",
-            "temporary",
-            "persistent-license",
-        )),
+    if request.session_type == SessionType::PersistentLicense {
+        let (expected, actual) = ("temporary", "persistent-license");
+        return Err(Denial::new(Refusal::PersistenceNotAllowed, "can_persist", expected, actual));
+    }
+    let (rule, allowed) = match request.delivery {
+        Delivery::Sealed => return Ok(()),
+        Delivery::ClearKey => ("allow_clearkey", policy.allow_clearkey),
+        Delivery::HlsAes128 => ("allow_hls_aes128", policy.allow_hls_aes128),
+    };
+    match allowed {
+        true => Ok(()),
+        false => Err(Denial::new(Refusal::ClearKeysNotAllowed, rule, "true", "false")),
     }
 }
 
@@ -298,14 +335,19 @@ fn judge_tracks(
     }
     let with_rule = allowed.into_iter().map(|key| {
         let rule = policy.track_rule(key.track);
-        GrantedTrack { kid: key.kid, track: key.track, rule }
+        GrantedTrack { kid: key.kid, track: key.track, rule, period: key.period }
     });
     let mut tracks: Vec<_> = with_rule
         .filter(|track| track.rule.security_level.is_none_or(|least| least <= request.device_level))
         .collect();
     if !tracks.iter().any(|track| named(&track.kid)) {
+        // A track of a higher level is never given in the clear, whatever the device.
+        let refusal = match request.delivery {
+            Delivery::Sealed => Refusal::SecurityLevel,
+            Delivery::ClearKey | Delivery::HlsAes128 => Refusal::ClearKeysNotAllowed,
+        };
         return Err(Denial::new(
-            Refusal::SecurityLevel,
+            refusal,
             "track.security_level",
             "a track that this device may have",
             request.device_level.as_str(),

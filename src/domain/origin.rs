@@ -47,6 +47,35 @@ impl FromStr for Origin {
     }
 }
 
+/// Where players find the service: an origin, and a path if a proxy gives it one. Without a slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PublicUrl(String);
+
+impl PublicUrl {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for PublicUrl {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let wrong = "a public_url is https://HOST or https://HOST:PORT, in lower case, and a path if one is needed";
+        let url = text.trim_end_matches('/');
+        let host = url.find("://").map_or(0, |at| at.saturating_add(3));
+        let path =
+            url.get(host..).and_then(|rest| rest.find('/')).map(|at| at.saturating_add(host));
+        let (origin, path) = url.split_at_checked(path.unwrap_or(url.len())).ok_or(wrong)?;
+        origin.parse::<Origin>().map_err(|_| wrong)?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+        if path.bytes().all(is_plain) { Ok(Self(url.to_owned())) } else { Err(wrong) }
+    }
+}
+
 impl TryFrom<String> for Origin {
     type Error = InvalidOrigin;
 
@@ -84,6 +113,27 @@ mod tests {
             "https://a b",
         ] {
             assert_eq!(wrong.parse::<Origin>(), Err(InvalidOrigin), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_is_of_the_web_and_has_no_query() {
+        let read = |text: &str| PublicUrl::try_from(text.to_owned()).map(|url| url.0);
+        assert_eq!(read("https://drm.example/").as_deref(), Ok("https://drm.example"));
+        assert_eq!(read("http://127.0.0.1:7420/drm").as_deref(), Ok("http://127.0.0.1:7420/drm"));
+        for wrong in [
+            "",
+            "drm.example",
+            "ftp://drm.example",
+            "https://",
+            "https://a/?x",
+            "https://a/#x",
+            "https://u:p@a",
+            "https://a/\"",
+            "https://a b",
+            "https://*",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
         }
     }
 }

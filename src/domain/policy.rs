@@ -29,6 +29,10 @@ pub struct Policy {
     pub required_amr: Vec<String>,
     /// The rule for regions, if there is one.
     pub region: Option<RegionRule>,
+    /// Whether keys are given in the clear to the ClearKey system of browsers.
+    pub allow_clearkey: bool,
+    /// Whether keys are given in the clear to HLS players (AES-128).
+    pub allow_hls_aes128: bool,
     /// The requirements for devices.
     pub device: DeviceRule,
     /// Additional requirements for single track types.
@@ -200,6 +204,8 @@ mod tests {
             license_duration: Duration::from_secs(60),
             required_amr: Vec::new(),
             region: None,
+            allow_clearkey: false,
+            allow_hls_aes128: false,
             device: DeviceRule::default(),
             track_rules: rules.iter().copied().collect(),
         }

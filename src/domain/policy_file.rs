@@ -94,10 +94,8 @@ struct PolicyFile {
     can_persist: OnlyFalse,
     #[serde(default)]
     can_renew: OnlyFalse,
-    #[serde(default)]
-    allow_clearkey: OnlyFalse,
-    #[serde(default)]
-    allow_hls_aes128: OnlyFalse,
+    allow_clearkey: Option<Spanned<bool>>,
+    allow_hls_aes128: Option<Spanned<bool>>,
     tracks: Option<Spanned<Vec<TrackType>>>,
     available_from: Option<Timestamp>,
     available_until: Option<Spanned<Timestamp>>,
@@ -180,6 +178,8 @@ impl PolicyFile {
             license_duration: self.license_duration.into_inner(),
             required_amr: self.required_amr,
             region,
+            allow_clearkey: is_true(self.allow_clearkey.as_ref()),
+            allow_hls_aes128: is_true(self.allow_hls_aes128.as_ref()),
             device: DeviceRule {
                 security_level: self.device.security_level,
                 require_binding: self.device.require_binding,
@@ -192,6 +192,13 @@ impl PolicyFile {
         if self.license_duration.get_ref().as_secs() == 0 {
             let at = self.license_duration.span().start;
             return Err((at, "license_duration is 0, so no license would live; write \"10m\""));
+        }
+        let clear = [&self.allow_clearkey, &self.allow_hls_aes128].into_iter().flatten();
+        if let Some(allowed) = clear.into_iter().find(|allowed| *allowed.get_ref())
+            && self.device.require_binding
+        {
+            let why = "keys in the clear prove no device, so they cannot be allowed beside require_binding";
+            return Err((allowed.span().start, why));
         }
         if let Some(tracks) = &self.tracks {
             let list = tracks.get_ref();
@@ -242,6 +249,10 @@ impl RegionTable {
         let Self { allowed_countries: allowed, blocked_countries: blocked, .. } = self;
         Ok(RegionRule { allowed, blocked, blackouts })
     }
+}
+
+fn is_true(field: Option<&Spanned<bool>>) -> bool {
+    field.is_some_and(|value| *value.get_ref())
 }
 
 /// A field of a later version, which this version refuses.
@@ -360,8 +371,6 @@ mod tests {
             "renewal_recovery_duration = \"10m\"",
             "can_persist = true",
             "can_renew = true",
-            "allow_clearkey = true",
-            "allow_hls_aes128 = true",
             "[persistent]\nlicense_duration = \"7d\"",
             "[concurrency]\nlimit = 2",
             "[region]\nevidence = \"token-and-ip\"",
@@ -399,6 +408,14 @@ mod tests {
             ),
             ("[region]\nevidence = \"passport\"", "line 4: region.evidence: evidence is"),
             ("tracks = [\"4K\"]", "line 3: tracks[0]: unknown variant"),
+            (
+                "allow_clearkey = true\n[device]\nrequire_binding = true",
+                "line 3: keys in the clear",
+            ),
+            (
+                "allow_hls_aes128 = true\n[device]\nrequire_binding = true",
+                "line 3: keys in the clear",
+            ),
             ("tracks = []", "line 3: tracks is empty"),
             ("tracks = [\"SD\", \"SD\"]", "line 3: tracks names a type twice"),
             ("available_from = 2026-11-01", "line 3: available_from: a time has"),

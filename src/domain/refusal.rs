@@ -33,6 +33,8 @@ pub enum Refusal {
     PlaybackNotAllowed,
     /// The policy does not allow stored licenses.
     PersistenceNotAllowed,
+    /// The policy does not allow keys in the clear.
+    ClearKeysNotAllowed,
     /// The policy does not allow renewals.
     RenewalNotAllowed,
     /// The policy does not allow this region.
@@ -61,7 +63,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::TooLarge,
         Self::TokenMissing,
         Self::TokenInvalid,
@@ -75,6 +77,7 @@ impl Refusal {
         Self::AmrRequired,
         Self::PlaybackNotAllowed,
         Self::PersistenceNotAllowed,
+        Self::ClearKeysNotAllowed,
         Self::RenewalNotAllowed,
         Self::RegionDenied,
         Self::Blackout,
@@ -106,6 +109,7 @@ impl Refusal {
             Self::AmrRequired => "amr-required",
             Self::PlaybackNotAllowed => "playback-not-allowed",
             Self::PersistenceNotAllowed => "persistence-not-allowed",
+            Self::ClearKeysNotAllowed => "clear-keys-not-allowed",
             Self::RenewalNotAllowed => "renewal-not-allowed",
             Self::RegionDenied => "region-denied",
             Self::Blackout => "blackout",

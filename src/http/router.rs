@@ -2,34 +2,39 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
 
 use crate::http::app::App;
 use crate::http::frame::address::Proxies;
+use crate::http::frame::bearer::TokenPlaces;
 use crate::http::frame::cors;
 use crate::http::frame::exchange::{self, Frame};
 use crate::http::frame::limits::Limits;
-use crate::http::player::{health, license, pages};
+use crate::http::player::{clear_keys, health, license, pages};
 
 /// The routes that players use, also from pages of the origins that are in force, within the default limits and without
 /// proxies.
 pub fn router(app: App) -> Router {
-    router_within(app, Limits::default(), Proxies::default())
+    router_within(app, Limits::default(), Proxies::default(), TokenPlaces::default())
 }
 
 /// The routes that players use, also from pages of the origins that are in force. Requests are kept within these limits,
-/// each counted for the client that these proxies name.
-pub fn router_within(app: App, limits: Limits, proxies: Proxies) -> Router {
+/// each counted for the client that these proxies name. Tokens may be in these places.
+pub fn router_within(app: App, limits: Limits, proxies: Proxies, places: TokenPlaces) -> Router {
     let frame = Frame::new(app.clone(), limits, proxies);
-    let cors = cors::layer(Arc::clone(&app.authority));
+    let cors = cors::layer(Arc::clone(&app.authority), places.header.clone());
     Router::new()
         .route("/v1/license", post(license::license_post))
+        .route("/v1/clearkey", post(clear_keys::clearkey_post))
+        .route("/v1/hls/{*path}", get(clear_keys::hls_key_get))
         .route("/.well-known/jwks.json", get(health::jwks_get))
         .route("/healthz", get(health::healthz_get))
         .route("/readyz", get(health::readyz_get))
         .route("/problems/{reason}", get(pages::problem_get))
+        .layer(Extension(places))
         .layer(middleware::from_fn_with_state(frame, exchange::frame))
         .layer(cors)
         .with_state(app)

@@ -333,7 +333,7 @@ fn a_port_that_is_taken_and_a_second_service_say_what_to_do() {
     let service = installation.serve();
     let said = installation.fail(&["serve", "--listen", "127.0.0.1:0", "--log", "off"]);
     let folder = installation.data.path().to_str().unwrap();
-    assert!(said.contains("runs already") && said.contains(folder), "{said}");
+    assert!(said.contains("in use: a service runs already") && said.contains(folder), "{said}");
     assert!(said.contains("reelkey reload") && said.contains("--data"), "{said}");
     service.terminate();
 }

@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod clear_keys;
 mod grants;
 mod hostile;
 mod network;

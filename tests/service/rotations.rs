@@ -103,7 +103,7 @@ async fn keys_that_come_in_during_a_rotation_are_not_stranded() {
     let world = World::new().await;
     let generate = |n: usize| {
         let content_id = "movies/bunny".parse().unwrap();
-        let operation = GenerateKey { content_id, track_type: None };
+        let operation = GenerateKey { content_id, track_type: None, crypto_period_index: None };
         let world = &world;
         async move {
             // Some come before the rotation is through, some after.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reelkey::http::app::App;
 use reelkey::http::frame::address::Proxies;
+use reelkey::http::frame::bearer::TokenPlaces;
 use reelkey::http::frame::limits::Limits;
 use reelkey::http::listener::server::{Rules, serve};
 use reelkey::http::listener::tls::Tls;
@@ -33,7 +34,7 @@ pub(crate) async fn listen_with(rules: Rules, tls: Option<Tls>) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let clock = std::sync::Arc::new(|| UnixTime::from_secs(NOW));
     let app = App { authority: world.authority.clone(), clock, log: LogHealth::default() };
-    let router = router_within(app, rules.limits, rules.proxies.clone());
+    let router = router_within(app, rules.limits, rules.proxies.clone(), TokenPlaces::default());
     tokio::spawn(async move {
         serve(listener, tls, rules, router, std::future::pending()).await.unwrap();
         drop(world);

@@ -45,7 +45,7 @@ pub(crate) const ISS: &str = "https://auth.example";
 /// The titles, their policies and their keys' track types.
 type TitleRow = (&'static str, &'static [&'static str], &'static [Option<TrackType>]);
 
-const TITLES: [TitleRow; 6] = [
+const TITLES: [TitleRow; 7] = [
     (
         "movies/bunny",
         &["open", "mfa", "silent", "us", "bound", "levels", "audio", "window", "strong"],
@@ -56,9 +56,14 @@ const TITLES: [TitleRow; 6] = [
     ("movies/untyped", &["levels"], &[None]),
     ("movies/lost", &["missing"], &[Some(TrackType::Sd)]),
     ("series/one", &["open"], &[Some(TrackType::Sd)]),
+    (
+        "movies/clear",
+        &["clear", "clear-eme", "clear-hls", "clear-silent", "clear-us", "open"],
+        &[Some(TrackType::Audio), Some(TrackType::Sd), Some(TrackType::Hd), Some(TrackType::Uhd1)],
+    ),
 ];
 
-const POLICIES: [(&str, &str); 9] = [
+const POLICIES: [(&str, &str); 14] = [
     ("open", "can_play = true\nlicense_duration = \"10m\""),
     ("mfa", "can_play = true\nlicense_duration = \"10m\"\nrequired_amr = [\"pwd\", \"mfa\"]"),
     ("silent", "can_play = false\nlicense_duration = \"10m\""),
@@ -82,6 +87,22 @@ const POLICIES: [(&str, &str); 9] = [
          available_from = 2027-01-15T08:00:00Z\navailable_until = 2027-01-15T09:00:00Z",
     ),
     (
+        "clear",
+        "can_play = true\nlicense_duration = \"10m\"\nallow_clearkey = true\nallow_hls_aes128 = true\n\
+         [track.UHD1]\nsecurity_level = \"SW_SECURE_DECODE\"",
+    ),
+    ("clear-eme", "can_play = true\nlicense_duration = \"10m\"\nallow_clearkey = true"),
+    ("clear-hls", "can_play = true\nlicense_duration = \"10m\"\nallow_hls_aes128 = true"),
+    (
+        "clear-silent",
+        "can_play = false\nlicense_duration = \"10m\"\nallow_clearkey = true\nallow_hls_aes128 = true",
+    ),
+    (
+        "clear-us",
+        "can_play = true\nlicense_duration = \"10m\"\nallow_clearkey = true\nallow_hls_aes128 = true\n\
+         [region]\nevidence = \"token\"\nallowed_countries = [\"US\"]",
+    ),
+    (
         "strong",
         "can_play = true\nlicense_duration = \"10m\"\n[device]\nsecurity_level = \"HW_SECURE_CRYPTO\"",
     ),
@@ -103,6 +124,7 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl World {
@@ -182,7 +204,8 @@ impl World {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-        Reply { status, headers, body: String::from_utf8(body.into()).unwrap() }
+        let bytes = Vec::from(body);
+        Reply { status, headers, body: String::from_utf8_lossy(&bytes).into_owned(), bytes }
     }
 
     /// Asks with a changed token and a changed request.
@@ -321,7 +344,7 @@ async fn fill(vault: &Vault) {
         for (number, track) in (0_u8..).zip(tracks) {
             let key = ContentKey::parse_hex(&key_hex(title, number)).unwrap();
             let kid = kid(title, number);
-            let new = NewKey { kid, content: &content, track: *track, key };
+            let new = NewKey { kid, content: &content, track: *track, period: None, key };
             keys::import(vault, new, time(NOW)).await.unwrap();
         }
     }

@@ -8,7 +8,7 @@ use reelkey_client::key::KeyId;
 
 use crate::authority::issuing::refused::Refused;
 use crate::authority::stop::Stop;
-use crate::domain::decision::{Request, Title, TitleKey};
+use crate::domain::decision::{Delivery, Request, Title, TitleKey};
 use crate::domain::denial::Denial;
 use crate::domain::entitlement::Entitlement;
 use crate::domain::refusal::Refusal;
@@ -32,6 +32,8 @@ pub struct Wanted<'a> {
     pub content_id: Option<&'a str>,
     /// The security level of the device, as far as the service knows.
     pub device_level: SecurityLevel,
+    /// How the keys would be delivered.
+    pub delivery: Delivery,
 }
 
 /// The facts that the decision is based on.
@@ -75,6 +77,7 @@ pub async fn load(
         session_type: wanted.session_type,
         kids: scope.kids,
         device_level: wanted.device_level,
+        delivery: wanted.delivery,
     };
     let records = title.keys;
     let title = Title {
@@ -86,8 +89,9 @@ pub async fn load(
 }
 
 fn title_key(record: &KeyRecord) -> TitleKey {
-    let KeyRecord { kid, track_type, state, .. } = record;
-    TitleKey { kid: *kid, track: *track_type, active: *state == KeyState::Active }
+    let KeyRecord { kid, track_type, state, crypto_period_index, .. } = record;
+    let active = *state == KeyState::Active;
+    TitleKey { kid: *kid, track: *track_type, active, period: *crypto_period_index }
 }
 
 #[cfg(test)]
@@ -174,7 +178,8 @@ mod tests {
         let vault = Vault::open(open(&url).await.unwrap(), file).await.unwrap();
         let content = "movies/bunny".parse().unwrap();
         contents::add(&vault, &content, &["open".into()], now).await.unwrap();
-        let new: Vec<_> = (0..300).map(|_| NewKey::generate(&content, None).unwrap()).collect();
+        let new: Vec<_> =
+            (0..300).map(|_| NewKey::generate(&content, None, None).unwrap()).collect();
         let kids: BTreeSet<_> = new.iter().take(64).map(|new| new.kid).collect();
         keys::import_many(&vault, &[], new, now).await;
 
@@ -187,6 +192,7 @@ mod tests {
                 kids,
                 content_id,
                 device_level: SecurityLevel::SwSecureCrypto,
+                delivery: Delivery::Sealed,
             };
             let facts = load(&counted, wanted, &token()).await.unwrap();
             assert_eq!(facts.records.len(), 300);

@@ -69,6 +69,6 @@ fn track(granted: &GrantedTrack) -> Track {
         security_level: granted.rule.security_level.map(|level| level.as_str().to_owned()),
         hdcp: granted.rule.hdcp.map(|hdcp| hdcp.as_str().to_owned()),
         max_height: granted.rule.max_height,
-        crypto_period_index: None,
+        crypto_period_index: granted.period,
     }
 }

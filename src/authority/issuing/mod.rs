@@ -1,13 +1,14 @@
 //! Issuing: from a token and a request to a license or a refusal.
 //!
-//! Top to bottom: [`issue`] goes through the steps, `license` writes what is granted, [`changes`] is what a grant leaves
+//! Top to bottom: [`issue`] goes through the steps for a license and [`clear_keys`] for keys in the clear, [`decided`] is
+//! what both go through, `license` writes what is granted, [`changes`] is what a grant leaves
 //! behind, [`facts`] is what store, token and request say, [`proof`] shows that the sender holds the device key, [`token`]
 //! who the viewer is. [`circumstances`] is what surrounds a request, and [`refused`] why it is refused.
-//!
-//! ClearKey, HLS keys and packagers will use the same decision on the same facts, without a device proof.
 
 pub mod changes;
 pub mod circumstances;
+pub mod clear_keys;
+pub mod decided;
 pub mod facts;
 pub mod issue;
 pub mod judge;

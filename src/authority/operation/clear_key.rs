@@ -1,4 +1,4 @@
-//! Many content keys in the clear at once: importing and exporting.
+//! The operations that carry many content keys in the clear: import and export.
 
 use std::fmt;
 
@@ -20,21 +20,23 @@ use crate::store::record::title;
 
 type Stopped = Stop<Refusal>;
 
-/// A content key in the clear, as `key export` writes it and `key import --from` reads it: one JSON object a
-/// line.
+/// A content key in the clear, as `key export` writes it and `key import --from` reads it: one JSON object per line.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlainKey {
-    /// Its content.
+    /// The content ID.
     pub content_id: ContentId,
     /// Its KID, a UUID.
     pub kid: String,
-    /// What it encrypts.
+    /// The track type that it encrypts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub track_type: Option<TrackType>,
-    /// The key, in hexadecimal digits.
+    /// The crypto period that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crypto_period_index: Option<u32>,
+    /// The key: 32 hexadecimal digits.
     pub key: Zeroizing<String>,
-    /// When it was added, seconds since 1970. An import does not read it: there a key is added now.
+    /// When it was added, in seconds since 1970. An import ignores it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<u64>,
 }
@@ -45,12 +47,11 @@ impl fmt::Debug for PlainKey {
     }
 }
 
-/// Store many keys, in order, up to the first that is refused.
+/// Stores many keys, in order. Stops at the first that is refused.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportKeys {
-    /// Contents that are missing are added under these policies; if there are none, a missing content is
-    /// refused.
+    /// Missing contents are added with these policies. If the list is empty, a key of a missing content is refused.
     pub policies: Vec<String>,
     /// The keys.
     pub keys: Vec<PlainKey>,
@@ -59,11 +60,11 @@ pub struct ImportKeys {
 /// Many keys were stored.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct KeysImported {
-    /// How many are new.
+    /// How many keys are new.
     pub stored: usize,
-    /// How many were there.
+    /// How many keys existed already.
     pub already: usize,
-    /// Why the next one was refused, and what to do about it.
+    /// Why the next key was refused, and what to do about it.
     pub refused: Option<String>,
 }
 
@@ -82,7 +83,8 @@ impl Operation for ImportKeys {
                 malformed = Some(Refusal::Malformed);
                 break;
             };
-            new.push(NewKey { kid, content: &line.content_id, track: line.track_type, key });
+            let (track, period) = (line.track_type, line.crypto_period_index);
+            new.push(NewKey { kid, content: &line.content_id, track, period, key });
         }
         let imported = keys::import_many(desk.vault, &self.policies, new, desk.now).await;
         let refusal = match imported.stopped {
@@ -98,21 +100,21 @@ impl Operation for ImportKeys {
     }
 }
 
-/// Tell active keys in the clear.
+/// Returns active keys in the clear, a page at a time.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportKeys {
-    /// Of this content; otherwise of all.
+    /// The content ID; if absent, the keys of all contents.
     pub content_id: Option<ContentId>,
-    /// Those that follow this one.
+    /// The end of the page before; if absent, the first page.
     pub after: Option<KeyPosition>,
 }
 
-/// Where an export goes on.
+/// A position in the list of keys, from which an export continues.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyPosition {
-    /// The content of the last key.
+    /// The content ID of the last key.
     pub content_id: ContentId,
     /// Its KID, a UUID.
     pub kid: String,
@@ -121,9 +123,9 @@ pub struct KeyPosition {
 /// Keys in the clear.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct KeysExported {
-    /// In the order of their contents, each content's in [the order of lists](KeyRecord::list_order).
+    /// The keys, ordered by content ID, and those of a content in [the order of lists](KeyRecord::list_order).
     pub keys: Vec<PlainKey>,
-    /// Where to go on, unless these were the last.
+    /// Where the next page begins; absent on the last page.
     pub next: Option<KeyPosition>,
 }
 
@@ -139,15 +141,21 @@ impl Operation for ExportKeys {
         };
         let mut records = records;
         records.sort_by_cached_key(|record| (record.content_id.clone(), record.list_order()));
-        // After the records, so that it has what opens them.
+        // Taken after the records were read, so that it can open them.
         let keyring = desk.vault.keyring();
         let active = records.into_iter().filter(|record| record.state == KeyState::Active);
         let plain = |record: Stored<KeyRecord>| {
             let key = keyring.content_key(&record)?;
             let key = on_clean_stack(|| key.to_hex());
             let (content_id, kid) = (record.content_id.clone(), record.kid.to_string());
-            let (track_type, created_at) = (record.track_type, Some(record.created_at));
-            Ok(PlainKey { content_id, kid, track_type, key, created_at })
+            Ok(PlainKey {
+                content_id,
+                kid,
+                track_type: record.track_type,
+                crypto_period_index: record.crypto_period_index,
+                key,
+                created_at: Some(record.created_at),
+            })
         };
         let keys: Vec<_> = active.map(plain).collect::<Result<_, Stopped>>()?;
         tracing::warn!(
@@ -161,7 +169,7 @@ impl Operation for ExportKeys {
 }
 
 impl ExportKeys {
-    /// All keys of some contents, and where to go on.
+    /// All keys of some contents, and where the next page begins.
     async fn page(
         &self,
         desk: &Desk<'_>,
@@ -172,7 +180,7 @@ impl ExportKeys {
         };
         let store = desk.vault.store();
         let mut records = title::keys_after(&*store, after).await?;
-        // The page may end in the middle of a content, whose keys are wanted side by side.
+        // A page must not end in the middle of a content, or its keys could not be ordered.
         if let Some(last) = records.last().map(|last| last.content_id.clone())
             && let Some(title) = title::title(&*store, &last).await?
         {

@@ -29,6 +29,9 @@ pub struct KeyView {
     pub content_id: String,
     /// The track type that it encrypts.
     pub track_type: Option<String>,
+    /// The crypto period that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crypto_period_index: Option<u32>,
     /// `active` or `retired`.
     pub state: String,
     /// The generation of the KEK that wraps it.
@@ -43,6 +46,7 @@ impl KeyView {
             kid: key.kid.to_string(),
             content_id: key.content_id.to_string(),
             track_type: key.track_type.map(|track| track.to_string()),
+            crypto_period_index: key.crypto_period_index,
             state: key.state.as_str().into(),
             kek: key.wrapped.kek,
             created_at: key.created_at,
@@ -98,6 +102,9 @@ pub struct GenerateKey {
     pub content_id: ContentId,
     /// The track type that it encrypts.
     pub track_type: Option<TrackType>,
+    /// The crypto period that it is for.
+    #[serde(default)]
+    pub crypto_period_index: Option<u32>,
 }
 
 impl Operation for GenerateKey {
@@ -108,7 +115,7 @@ impl Operation for GenerateKey {
     async fn execute(self, desk: &Desk<'_>) -> Result<KeyStored, Stopped> {
         let title = contents::title(desk.vault, &self.content_id).await?;
         judge_track(&desk.in_force.load().policies, &title, self.track_type)?;
-        let new = NewKey::generate(&self.content_id, self.track_type)?;
+        let new = NewKey::generate(&self.content_id, self.track_type, self.crypto_period_index)?;
         let kid = new.kid;
         keys::import(desk.vault, new, desk.now).await?;
         Ok(KeyStored { key: find(desk, kid).await?, created: true })
@@ -125,6 +132,9 @@ pub struct ImportKey {
     pub content_id: ContentId,
     /// The track type that it encrypts.
     pub track_type: Option<TrackType>,
+    /// The crypto period that it is for.
+    #[serde(default)]
+    pub crypto_period_index: Option<u32>,
     /// The key: 32 hexadecimal digits.
     pub key: Zeroizing<String>,
 }
@@ -137,7 +147,8 @@ impl Operation for ImportKey {
     async fn execute(self, desk: &Desk<'_>) -> Result<KeyStored, Stopped> {
         let kid = parse_kid(&self.kid)?;
         let key = parse_key(&self.key)?;
-        let new = NewKey { kid, content: &self.content_id, track: self.track_type, key };
+        let (track, period) = (self.track_type, self.crypto_period_index);
+        let new = NewKey { kid, content: &self.content_id, track, period, key };
         let done = keys::import(desk.vault, new, desk.now).await?;
         Ok(KeyStored { key: find(desk, kid).await?, created: done == Provisioned::Done })
     }

@@ -14,7 +14,7 @@ use crate::authority::issuing::token;
 use crate::authority::operation::order::{Desk, Operation};
 use crate::authority::stop::Stop;
 use crate::domain::content::{ContentId, ContentPattern};
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, Delivery};
 use crate::domain::entitlement::Entitlement;
 use crate::domain::security_level::SecurityLevel;
 
@@ -147,6 +147,7 @@ async fn decide(
         kids: &BTreeSet::new(),
         content_id: Some(content_id.as_str()),
         device_level: SecurityLevel::SwSecureCrypto,
+        delivery: Delivery::Sealed,
     };
     let facts = facts::load(&*store, wanted, token).await?;
     judge(&facts, token, &in_force.policies, desk.now, &mut None)

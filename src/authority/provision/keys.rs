@@ -32,6 +32,8 @@ pub struct NewKey<'a> {
     pub content: &'a ContentId,
     /// The track type that it encrypts, if known.
     pub track: Option<TrackType>,
+    /// The crypto period that it is for, if it changes with time.
+    pub period: Option<u32>,
     /// The key itself.
     pub key: ContentKey,
 }
@@ -41,11 +43,15 @@ impl<'a> NewKey<'a> {
     ///
     /// # Errors
     /// The operating system gave no randomness.
-    pub fn generate(content: &'a ContentId, track: Option<TrackType>) -> Result<Self, Fault> {
+    pub fn generate(
+        content: &'a ContentId,
+        track: Option<TrackType>,
+        period: Option<u32>,
+    ) -> Result<Self, Fault> {
         let kid = uuid::Builder::from_random_bytes(random::bytes()?).into_uuid();
         let kid = KeyId::from_bytes(kid.into_bytes());
         let key = on_clean_stack(|| ContentKey::try_init(|key| random::fill(key)))?;
-        Ok(Self { kid, content, track, key })
+        Ok(Self { kid, content, track, period, key })
     }
 }
 
@@ -146,7 +152,7 @@ async fn batch_of(
             })?,
         };
     }
-    for NewKey { kid, content, track, key } in new {
+    for NewKey { kid, content, track, period, key } in new {
         let next = added.entry(content).or_default();
         let nth_in_second = *next;
         *next = next.saturating_add(1);
@@ -154,6 +160,7 @@ async fn batch_of(
             kid: *kid,
             content_id: (*content).clone(),
             track_type: *track,
+            crypto_period_index: *period,
             state: KeyState::Active,
             wrapped: keyring.wrap_content_key(*kid, content, *track, key)?,
             created_at: now.as_secs(),
@@ -172,6 +179,9 @@ fn compare(keyring: &Keyring, there: &KeyRecord, new: &NewKey<'_>) -> Result<Pro
     if there.track_type != new.track {
         return Err(Refusal::OtherTrack(kid).into());
     }
+    if there.crypto_period_index != new.period {
+        return Err(Refusal::OtherPeriod(kid).into());
+    }
     if !keyring.is_key(there, &new.key)? {
         return Err(Refusal::OtherKey(kid).into());
     }
@@ -182,7 +192,7 @@ fn compare(keyring: &Keyring, there: &KeyRecord, new: &NewKey<'_>) -> Result<Pro
 }
 
 /// Makes a new key for the named track type, or for each track type of which the content has active keys: **all of
-/// them or none**. The older keys stay active, so films that were packaged with them still play until the keys are
+/// them or none**. A track type whose keys have crypto periods gets the key of the next period. The older keys stay active, so films that were packaged with them still play until the keys are
 /// retired. Returns the new KIDs.
 ///
 /// # Errors
@@ -198,10 +208,19 @@ pub async fn rotate(
     loop {
         let title = contents::title(vault, content_id).await?;
         let active = title.keys.iter().filter(|key| key.state == KeyState::Active);
-        let tracks: BTreeSet<_> = active.map(|key| key.track_type).collect();
-        let wanted = tracks.into_iter().filter(|other| track.is_none() || *other == track);
-        let new: Vec<_> =
-            wanted.map(|track| NewKey::generate(content_id, track)).collect::<Result<_, _>>()?;
+        let mut newest: BTreeMap<_, Option<u32>> = BTreeMap::new();
+        for key in active.filter(|key| track.is_none() || key.track_type == track) {
+            let period = newest.entry(key.track_type).or_default();
+            *period = (*period).max(key.crypto_period_index);
+        }
+        let next = |period: Option<u32>| match period {
+            Some(u32::MAX) => Err(Refusal::NoNextPeriod(content_id.clone())),
+            period => Ok(period.map(|index| index.saturating_add(1))),
+        };
+        let new = newest
+            .into_iter()
+            .map(|(track, period)| Ok(NewKey::generate(content_id, track, next(period)?)?));
+        let new: Vec<_> = new.collect::<Result<_, Stopped>>()?;
         if new.is_empty() {
             return Err(Refusal::NothingToRotate(content_id.clone()).into());
         }

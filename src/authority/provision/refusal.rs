@@ -73,6 +73,12 @@ pub enum Refusal {
     /// The KID exists with another track type.
     #[error("key {0} exists with another track type")]
     OtherTrack(KeyId),
+    /// The KID exists with another crypto period.
+    #[error("key {0} exists with another crypto period")]
+    OtherPeriod(KeyId),
+    /// There is no crypto period after the last one.
+    #[error("{0} has a key of the last crypto period that there can be")]
+    NoNextPeriod(ContentId),
     /// The KID exists with another key.
     #[error("key {0} exists with another value")]
     OtherKey(KeyId),
@@ -136,6 +142,8 @@ impl Remedy for Refusal {
             Self::RepeatedPolicy(_)
             | Self::OtherContent(..)
             | Self::OtherTrack(_)
+            | Self::OtherPeriod(_)
+            | Self::NoNextPeriod(_)
             | Self::Malformed => return None,
         })
     }

@@ -15,20 +15,19 @@ use crate::cli::folder::anchors;
 use crate::cli::folder::limits::{LimitsTable, ProxiesTable};
 use crate::cli::folder::metrics::MetricsTable;
 use crate::cli::folder::paths::Folder;
+use crate::cli::folder::players;
+use crate::cli::folder::tls::TlsFiles;
 use crate::cli::terminal::output::Failure;
 use crate::crypto::issuer_key::Algorithm;
 use crate::crypto::issuer_keys::IssuerKeys;
-use crate::crypto::tls::Identity;
 use crate::domain::content::ContentPattern;
 use crate::domain::duration::Duration;
-use crate::domain::origin::Origin;
+use crate::domain::origin::{Origin, PublicUrl};
+use crate::http::frame::bearer::TokenPlaces;
 use crate::http::listener::server::Rules;
 
 /// What `init` writes.
 pub(crate) const FRESH: &str = include_str!("reelkey.toml");
-
-/// Far more than any private key in PEM.
-const TLS_KEY_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest secret and some line breaks.
 pub(crate) const SECRET_FILE_BYTES_MAX: usize = 1056;
@@ -61,6 +60,11 @@ pub(crate) struct Config {
     /// without it.
     #[serde(default)]
     pub(crate) tls_terminated_by_proxy: bool,
+    /// Where players find the service.
+    pub(crate) public_url: Option<PublicUrl>,
+    /// Where tokens may be, besides the `Authorization` header.
+    #[serde(default, deserialize_with = "players::places")]
+    pub(crate) token: TokenPlaces,
     /// The service's own TLS.
     pub(crate) tls: Option<TlsFiles>,
     /// Which pages may ask.
@@ -77,31 +81,6 @@ pub(crate) struct Config {
     /// Who may issue tokens.
     #[serde(default, rename = "issuer")]
     pub(crate) issuers: Vec<IssuerEntry>,
-}
-
-/// `[tls]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TlsFiles {
-    /// The chain, the service's own certificate first; PEM, relative to the data folder.
-    certificate: PathBuf,
-    /// Its key, mode 0600; PEM, relative to the data folder.
-    key: PathBuf,
-}
-
-impl TlsFiles {
-    /// Reads both, which only the folder's owner and root may write.
-    pub(crate) fn read(&self, folder: &Folder) -> Result<Identity, Failure> {
-        let (certificate, key) = (folder.inside(&self.certificate)?, folder.inside(&self.key)?);
-        anchors::check_files(folder, [&*self.certificate, &*self.key])?;
-        let chain = fs::read(&certificate)
-            .map_err(|error| Failure::from(error).during(certificate.display()))?;
-        let secret = secret_file::read(&key, TLS_KEY_BYTES_MAX)?;
-        Identity::from_pem(&chain, &secret).map_err(|error| {
-            let files = format!("{}, {}", certificate.display(), key.display());
-            Failure::from(error).during(files)
-        })
-    }
 }
 
 /// `[cors]`.

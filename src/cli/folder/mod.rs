@@ -9,4 +9,6 @@ pub(crate) mod issuer_files;
 pub(crate) mod limits;
 pub(crate) mod metrics;
 pub(crate) mod paths;
+pub(crate) mod players;
 pub(crate) mod reading;
+pub(crate) mod tls;

@@ -21,8 +21,8 @@ const MAX_AGE: Duration = Duration::from_secs(7200);
 /// How many refused origins are kept, so that each is logged only once.
 const TOLD_MAX: usize = 256;
 
-/// The CORS layer for the allowed origins.
-pub(crate) fn layer(authority: Arc<Authority>) -> CorsLayer {
+/// The CORS layer for the allowed origins. Pages may send the token in `token_header`, too.
+pub(crate) fn layer(authority: Arc<Authority>, token_header: Option<HeaderName>) -> CorsLayer {
     let told = Mutex::new(BTreeSet::new());
     let judge = move |origin: &HeaderValue, _: &_| {
         let allowed = &authority.in_force().origins;
@@ -36,7 +36,9 @@ pub(crate) fn layer(authority: Arc<Authority>) -> CorsLayer {
         .allow_origin(AllowOrigin::predicate(judge))
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        .allow_headers(
+            [AUTHORIZATION, CONTENT_TYPE].into_iter().chain(token_header).collect::<Vec<_>>(),
+        )
         .expose_headers([HeaderName::from_static("x-request-id"), RETRY_AFTER])
         .max_age(MAX_AGE)
 }

@@ -18,6 +18,7 @@ use reelkey_client::time::UnixTime;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::authority::issuing::circumstances::Circumstances;
 use crate::crypto::random;
 use crate::domain::refusal::Refusal;
 use crate::http::app::App;
@@ -43,6 +44,15 @@ impl Exchange {
     /// How long ago the request came.
     pub(crate) fn age(&self) -> Duration {
         self.begun.elapsed()
+    }
+
+    /// What surrounds the request. `age` is [`Self::age`].
+    pub(crate) fn circumstances<'a>(
+        &'a self,
+        client: Client,
+        age: &'a (dyn Fn() -> Duration + Sync),
+    ) -> Circumstances<'a> {
+        Circumstances { now: self.now, request_id: self, client: client.address(), age }
     }
 }
 

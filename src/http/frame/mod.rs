@@ -5,7 +5,8 @@
 
 pub mod address;
 pub(crate) mod admission;
-pub(crate) mod bearer;
+pub mod bearer;
+pub(crate) mod body;
 pub mod cors;
 pub(crate) mod crowd;
 pub(crate) mod exchange;

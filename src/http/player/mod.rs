@@ -1,8 +1,8 @@
 //! The routes that players use. A handler reads what came, calls one use case and writes what it returns.
 //!
-//! Deliberately absent: rules. The browser module, ClearKey, HLS keys, devices and license status enter here, one file
-//! each.
+//! Deliberately absent: rules. Devices and license status enter here, one file each.
 
+pub(crate) mod clear_keys;
 pub(crate) mod health;
 pub(crate) mod license;
 pub(crate) mod pages;

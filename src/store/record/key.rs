@@ -27,6 +27,9 @@ pub struct KeyRecord {
     /// The track type that it encrypts, if known.
     #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
     pub track_type: Option<TrackType>,
+    /// The crypto period that it is for. Absent for a key that does not change with time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crypto_period_index: Option<u32>,
     /// Whether it can be granted.
     pub state: KeyState,
     /// The wrapped key.
@@ -65,11 +68,13 @@ impl KeyState {
 }
 
 impl KeyRecord {
-    /// The order of lists: by track type, keys without one last, and the newest first.
+    /// The order of lists: by track type, keys without one last, and the newest first: by crypto period, then
+    /// by the time when they were added.
     #[must_use]
     pub fn list_order(&self) -> impl Ord + use<> {
         let track = (self.track_type.is_none(), self.track_type);
-        (track, Reverse((self.created_at, self.nth_in_second)), self.kid)
+        let age = (self.crypto_period_index, self.created_at, self.nth_in_second);
+        (track, Reverse(age), self.kid)
     }
 
     /// The place of a content key, to which its wrapping is bound. The content and the track type are part of it.

@@ -1,0 +1,190 @@
+//! What every request for keys goes through, whichever way the keys are then delivered: the token is read, the facts are
+//! decided on, and one line of the log says what was decided and why.
+
+use reelkey_client::key::{ContentKey, KeyId};
+use reelkey_client::strict::jwk::Thumbprint;
+use reelkey_client::time::UnixTime;
+
+use crate::authority::commit::Attempts;
+use crate::authority::in_force::{Policies, Snapshot};
+use crate::authority::issuing::changes;
+use crate::authority::issuing::circumstances::Circumstances;
+use crate::authority::issuing::facts::{self, Wanted};
+use crate::authority::issuing::judge::judge;
+use crate::authority::issuing::refused::Refused;
+use crate::authority::issuing::token::{self, Viewer};
+use crate::authority::service::Authority;
+use crate::authority::stop::Stop;
+use crate::authority::vault::fault::Fault;
+use crate::domain::decision::{Decision, Delivery, Terms};
+use crate::domain::entitlement::Entitlement;
+use crate::domain::refusal::Refusal;
+use crate::store::record::key::KeyRecord;
+use crate::store::record::stored::Stored;
+
+/// The result of a request for keys.
+#[derive(Debug)]
+pub enum Answer<T> {
+    /// What was asked for.
+    Granted(T),
+    /// The refusal.
+    Refused(Refused),
+}
+
+/// A grant on its way out.
+pub(super) struct Granted<T> {
+    /// What is sent.
+    pub(super) answer: T,
+    /// The license ID, where there is a license.
+    pub(super) id: Option<String>,
+    /// The terms.
+    pub(super) terms: Terms,
+}
+
+/// What is known of a request so far, for the one line of the log about it.
+pub(super) struct Trail {
+    pub(super) delivery: Delivery,
+    pub(super) content: Option<String>,
+    pub(super) device: Option<Thumbprint>,
+    policy: Option<String>,
+}
+
+impl Authority {
+    /// Reads the token, lets `grant` decide for its viewer, and logs and counts what came of it.
+    ///
+    /// # Errors
+    /// [`Fault`]: the caller logs it. The player learns nothing about it.
+    pub(super) async fn decided<T>(
+        &self,
+        token: &str,
+        delivery: Delivery,
+        circumstances: Circumstances<'_>,
+        grant: impl AsyncFnOnce(&Viewer, &Snapshot, &mut Trail) -> Result<Granted<T>, Stop<Refused>>,
+    ) -> Result<Answer<T>, Fault> {
+        let timer = self.counters.license();
+        let in_force = self.in_force.load();
+        let mut trail = Trail { delivery, content: None, device: None, policy: None };
+        let viewer = match token::read(&in_force.issuers, token, circumstances.now) {
+            Ok(viewer) => viewer,
+            Err(invalid) => {
+                let refusal = match invalid {
+                    token::Invalid::Expired => Refusal::TokenExpired,
+                    _ => Refusal::TokenInvalid,
+                };
+                let why = Refused { rule: Some(invalid.to_string()), ..refusal.into() };
+                log_refused(circumstances, None, &trail, &why);
+                timer.refused(refusal);
+                return Ok(Answer::Refused(refusal.into()));
+            }
+        };
+        match grant(&viewer, &in_force, &mut trail).await {
+            Ok(granted) => {
+                log_granted(circumstances, &viewer, &trail, &granted);
+                timer.granted();
+                Ok(Answer::Granted(granted.answer))
+            }
+            Err(Stop::Refused(refused)) => {
+                log_refused(circumstances, Some(&viewer), &trail, &refused);
+                timer.refused(refused.refusal);
+                Ok(Answer::Refused(refused))
+            }
+            Err(Stop::Failed(fault)) => {
+                timer.failed();
+                Err(fault)
+            }
+        }
+    }
+
+    /// Decides on the current facts, and commits the changes of a grant. If another task has changed the facts
+    /// meanwhile, it decides again.
+    pub(super) async fn decide(
+        &self,
+        wanted: Wanted<'_>,
+        token: &Entitlement,
+        policies: &Policies,
+        now: UnixTime,
+        trail: &mut Trail,
+    ) -> Result<(Terms, Vec<Stored<KeyRecord>>), Stop<Refused>> {
+        let store = self.vault.store();
+        let mut attempts = Attempts::default();
+        loop {
+            let facts = facts::load(&*store, wanted, token).await?;
+            trail.content = Some(facts.title.content.to_string());
+            let (terms, left) = match judge(&facts, token, policies, now, &mut trail.policy)? {
+                Decision::Grant(terms, left) => (terms, left),
+                Decision::Refuse(denial) => return Err(denial.into()),
+            };
+            if attempts.commit(&*store, changes::batch(left)).await? {
+                return Ok((terms, facts.records));
+            }
+        }
+    }
+
+    /// Unwraps the granted keys. They are zeroed when they are dropped.
+    pub(super) fn unwrap_granted(
+        &self,
+        terms: &Terms,
+        records: &[Stored<KeyRecord>],
+    ) -> Result<Vec<(KeyId, ContentKey)>, Fault> {
+        // Taken after the records were read, so that it can open them.
+        let keyring = self.vault.keyring();
+        let is_granted =
+            |record: &&Stored<KeyRecord>| terms.tracks.iter().any(|track| track.kid == record.kid);
+        let granted = records.iter().filter(is_granted);
+        granted.map(|record| Ok((record.kid, keyring.content_key(record)?))).collect()
+    }
+}
+
+fn log_granted<T>(
+    circumstances: Circumstances<'_>,
+    viewer: &Viewer,
+    trail: &Trail,
+    granted: &Granted<T>,
+) {
+    let (terms, region) = (&granted.terms, viewer.entitlement().region.as_ref());
+    let account = &viewer.entitlement().account;
+    tracing::info!(request.id = %circumstances.request_id,
+        client = circumstances.client.map(tracing::field::display), issuer = account.iss,
+        account = account.sub,
+        license.id = granted.id, content.id = %terms.content, policy = terms.policy_id,
+        region = region.map(tracing::field::display), region.from = region.map(|_| "token"),
+        keys = terms.tracks.len(), device = trail.device.map(tracing::field::display),
+        expires = terms.expires.as_secs(), in_the_clear = in_the_clear(trail.delivery),
+        took_us = micros(circumstances), "license granted");
+}
+
+fn log_refused(
+    circumstances: Circumstances<'_>,
+    viewer: Option<&Viewer>,
+    trail: &Trail,
+    refused: &Refused,
+) {
+    let region = viewer.and_then(|viewer| viewer.entitlement().region.as_ref());
+    let account = viewer.map(|viewer| &viewer.entitlement().account);
+    let (denial, rule) = (refused.denial.as_ref(), refused.rule.as_deref());
+    tracing::info!(request.id = %circumstances.request_id,
+        client = circumstances.client.map(tracing::field::display),
+        issuer = account.map(|account| &*account.iss),
+        account = account.map(|account| &*account.sub), content.id = trail.content,
+        policy = trail.policy, region = region.map(tracing::field::display),
+        region.from = region.map(|_| "token"), device = trail.device.map(tracing::field::display),
+        in_the_clear = in_the_clear(trail.delivery),
+        reason = refused.refusal.reason(), rule = denial.map_or(rule, |denial| Some(denial.rule)),
+        expected = denial.map(|denial| &*denial.expected),
+        actual = denial.map(|denial| &*denial.actual), took_us = micros(circumstances),
+        "license refused");
+}
+
+/// The way in which keys would leave in the clear; absent for a license.
+const fn in_the_clear(delivery: Delivery) -> Option<&'static str> {
+    match delivery {
+        Delivery::Sealed => None,
+        Delivery::ClearKey => Some("clearkey"),
+        Delivery::HlsAes128 => Some("hls-aes128"),
+    }
+}
+
+/// How long the request took so far.
+fn micros(circumstances: Circumstances<'_>) -> u64 {
+    u64::try_from((circumstances.age)().as_micros()).unwrap_or(u64::MAX)
+}
