@@ -41,6 +41,7 @@ const FLOORS: [(&str, &[&str]); 26] = [
             "reading",
             "issuer_files",
             "config installation",
+            "tls",
             "anchors",
             "limits metrics paths players",
         ],

@@ -20,6 +20,7 @@ mod log;
 mod memory;
 mod metrics;
 mod migration;
+mod native;
 mod network;
 mod operator;
 mod power;
