@@ -35,7 +35,7 @@ export interface Refusal {
 
 /** A license that was refused, or that could not be had. `message` is `detail`. */
 export class LicenseError extends Error implements Refusal {
-  constructor(reason: string, detail: string, more?: { requestId?: string; status?: number; cause?: unknown });
+  constructor(reason: string, detail: string, more?: { requestId?: string | null; status?: number; cause?: unknown });
   reason: string;
   detail: string;
   requestId: string | null;

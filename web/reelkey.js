@@ -2,7 +2,7 @@
 // playback when a license has expired, because ClearKey in browsers has no clock.
 //
 // It assumes a secure context (HTTPS or localhost): EME and WebCrypto exist only there. Deliberately absent: offline
-// licenses, and protection from the page itself, whose scripts see the content keys. reelkey.d.ts describes every export.
+// licenses, and protection from the page itself, whose scripts see the content keys. See reelkey.d.ts for every export.
 
 const KEY_SYSTEM = "org.w3.clearkey";
 /** Seconds that a clock may be off, in both directions. */
@@ -37,9 +37,9 @@ const point = ({ crv, kty, x, y }) => ({ crv, kty, x, y });
 
 /** Why there is no license. `message` is a sentence for the viewer; `reason` is for programs. */
 export class LicenseError extends Error {
-  constructor(reason, detail, { requestId = null, status = 0, cause } = {}) {
-    super(detail, { cause });
-    Object.assign(this, { name: "LicenseError", reason, detail, requestId, status });
+  constructor(reason, detail, more) {
+    super(detail, more);
+    Object.assign(this, { name: "LicenseError", reason, detail, requestId: null, status: 0 }, more);
   }
 }
 
@@ -80,16 +80,13 @@ async function loadDeviceKey() {
 }
 
 let deviceKey;
-const device = () => {
-  if (!globalThis.crypto?.subtle) {
-    throw new LicenseError("insecure-context", "Protected video needs a page that is served over HTTPS.");
-  }
-  deviceKey ??= loadDeviceKey().catch((cause) => {
+const device = () =>
+  (deviceKey ??= loadDeviceKey().catch((cause) => {
     deviceKey = undefined;
-    throw new LicenseError("device-key", "This browser cannot keep the key of this device.", { cause });
-  });
-  return deviceKey;
-};
+    throw globalThis.isSecureContext
+      ? new LicenseError("device-key", "This browser cannot keep the key of this device.", { cause })
+      : new LicenseError("insecure-context", "Protected video needs a page that is served over HTTPS.");
+  }));
 
 // ---- The license
 
@@ -122,7 +119,7 @@ async function unseal(jwe, asked) {
   return new Uint8Array(await crypto.subtle.decrypt(cipher, key, new Uint8Array([...sealed, ...tag])));
 }
 
-/** Returns the KIDs of a JWK Set that has exactly the form that every browser's CDM takes. */
+/** Returns the KIDs of a JWK Set of exactly the form that every browser takes. */
 function keyIds(bytes) {
   const set = JSON.parse(text(bytes));
   hold(members(set) === "keys" && set.keys.length > 0, "the key set");
@@ -178,10 +175,9 @@ async function newRequest({ serviceId, token, kids, contentId, iat }) {
 function refusal(response, body) {
   let problem = {};
   try { problem = JSON.parse(body) ?? {}; } catch { /* a proxy's page */ }
-  const { reason = "unavailable", detail = "The license service does not answer.", instance } = problem;
-  const requestId = response.headers.get("x-request-id") ?? instance?.replace("urn:uuid:", "");
-  const error = new LicenseError(reason, detail, { requestId, status: response.status });
-  return Object.assign(error, { serverTime: problem.server_time });
+  const { reason = "unavailable", detail = "The license service does not answer.", server_time: serverTime } = problem;
+  const more = { requestId: response.headers.get("x-request-id"), status: response.status, serverTime };
+  return new LicenseError(reason, detail, more);
 }
 
 /** One viewer's connection to one license service. Events: `refusal` and `expired`. */
@@ -252,7 +248,8 @@ export class Client extends EventTarget {
       let error, wait = 250 * 2 ** attempt * (0.75 + Math.random() / 2);
       try {
         const headers = { authorization: `Bearer ${token}` };
-        const response = await this.#fetch("/v1/license", { method: "POST", body, headers, cache: "no-store" });
+        const options = { method: "POST", body, headers, cache: "no-store", credentials: "omit" };
+        const response = await fetch(`${this.url}/v1/license`, options);
         const answer = await response.text();
         if (response.status === 200) return { answer, sentAt };
         error = refusal(response, answer);
@@ -267,16 +264,12 @@ export class Client extends EventTarget {
     }
   }
 
-  #fetch(path, options) {
-    return fetch(this.url + path, { credentials: "omit", redirect: "error", ...options });
-  }
-
   /** Returns the service's public key. The set is kept for its max-age, and fetched anew for an unknown KID. */
   async #findKey(kid) {
     const find = () => this.#jwks.keys.find((key) => key.kid === kid);
     if (performance.now() < this.#jwks.until && find()) return find();
     await step("network", "The license service cannot be reached.", async () => {
-      const response = await this.#fetch("/.well-known/jwks.json", { cache: "no-cache" });
+      const response = await fetch(`${this.url}/.well-known/jwks.json`, { cache: "no-cache", credentials: "omit" });
       hold(response.status === 200, "no key set");
       const age = /max-age=(\d+)/.exec(response.headers.get("cache-control"));
       const { keys } = await response.json();
@@ -299,8 +292,8 @@ const makers = new WeakMap();
 /** MediaKeys → the media elements that they were set on. */
 const screens = new WeakMap();
 
-/** Calls a listener after a method of the browser, once for all clients of a page. */
-function after(type, method, listen) {
+/** Calls a listener after a method of the browser. */
+function extend(type, method, listen) {
   const original = type.prototype[method];
   type.prototype[method] = function (...words) {
     const result = original.apply(this, words);
@@ -314,16 +307,16 @@ let watching = false;
 function watchSessions() {
   if (watching || !globalThis.MediaKeys) return;
   watching = true;
-  after(MediaKeys, "createSession", (keys, _, session) => makers.set(session, keys));
-  after(HTMLMediaElement, "setMediaKeys", (element, keys) => {
+  extend(MediaKeys, "createSession", (keys, _, session) => makers.set(session, keys));
+  extend(HTMLMediaElement, "setMediaKeys", (element, keys) => {
     if (!keys) return;
     if (!screens.has(keys)) screens.set(keys, new Set());
     screens.get(keys).add(element);
   });
-  after(MediaKeySession, "update", (session, response, done) => {
-    let kids = [];
-    try { kids = JSON.parse(text(view(response))).keys.map((key) => key.kid); } catch { return; }
-    done.then(() => { for (const kid of kids) titles.get(kid)?.give(session, kid); }, () => {});
+  extend(MediaKeySession, "update", (session, response, done) => {
+    done.then(() => {
+      for (const { kid } of JSON.parse(text(view(response))).keys) titles.get(kid)?.give(session, kid);
+    }).catch(() => {});
   });
 }
 
@@ -333,9 +326,7 @@ class Title {
   #until = new Map();
   /** MediaKeySession → its KIDs. */
   #sessions = new Map();
-  #failure;
-  #askTimer;
-  #endTimer;
+  #failure; #askTimer; #endTimer;
 
   constructor(client, contentId, exchange) {
     Object.assign(this, { client, contentId, exchange });
@@ -379,10 +370,10 @@ class Title {
     clearTimeout(this.#endTimer);
     if (!this.#sessions.size) return;
     const left = Math.min(...[...this.#sessions.keys()].map((session) => this.#end(session))) - performance.now();
-    const after = (run, wait) => setTimeout(run, Math.min(Math.max(0, wait), LONGEST_TIMEOUT));
-    this.#endTimer = after(() => this.#expire(), left);
+    const later = (run, wait) => setTimeout(run, Math.min(Math.max(0, wait), LONGEST_TIMEOUT));
+    this.#endTimer = later(() => this.#expire(), left);
     if (left < 500 || this.#failure?.final) return;
-    this.#askTimer = after(() => this.#askAgain(), left * (0.7 + Math.random() / 10));
+    this.#askTimer = later(() => this.#askAgain(), left * (0.7 + Math.random() / 10));
   }
 
   async #askAgain() {
@@ -412,7 +403,7 @@ class Title {
   #expire() {
     const now = performance.now();
     const why = this.#failure?.error ?? new LicenseError("license-expired", "The license of this title has expired.");
-    let seen = false;
+    let seen;
     for (const session of [...this.#sessions.keys()].filter((one) => this.#end(one) <= now)) {
       for (const element of this.#elements(session)) {
         element.pause();
@@ -482,6 +473,11 @@ export function installDashjs(player, client) {
   player.registerLicenseRequestFilter(async (request) => {
     const answer = await client.license(request.data).then(
       text, ({ reason, detail, requestId }) => JSON.stringify({ reason, detail, requestId }));
+    // Without the key of one track dash.js takes another, but may stay where the decoder waits for the first.
+    setTimeout(() => {
+      const video = player.getVideoElement();
+      if (video.readyState === 1 && answer.startsWith('{"keys')) video.currentTime += 0.2;
+    }, 1000);
     const url = `data:application/json,${encodeURIComponent(answer)}`;
     Object.assign(request, { url, method: "GET", headers: {}, withCredentials: false, responseType: "json" });
   });

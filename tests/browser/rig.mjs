@@ -18,7 +18,7 @@ import { CONTENT, EXPIRED, POLICIES, RETIRED } from "./policies.mjs";
 
 const run = promisify(execFile);
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
-export const folder = join(root, "target/browser");
+export const folder = process.env.BROWSER_TESTS ?? join(root, "target/browser");
 export const tool = (name) => join(root, "target/tools/bin", name);
 const SECONDS = 16;
 
