@@ -8,10 +8,10 @@ const KEY_SYSTEM = "org.w3.clearkey";
 /** Seconds that a clock may be off, in both directions. */
 const LEEWAY = 120;
 const ATTEMPTS = 4;
+const UNREACHABLE = ["network", "The license service cannot be reached."];
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 const SIGNING = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const SEALING = { name: "ECDH", namedCurve: "P-256" };
-
 const utf8 = (text) => new TextEncoder().encode(text);
 const text = (bytes) => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
@@ -53,7 +53,6 @@ async function step(reason, detail, run) {
 }
 
 // ---- The device key: a CryptoKeyPair in IndexedDB. Its private half never leaves the browser's key store.
-
 const promised = (request) =>
   new Promise((done, failed) => {
     request.onsuccess = () => done(request.result);
@@ -71,7 +70,7 @@ async function loadDeviceKey() {
     // add() fails if another tab was faster: then that tab's key is the device's key.
     await promised(store("readwrite").add(made, "key")).catch(() => {});
     pair = await promised(store("readonly").get("key"));
-    // Asks the browser not to evict the key. Playback does not depend on the answer.
+    // Asks the browser to keep the key.
     navigator.storage?.persist?.().catch(() => {});
   }
   database.close();
@@ -89,20 +88,18 @@ const device = () =>
   }));
 
 // ---- The license
-
 function hold(condition, what) {
   if (!condition) throw new Error(what);
 }
-
 const members = (object) => Object.keys(object).sort().join();
 
 /** Opens the JWE of a license: ECDH-ES (Concat KDF with one SHA-256) and A256GCM. */
 async function unseal(jwe, asked) {
   const parts = jwe.split(".");
-  hold(parts.length === 5 && parts[1] === "", "the form of keys");
+  hold(parts.length === 5 && parts[1] === "", "the form");
   const header = JSON.parse(text(decode(parts[0])));
-  hold(members(header) === "alg,apu,apv,enc,epk", "the header of keys");
-  hold(header.alg === "ECDH-ES" && header.enc === "A256GCM", "the algorithms of keys");
+  hold(members(header) === "alg,apu,apv,enc,epk", "the header");
+  hold(header.alg === "ECDH-ES" && header.enc === "A256GCM", "the algorithms");
   const [apu, apv] = [utf8(asked.serviceId), await sha256(utf8(asked.signingInput))];
   hold(header.apu === encode(apu), "apu");
   hold(header.apv === encode(apv), "apv");
@@ -114,7 +111,7 @@ async function unseal(jwe, asked) {
   const raw = await sha256(new Uint8Array([...number(1), ...secret, ...info]));
   const key = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["decrypt"]);
   const [iv, sealed, tag] = parts.slice(2).map(decode);
-  hold(iv.length === 12 && tag.length === 16, "the lengths in keys");
+  hold(iv.length === 12 && tag.length === 16, "the form");
   const cipher = { name: "AES-GCM", iv, additionalData: utf8(parts[0]) };
   return new Uint8Array(await crypto.subtle.decrypt(cipher, key, new Uint8Array([...sealed, ...tag])));
 }
@@ -124,8 +121,8 @@ function keyIds(bytes) {
   const set = JSON.parse(text(bytes));
   hold(members(set) === "keys" && set.keys.length > 0, "the key set");
   return set.keys.map((key) => {
-    hold(members(key) === "k,kid,kty" && key.kty === "oct", "the form of a key");
-    hold(decode(key.kid).length === 16 && decode(key.k).length === 16, "the length of a key");
+    hold(members(key) === "k,kid,kty" && key.kty === "oct", "the form");
+    hold(decode(key.kid).length === 16 && decode(key.k).length === 16, "the length");
     return key.kid;
   });
 }
@@ -147,14 +144,14 @@ export function openLicense(answer, asked, findKey) {
     hold(claims.nonce === asked.jti, "nonce");
     hold(claims.cnf.jkt === asked.jkt, "cnf.jkt");
     hold([claims.iat, claims.nbf, claims.exp].every(Number.isSafeInteger), "the times");
-    hold(claims.nbf <= claims.iat && claims.iat < claims.exp, "the order of the times");
+    hold(claims.nbf <= claims.iat && claims.iat < claims.exp, "the times");
     hold(Math.abs(claims.iat - asked.iat) <= LEEWAY, "iat");
     const keys = await unseal(claims.keys, asked);
     return { claims, keys, kids: keyIds(keys) };
   });
 }
 
-/** Signs a new request. Every request has an encryption key of its own, so concurrent answers cannot be mixed up. */
+/** Signs a new request. It has an encryption key of its own, so concurrent answers cannot be mixed up. */
 async function newRequest({ serviceId, token, kids, contentId, iat }) {
   const { privateKey: signer, jwk, jkt } = await device();
   const sealing = await crypto.subtle.generateKey(SEALING, false, ["deriveBits"]);
@@ -186,7 +183,6 @@ export class Client extends EventTarget {
   #titles = new Map();
   #clockError = 0;
   #jwks = { until: 0, keys: [] };
-
   constructor({ url, token, serviceId = "reelkey" }) {
     super();
     this.url = url.replace(/\/+$/, "");
@@ -194,12 +190,10 @@ export class Client extends EventTarget {
     this.#token = typeof token === "function" ? token : () => token;
     watchSessions();
   }
-
   /** Returns the thumbprint of the device key (RFC 7638), for a token that is bound to this device. */
   async jkt() {
     return (await device()).jkt;
   }
-
   /** EME message bytes in, JWK Set bytes out. */
   async license(message) {
     try {
@@ -209,7 +203,7 @@ export class Client extends EventTarget {
       });
       const license = await this.#exchange(wanted);
       const { content_id: contentId } = license.claims;
-      const title = this.#titles.get(contentId) ?? new Title(this, contentId, (again) => this.#exchange(again));
+      const title = this.#titles.get(contentId) ?? new Title(this, contentId, (wanted) => this.#exchange(wanted));
       this.#titles.set(contentId, title);
       title.granted(license);
       return license.keys;
@@ -218,13 +212,12 @@ export class Client extends EventTarget {
       throw error;
     }
   }
-
   async #exchange({ kids, contentId }, again = false) {
     const jkt = await this.jkt();
     const token = await step("token", "This page has no permission to play.", async () => {
       const given = await this.#token({ kids, content_id: contentId, jkt });
-      hold(typeof given === "string" && given, "the token callback returned no token");
-      return given;
+      hold(given, "the callback returned no token");
+      return `${given}`;
     });
     const iat = Math.floor(Date.now() / 1000) + this.#clockError;
     const { body, asked } = await newRequest({ serviceId: this.serviceId, token, kids, contentId, iat });
@@ -240,7 +233,6 @@ export class Client extends EventTarget {
       return this.#exchange({ kids, contentId }, true);
     }
   }
-
   /** Sends a request. The same bytes are the same license, so they are sent again if the network fails. */
   async #send(body, token) {
     for (let attempt = 1; ; attempt++) {
@@ -257,18 +249,17 @@ export class Client extends EventTarget {
         wait = Math.max(wait, 1000 * (Number(response.headers.get("retry-after")) || 0));
       } catch (cause) {
         if (cause instanceof LicenseError) throw cause;
-        error = new LicenseError("network", "The license service cannot be reached.", { cause });
+        error = new LicenseError(...UNREACHABLE, { cause });
       }
       if (attempt === ATTEMPTS || wait > 30_000) throw error;
       await pause(wait);
     }
   }
-
   /** Returns the service's public key. The set is kept for its max-age, and fetched anew for an unknown KID. */
   async #findKey(kid) {
     const find = () => this.#jwks.keys.find((key) => key.kid === kid);
     if (performance.now() < this.#jwks.until && find()) return find();
-    await step("network", "The license service cannot be reached.", async () => {
+    await step(...UNREACHABLE, async () => {
       const response = await fetch(`${this.url}/.well-known/jwks.json`, { cache: "no-cache", credentials: "omit" });
       hold(response.status === 200, "no key set");
       const age = /max-age=(\d+)/.exec(response.headers.get("cache-control"));
@@ -284,13 +275,9 @@ function announce(client, type, { reason, detail, requestId }) {
 }
 
 // ---- Expiry. Every session that was given a license is known, whichever player made it.
-
-/** KID → the title whose license granted it last. */
-const titles = new Map();
-/** MediaKeySession → its MediaKeys. */
-const makers = new WeakMap();
-/** MediaKeys → the media elements that they were set on. */
-const screens = new WeakMap();
+const titles = new Map(); // KID → the title whose license granted it last
+const makers = new WeakMap(); // MediaKeySession → its MediaKeys
+const screens = new WeakMap(); // MediaKeys → the media elements that they were set on
 
 /** Calls a listener after a method of the browser. */
 function extend(type, method, listen) {
@@ -322,16 +309,12 @@ function watchSessions() {
 
 /** The licenses of one title in one client: when its keys expire, and which sessions have them. */
 class Title {
-  /** KID → when it expires, the last granted last. A renewal names these KIDs. */
-  #until = new Map();
-  /** MediaKeySession → its KIDs. */
-  #sessions = new Map();
+  #until = new Map(); // KID → when it expires, the last granted last
+  #sessions = new Map(); // MediaKeySession → its KIDs
   #failure; #askTimer; #endTimer;
-
   constructor(client, contentId, exchange) {
     Object.assign(this, { client, contentId, exchange });
   }
-
   /** Takes note of a license. */
   granted({ kids, until }) {
     this.#failure = undefined;
@@ -347,7 +330,6 @@ class Title {
     }
     this.#plan();
   }
-
   /** Takes note of a key that a session has got. */
   give(session, kid) {
     if (!this.#until.has(kid)) return;
@@ -358,12 +340,10 @@ class Title {
     this.#sessions.get(session).add(kid);
     this.#plan();
   }
-
   /** Returns when the first of a session's keys expires. */
   #end(session) {
     return Math.min(...[...this.#sessions.get(session)].map((kid) => this.#until.get(kid)));
   }
-
   /** Asks again after three quarters of what is left, and ends playback at the end. */
   #plan() {
     clearTimeout(this.#askTimer);
@@ -375,10 +355,11 @@ class Title {
     if (left < 500 || this.#failure?.final) return;
     this.#askTimer = later(() => this.#askAgain(), left * (0.7 + Math.random() / 10));
   }
-
   async #askAgain() {
     // Without a player that shows the title, nobody needs a license.
     if (![...this.#sessions.keys()].some((session) => this.#elements(session).length)) return this.#plan();
+    // The reason, if the end comes before an answer.
+    this.#failure = { error: new LicenseError(...UNREACHABLE) };
     try {
       const license = await this.exchange({ kids: [...this.#until.keys()], contentId: this.contentId });
       this.granted(license);
@@ -394,12 +375,10 @@ class Title {
       this.#plan();
     }
   }
-
   #elements(session) {
     const keys = makers.get(session);
     return [...(screens.get(keys) ?? [])].filter((element) => element.mediaKeys === keys);
   }
-
   #expire() {
     const now = performance.now();
     const why = this.#failure?.error ?? new LicenseError("license-expired", "The license of this title has expired.");
@@ -418,7 +397,6 @@ class Title {
 }
 
 // ---- Players
-
 const CONFIGURATION = [{
   initDataTypes: ["cenc", "keyids", "webm"],
   videoCapabilities: [{ contentType: 'video/mp4; codecs="avc1.42E01E"' }, { contentType: 'video/webm; codecs="vp9"' }],

@@ -59,7 +59,8 @@ export async function until(page, condition, what, seconds = 20) {
   while (!(await page.evaluate(condition))) {
     if (Date.now() > end) {
       const { answers, ...seen } = await look(page).catch((error) => ({ error: error.message }));
-      throw new Error(`not in ${seconds} s: ${what}; ${JSON.stringify({ ...seen, answers: answers?.map((one) => one.status) })}`);
+      const state = JSON.stringify({ ...seen, answers: answers?.map(({ status }) => status) });
+      throw new Error(`not in ${seconds} s: ${what}; ${state}`);
     }
     await new Promise((done) => setTimeout(done, 100));
   }
@@ -81,7 +82,8 @@ const luma = (page, screenshot) =>
     const bytes = Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     const context = canvas.getContext("2d");
-    const image = await createImageBitmap(new Blob([bytes]), { resizeWidth: width, resizeHeight: height, resizeQuality: "high" });
+    const size = { resizeWidth: width, resizeHeight: height, resizeQuality: "high" };
+    const image = await createImageBitmap(new Blob([bytes]), size);
     context.drawImage(image, 0, 0);
     const { data } = context.getImageData(0, 0, width, height);
     return Array.from({ length: width * height }, (_, at) =>

@@ -19,7 +19,9 @@ const seconds = (since) => ((Date.now() - since) / 1000).toFixed(1);
 const world = await start();
 console.log(`films, service and site are ready: ${seconds(began)} s`);
 let passed = 0, failed = 0;
-for (const [name, list] of planned.filter(([, list]) => list.length)) {
+
+/** Runs the scenarios of one browser, one after the other: a page in the background is slowed down. */
+async function inBrowser([name, list]) {
   const browser = await launch(name);
   console.log(`${name}: ${await browser.version()}`);
   for (const scenario of list) {
@@ -37,6 +39,8 @@ for (const [name, list] of planned.filter(([, list]) => list.length)) {
   }
   await browser.close();
 }
+
+await Promise.all(planned.filter(([, list]) => list.length).map(inBrowser));
 await world.close();
 console.log(`${passed} passed, ${failed} failed, ${seconds(began)} s`);
 process.exit(failed ? 1 : 0);

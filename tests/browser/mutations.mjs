@@ -1,5 +1,5 @@
-// The browser module's cryptography, in Node: it opens the worked example of docs/API.md, and refuses 10,000 licenses that
-// were changed on the way, foreign answers, and licenses that are well signed and wrong.
+// The browser module's cryptography, in Node: it opens the worked example of docs/API.md, and refuses 10,000 licenses
+// that were changed on the way, foreign answers, and licenses that are well signed and wrong.
 //
 // usage: node mutations.mjs [SEED]
 
@@ -32,7 +32,8 @@ function numbers(seed) {
 
 async function refused(answer, asked, findKey, what) {
   const opened = await openLicense(answer, asked, findKey).catch((error) => error);
-  assert(opened instanceof LicenseError && opened.reason === "bad-license", `${what}: accepted, or ${opened.stack ?? "a license"}`);
+  assert(opened instanceof LicenseError, `${what}: ${opened.stack ?? "accepted"}`);
+  assert.equal(opened.reason, "bad-license", what);
 }
 
 // ---- The worked example
@@ -85,8 +86,14 @@ const changes = {
   cut: () => license.slice(0, random(license.length)),
   head: () => license.slice(1 + random(license.length - 1)),
   remove: () => splice(random(license.length - 8), 1 + random(8), ""),
-  swap: () => [[1, 0, 2], [2, 1, 0], [0, 2, 1], [1, 2, 0], [2, 0, 1], [0, 0, 2], [0, 1, 1]][random(7)].map((at) => parts[at]).join("."),
-  parts: () => [parts.slice(0, 2), parts.slice(1), [...parts, ""], [...parts, ...parts], ["", ...parts], []][random(6)].join("."),
+  swap: () => {
+    const orders = [[1, 0, 2], [2, 1, 0], [0, 2, 1], [1, 2, 0], [2, 0, 1], [0, 0, 2], [0, 1, 1]];
+    return orders[random(orders.length)].map((at) => parts[at]).join(".");
+  },
+  parts: () => {
+    const others = [parts.slice(0, 2), parts.slice(1), [...parts, ""], [...parts, ...parts], ["", ...parts], []];
+    return others[random(others.length)].join(".");
+  },
   padding: () => parts.map((part, at) => (at === random(3) ? `${part}=` : `${part}==`)).join("."),
   trailing: () => {
     // The last character of a part whose unused bits are set: the same bytes in another spelling.
@@ -141,8 +148,10 @@ const encKey = await jose.importJWK({ ...vector.enc_jwk, d: undefined }, "ECDH-E
 const apv = new Uint8Array(await subtle.digest("SHA-256", bytes(asked.signingInput)));
 const k = base64url(new Uint8Array(16).fill(7)), kid = base64url(new Uint8Array(16).fill(9));
 const keySet = { keys: [{ kty: "oct", kid, k }] };
+const right = JSON.stringify(keySet);
 
-async function forge({ claims = {}, head = {}, jwe = {}, apu = bytes("reelkey"), party = apv, plain = JSON.stringify(keySet), mend = (text) => text }) {
+/** A license that the service's key signs: right, but for what is given. */
+async function forge({ claims, head, jwe, apu = bytes("reelkey"), party = apv, plain = right, mend = (text) => text }) {
   const keys = await new jose.CompactEncrypt(typeof plain === "string" ? bytes(plain) : plain)
     .setProtectedHeader({ alg: "ECDH-ES", enc: "A256GCM", ...jwe })
     .setKeyManagementParameters({ apu, apv: party })
@@ -198,7 +207,7 @@ const wrong = {
   "a key of 32 bytes": set((_, key) => { key.k = base64url(new Uint8Array(32)); }),
   "a KID of 15 bytes": set((_, key) => { key.kid = base64url(new Uint8Array(15)); }),
   "a padded key": set((_, key) => { key.k += "=="; }),
-  "a byte order mark": { plain: `\ufeff${JSON.stringify(keySet)}` },
+  "a byte order mark": { plain: `\ufeff${right}` },
   "no JSON": { plain: "keys" },
   "no UTF-8": { plain: new Uint8Array([123, 255, 125]) },
 };

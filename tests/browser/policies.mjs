@@ -8,6 +8,7 @@ export const EXPIRED = "expired";
 
 const play = 'can_play = true\nlicense_duration = "10m"\n';
 const region = '[region]\nevidence = "token"\n';
+const always = "from = 2020-01-01T00:00:00Z\nuntil = 2099-01-01T00:00:00Z\n";
 
 export const POLICIES = {
   default: play,
@@ -18,6 +19,6 @@ export const POLICIES = {
   future: `${play}available_from = 2099-01-01T00:00:00Z\n`,
   past: `${play}available_until = 2020-01-01T00:00:00Z\n`,
   us: `${play}${region}allowed_countries = ["US"]\n`,
-  blackout: `${play}${region}[[region.blackout]]\ncountries = ["CA"]\nfrom = 2020-01-01T00:00:00Z\nuntil = 2099-01-01T00:00:00Z\n`,
+  blackout: `${play}${region}[[region.blackout]]\ncountries = ["CA"]\n${always}`,
   hardware: `${play}[device]\nsecurity_level = "HW_SECURE_ALL"\n`,
 };

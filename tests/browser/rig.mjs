@@ -61,7 +61,8 @@ async function pack(name, scheme, keys) {
     const path = output(`${track.toLowerCase()}.m3u8`);
     const method = scheme === "cenc" ? "SAMPLE-AES-CTR" : "SAMPLE-AES";
     const uri = `data:text/plain;base64,${Buffer.from(kid, "hex").toString("base64")}`;
-    const key = `#EXT-X-KEY:METHOD=${method},URI="${uri}",KEYID=0x${kid},KEYFORMAT="org.w3.clearkey",KEYFORMATVERSIONS="1"`;
+    const format = 'KEYFORMAT="org.w3.clearkey",KEYFORMATVERSIONS="1"';
+    const key = `#EXT-X-KEY:METHOD=${method},URI="${uri}",KEYID=0x${kid},${format}`;
     const lines = (await readFile(path, "utf8")).split("\n").filter((line) => !line.startsWith("#EXT-X-KEY"));
     await writeFile(path, lines.flatMap((line) => (line.startsWith("#EXT-X-MAP") ? [key, line] : [line])).join("\n"));
   }

@@ -7,10 +7,12 @@ import { launch, look, open, picture, until } from "./browsers.mjs";
 import { CONTENT, EXPIRED, RETIRED } from "./policies.mjs";
 
 const PLAYERS = ["eme", "shaka", "dashjs", "hlsjs", "videojs"];
-const SCHEMES = { eme: ["cenc", "cbcs"], shaka: ["cenc", "cbcs"], dashjs: ["cenc", "cbcs"], hlsjs: ["cenc"], videojs: ["cenc", "cbcs"] };
+const SCHEMES = ["cenc", "cbcs"];
 
 /** The query of `/token` for this viewer, title and policy. */
 const token = (policy, more = {}) => String(new URLSearchParams({ sub: "alice", content: CONTENT, policy, ...more }));
+
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 const advanced = (seconds) => `document.querySelector("video").currentTime >= ${seconds}`;
 
@@ -26,7 +28,7 @@ async function plays(page, world, seconds = 3) {
 }
 
 const playback = PLAYERS.flatMap((player) =>
-  SCHEMES[player].map((scheme) => ({
+  SCHEMES.map((scheme) => ({
     name: `${player} plays ${scheme}`,
     async run(world) {
       const page = await open(world.browser, world, { player, scheme, token: token("default") });
@@ -65,9 +67,9 @@ const expiries = PLAYERS.map((player) => ({
     assert(life > 2 && life < 6, `ended after ${life} s`);
     // Nothing is left to play with, even if the page tries.
     await page.evaluate(() => document.querySelector("video").play().catch(() => {}));
-    await new Promise((done) => setTimeout(done, 1500));
+    await pause(1500);
     const { frames } = await look(page);
-    await new Promise((done) => setTimeout(done, 1500));
+    await pause(1500);
     assert.equal((await look(page)).frames, frames, "it plays without a key");
     return `after ${life.toFixed(1)} s`;
   },
@@ -92,7 +94,7 @@ const refusals = PLAYERS.flatMap((player) =>
   Object.entries(REASONS).map(([reason, query]) => ({
     name: `${player} tells ${reason}`,
     async run(world) {
-      await new Promise((done) => setTimeout(done, reason === "token-expired" ? Math.max(0, world.state.expiredAt - Date.now()) : 0));
+      if (reason === "token-expired") await pause(Math.max(0, world.state.expiredAt - Date.now()));
       const scheme = reason === "key-not-found" ? "retired" : "cenc";
       const page = await open(world.browser, world, { player, scheme, token: query });
       await until(page, "window.seen.refusals.length > 0", "the event `refusal`");
@@ -113,7 +115,8 @@ const refusals = PLAYERS.flatMap((player) =>
     },
   })));
 
-const withheld = ["shaka", "dashjs", "hlsjs"].map((player) => ({
+// hls.js in Firefox, and video.js, do not leave the track whose key is withheld (docs/players).
+const withheld = (browser) => ["shaka", "dashjs", ...(browser === "chromium" ? ["hlsjs"] : [])].map((player) => ({
   name: `${player} plays SD where HD is withheld`,
   async run(world) {
     const page = await open(world.browser, world, { player, token: token("sd") });
@@ -261,4 +264,6 @@ const devices = [
   },
 ];
 
-export const scenarios = () => [...playback, ...withheld, ...renewals, ...expiries, ...troubles, ...devices, ...refusals];
+export const scenarios = (browser) => [
+  ...playback, ...withheld(browser), ...renewals, ...expiries, ...troubles, ...devices, ...refusals,
+];

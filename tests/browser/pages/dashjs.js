@@ -6,7 +6,8 @@ export async function play({ client, video, media, seen }) {
   const player = dashjs.MediaPlayer().create();
   player.initialize();
   installDashjs(player, client);
-  player.on("error", ({ error }) => seen.errors.push(`${error.code} ${error.data?.serverResponse?.detail ?? error.message}`));
+  player.on("error", ({ error: { code, data, message } }) =>
+    seen.errors.push(`${code} ${data?.serverResponse?.detail ?? message}`));
   player.attachView(video);
   player.attachSource(`${media}/film.mpd`);
   return "dashjs";

@@ -1,8 +1,8 @@
 // One player, chosen by `?player=`, plays one film with licenses of one service. What happens is left in `window.seen`.
 //
-// parameters: player, scheme (the folder of the film), service (its URL); `token` and `later`: the query of `/token` for
-// the first and for further tokens; `bind` names this device in them. `trouble` is what the network does: `lose` the first
-// answer, be `busy` once, `cut` after the first license. `clock` is what the device's clock is off by, in seconds.
+// parameters: player, scheme (the folder of the film), service (its URL); `token` and `later`: the query of `/token`
+// for the first and for further tokens; `bind` names this device in them. `trouble` is what the network does: `lose` the
+// first answer, be `busy` once, `cut` after the first license. `clock` is what the device's clock is off by, in seconds.
 
 import { Client } from "/web/reelkey.js";
 
@@ -45,8 +45,10 @@ client.addEventListener("expired", ({ detail }) => {
   document.getElementById("words").textContent = detail.detail;
 });
 window.addEventListener("error", ({ message }) => seen.errors.push(message));
-window.addEventListener("unhandledrejection", ({ reason }) => seen.errors.push(`unhandled: ${reason?.message ?? reason}`));
-for (const type of ["waiting", "waitingforkey"]) video.addEventListener(type, () => (seen.stalls += !!video.currentTime));
+window.addEventListener("unhandledrejection", ({ reason }) => seen.errors.push(`unhandled: ${reason?.message}`));
+for (const type of ["waiting", "waitingforkey"]) {
+  video.addEventListener(type, () => { seen.stalls += video.currentTime > 0; });
+}
 
 const { play } = await import(`./${options.player}.js`);
 try {
