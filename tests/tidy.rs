@@ -60,7 +60,7 @@ const FLOORS: [(&str, &[&str]); 26] = [
         ],
     ),
     ("src/http/listener", &["server", "accept", "connection", "descriptors socket tls"]),
-    ("src/http/player", &["clear_keys health license pages"]),
+    ("src/http/player", &["clear_keys health license module pages"]),
     (
         "src/authority",
         &[

@@ -13,7 +13,7 @@ use crate::http::frame::bearer::TokenPlaces;
 use crate::http::frame::cors;
 use crate::http::frame::exchange::{self, Frame};
 use crate::http::frame::limits::Limits;
-use crate::http::player::{clear_keys, health, license, pages};
+use crate::http::player::{clear_keys, health, license, module, pages};
 
 /// The routes that players use, also from pages of the origins that are in force, within the default limits and without
 /// proxies.
@@ -30,6 +30,7 @@ pub fn router_within(app: App, limits: Limits, proxies: Proxies, places: TokenPl
         .route("/v1/license", post(license::license_post))
         .route("/v1/clearkey", post(clear_keys::clearkey_post))
         .route("/v1/hls/{*path}", get(clear_keys::hls_key_get))
+        .route("/reelkey.js", get(module::module_get))
         .route("/.well-known/jwks.json", get(health::jwks_get))
         .route("/healthz", get(health::healthz_get))
         .route("/readyz", get(health::readyz_get))

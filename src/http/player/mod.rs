@@ -5,4 +5,5 @@
 pub(crate) mod clear_keys;
 pub(crate) mod health;
 pub(crate) mod license;
+pub(crate) mod module;
 pub(crate) mod pages;

@@ -1,0 +1,46 @@
+// Runs the scenarios in each browser, and prints one line for each.
+//
+// usage: node main.mjs [FILTER]
+
+import { NAMES, launch } from "./browsers.mjs";
+import { start } from "./rig.mjs";
+import { scenarios } from "./scenarios.mjs";
+
+const filter = process.argv[2] ?? "";
+const planned = NAMES.map((browser) => [
+  browser, scenarios(browser).filter(({ name }) => `${browser} ${name}`.includes(filter)),
+]);
+if (!planned.some(([, list]) => list.length)) {
+  console.error(`no scenario's name contains "${filter}"`);
+  process.exit(2);
+}
+const began = Date.now();
+const seconds = (since) => ((Date.now() - since) / 1000).toFixed(1);
+const world = await start();
+console.log(`films, service and site are ready: ${seconds(began)} s`);
+let passed = 0, failed = 0;
+
+/** Runs the scenarios of one browser, one after the other: a page in the background is slowed down. */
+async function inBrowser([name, list]) {
+  const browser = await launch(name);
+  console.log(`${name}: ${await browser.version()}`);
+  for (const scenario of list) {
+    const at = Date.now();
+    const label = `${name} ${scenario.name}`;
+    try {
+      const more = await scenario.run({ ...world, browser, browserName: name, label });
+      passed++;
+      console.log(`ok    ${label} (${seconds(at)} s)${more ? `: ${more}` : ""}`);
+    } catch (error) {
+      failed++;
+      console.log(`FAIL  ${label} (${seconds(at)} s): ${error.message}`);
+    }
+    for (const page of (await browser.pages()).slice(1)) await page.close().catch(() => {});
+  }
+  await browser.close();
+}
+
+await Promise.all(planned.filter(([, list]) => list.length).map(inBrowser));
+await world.close();
+console.log(`${passed} passed, ${failed} failed, ${seconds(began)} s`);
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,14 @@
+import { installDashjs } from "/web/reelkey.js";
+import { load } from "./load.js";
+
+export async function play({ client, video, media, seen }) {
+  await load("/npm/dashjs/dist/modern/umd/dash.all.min.js");
+  const player = dashjs.MediaPlayer().create();
+  player.initialize();
+  installDashjs(player, client);
+  player.on("error", ({ error: { code, data, message } }) =>
+    seen.errors.push(`${code} ${data?.serverResponse?.detail ?? message}`));
+  player.attachView(video);
+  player.attachSource(`${media}/film.mpd`);
+  return "dashjs";
+}

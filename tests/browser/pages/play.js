@@ -1,0 +1,60 @@
+// One player, chosen by `?player=`, plays one film with licenses of one service. What happens is left in `window.seen`.
+//
+// parameters: player, scheme (the folder of the film), service (its URL); `token` and `later`: the query of `/token`
+// for the first and for further tokens; `bind` names this device in them. `trouble` is what the network does: `lose` the
+// first answer, be `busy` once, `cut` after the first license. `clock` is what the device's clock is off by, in seconds.
+
+import { Client } from "/web/reelkey.js";
+
+const options = Object.fromEntries(new URLSearchParams(location.search));
+const seen = (window.seen = { refusals: [], expired: [], errors: [], answers: [], stalls: 0, tokens: 0 });
+const video = document.getElementById("video");
+
+// Every answer of the service is kept, and a page can be given a foreign one.
+const { fetch } = window;
+window.fetch = async (...words) => {
+  if (!String(words[0]).endsWith("/v1/license")) return fetch(...words);
+  if (options.trouble === "cut" && seen.answers.length) throw new TypeError("the network is cut");
+  const response = await fetch(...words);
+  const text = await response.text();
+  seen.answers.push({ at: performance.now(), status: response.status, request: words[1].body, text });
+  if (options.trouble === "lose" && seen.answers.length === 1) throw new TypeError("the answer is lost");
+  if (options.trouble === "busy" && seen.answers.length === 1) {
+    return new Response("{}", { status: 503, headers: { "retry-after": "2" } });
+  }
+  return new Response(options.foreign ? window.name : text, { status: response.status, headers: response.headers });
+};
+
+const { now } = Date;
+Date.now = () => now() + 1000 * Number(options.clock ?? 0);
+
+const client = (window.client = new Client({
+  url: options.service,
+  async token({ jkt }) {
+    const query = seen.tokens++ && options.later ? options.later : options.token;
+    const bound = options.bind ? `&device=${jkt}` : "";
+    return (await fetch(`/token?${query}${bound}`)).text();
+  },
+}));
+client.addEventListener("refusal", ({ detail }) => {
+  seen.refusals.push(detail);
+  document.getElementById("words").textContent = detail.detail;
+});
+client.addEventListener("expired", ({ detail }) => {
+  seen.expired.push({ ...detail, at: performance.now(), paused: video.paused });
+  document.getElementById("words").textContent = detail.detail;
+});
+window.addEventListener("error", ({ message }) => seen.errors.push(message));
+window.addEventListener("unhandledrejection", ({ reason }) => seen.errors.push(`unhandled: ${reason?.message}`));
+for (const type of ["waiting", "waitingforkey"]) {
+  video.addEventListener(type, () => { seen.stalls += video.currentTime > 0; });
+}
+
+const { play } = await import(`./${options.player}.js`);
+try {
+  seen.player = await play({ client, video, media: `/media/${options.scheme}`, seen });
+  video.play().catch((error) => seen.errors.push(`play: ${error.message}`));
+} catch (error) {
+  seen.errors.push(String(error?.message ?? error));
+}
+seen.ready = true;

@@ -1,0 +1,24 @@
+// What the service of the browser tests allows: one title that plays, one whose keys are retired, and a policy for each
+// refusal. A token picks the policy. Absent: reasons that no policy causes (scenarios.mjs asks for these by the token).
+
+export const CONTENT = "movies/film";
+export const RETIRED = "movies/retired";
+/** The parameter of the site's `/token` that asks for a token that has expired. */
+export const EXPIRED = "expired";
+
+const play = 'can_play = true\nlicense_duration = "10m"\n';
+const region = '[region]\nevidence = "token"\n';
+const always = "from = 2020-01-01T00:00:00Z\nuntil = 2099-01-01T00:00:00Z\n";
+
+export const POLICIES = {
+  default: play,
+  short: 'can_play = true\nlicense_duration = "4s"\n',
+  sd: `${play}tracks = ["AUDIO", "SD"]\n`,
+  "no-play": 'can_play = false\nlicense_duration = "10m"\n',
+  mfa: `${play}required_amr = ["mfa"]\n`,
+  future: `${play}available_from = 2099-01-01T00:00:00Z\n`,
+  past: `${play}available_until = 2020-01-01T00:00:00Z\n`,
+  us: `${play}${region}allowed_countries = ["US"]\n`,
+  blackout: `${play}${region}[[region.blackout]]\ncountries = ["CA"]\n${always}`,
+  hardware: `${play}[device]\nsecurity_level = "HW_SECURE_ALL"\n`,
+};

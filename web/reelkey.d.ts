@@ -1,0 +1,119 @@
+/** What a token is wanted for. */
+export interface Wanted {
+  /** The key IDs that the player asks for: base64url of 16 bytes each. */
+  kids: string[];
+  /** The content ID, if it is known: when a license is asked for again. */
+  content_id?: string;
+  /** The thumbprint of the device key (RFC 7638). A token with `cnf.jkt` is bound to it. */
+  jkt: string;
+}
+
+export interface ClientOptions {
+  /** The service's base URL, for example `https://drm.example`. */
+  url: string;
+  /**
+   * The authorization token, or a callback that returns it. The callback is called for each request, so it should return
+   * a token that is still valid for some minutes.
+   */
+  token: string | ((wanted: Wanted) => string | Promise<string>);
+  /** `service_id` of the service's configuration. The default is `reelkey`. */
+  serviceId?: string;
+}
+
+/** Why there is no license, or why playback ended. */
+export interface Refusal {
+  /**
+   * For programs: a reason of the service (`region-denied`, `blackout`, ...; docs/API.md), or one of this module:
+   * `network`, `bad-license`, `bad-message`, `token`, `device-key`, `insecure-context`, `eme`, `license-expired`.
+   */
+  reason: string;
+  /** A sentence for the viewer. */
+  detail: string;
+  /** The service's name of the request, for its log. `null` if the service did not answer. */
+  requestId: string | null;
+}
+
+/** A license that was refused, or that could not be had. `message` is `detail`. */
+export class LicenseError extends Error implements Refusal {
+  constructor(reason: string, detail: string, more?: { requestId?: string | null; status?: number; cause?: unknown });
+  reason: string;
+  detail: string;
+  requestId: string | null;
+  /** The HTTP status of a refusal, otherwise 0. */
+  status: number;
+}
+
+interface ClientEvents {
+  /** A license was refused or could not be had. */
+  refusal: CustomEvent<Refusal>;
+  /** The license has expired and no other could be had: the sessions are closed and the video is paused. */
+  expired: CustomEvent<Refusal>;
+}
+
+/** One viewer's connection to one license service. */
+export class Client extends EventTarget {
+  constructor(options: ClientOptions);
+  readonly url: string;
+  readonly serviceId: string;
+  /** Returns the thumbprint of this browser's device key (RFC 7638). The key is made at first use. */
+  jkt(): Promise<string>;
+  /**
+   * Asks for a license. Any player that can call it plays; the functions below only connect it to known players.
+   *
+   * @param message the message of a MediaKeySession, `{"kids":[...],"type":"temporary"}`; it may also have `content_id`
+   * @returns a JWK Set for `MediaKeySession.update()`
+   * @throws LicenseError
+   */
+  license(message: Uint8Array | ArrayBuffer): Promise<Uint8Array>;
+  addEventListener<T extends keyof ClientEvents>(
+    type: T, listener: (event: ClientEvents[T]) => void, options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+/** What was asked. An answer to anything else is refused. */
+export interface Asked {
+  serviceId: string;
+  /** `jti` and `iat` of the request. */
+  jti: string;
+  iat: number;
+  /** The thumbprint of the device key. */
+  jkt: string;
+  /** The request without its signature. */
+  signingInput: string;
+  /** The private key that belongs to `enc_jwk` of the request. */
+  privateKey: CryptoKey;
+}
+
+/**
+ * Checks everything that a device has to check in an answer of the service, then opens its keys. `Client.license` does
+ * this; it is here for tests and for pages with a transport of their own.
+ *
+ * @param answer the compact JWS
+ * @param findKey returns the service's public key with this `kid`, if there is one
+ * @returns the license's claims, a JWK Set for `MediaKeySession.update()`, and its KIDs
+ * @throws LicenseError with reason `bad-license` if anything is wrong; then no key comes out
+ */
+export function openLicense(
+  answer: string, asked: Asked, findKey: (kid: string) => Promise<JsonWebKey | undefined> | JsonWebKey | undefined,
+): Promise<{ claims: Record<string, unknown>; keys: Uint8Array; kids: string[] }>;
+
+/**
+ * Plays encrypted media of a media element without a player's help. Call it before the element gets its source.
+ * @returns a function that stops it and closes its sessions
+ */
+export function attachEme(video: HTMLMediaElement, client: Client): () => void;
+
+/** Connects a `shaka.Player`. Call it before `load()`. */
+export function installShaka(player: any, client: Client): void;
+
+/** Connects a dash.js `MediaPlayer`. Call it before `attachSource()`. */
+export function installDashjs(player: any, client: Client): void;
+
+/** Returns members of an hls.js configuration: `new Hls({...hlsConfig(client)})`. */
+export function hlsConfig(client: Client): Record<string, unknown>;
+
+/** Returns `keySystems` of a video.js source. The plugin videojs-contrib-eme is required. */
+export function videojsKeySystems(client: Client): Record<string, unknown>;

@@ -1,0 +1,499 @@
+// The browser module: turns a ClearKey license request of the browser into Reelkey's signed license exchange, and ends
+// playback when a license has expired, because ClearKey in browsers has no clock.
+//
+// It assumes a secure context (HTTPS or localhost): EME and WebCrypto exist only there. Deliberately absent: offline
+// licenses, and protection from the page itself, whose scripts see the content keys. See reelkey.d.ts for every export.
+
+const KEY_SYSTEM = "org.w3.clearkey";
+/** Seconds that a clock may be off, in both directions. */
+const LEEWAY = 120;
+const ATTEMPTS = 4;
+const UNREACHABLE = ["network", "The license service cannot be reached."];
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
+const SIGNING = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+const SEALING = { name: "ECDH", namedCurve: "P-256" };
+const utf8 = (text) => new TextEncoder().encode(text);
+const text = (bytes) => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+
+/** Returns the bytes of an ArrayBuffer or of a view of one. */
+const view = (source) => new Uint8Array(source.buffer ?? source, source.byteOffset ?? 0, source.byteLength);
+
+/** Writes bytes as base64url without padding. */
+const encode = (bytes) =>
+  btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))
+    .replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+
+/** Reads canonical base64url without padding, and nothing else. */
+function decode(encoded) {
+  const bytes = Uint8Array.from(atob(encoded.replaceAll("-", "+").replaceAll("_", "/")), (one) => one.charCodeAt(0));
+  if (encode(bytes) !== encoded) throw new Error("not canonical base64url");
+  return bytes;
+}
+
+/** The members of a public JWK that count, in the order of a thumbprint (RFC 7638). */
+const point = ({ crv, kty, x, y }) => ({ crv, kty, x, y });
+
+/** Why there is no license. `message` is a sentence for the viewer; `reason` is for programs. */
+export class LicenseError extends Error {
+  constructor(reason, detail, more) {
+    super(detail, more);
+    Object.assign(this, { name: "LicenseError", reason, detail, requestId: null, status: 0 }, more);
+  }
+}
+
+/** Runs a step, and names its failure. */
+async function step(reason, detail, run) {
+  try {
+    return await run();
+  } catch (cause) {
+    throw cause instanceof LicenseError ? cause : new LicenseError(reason, detail, { cause });
+  }
+}
+
+// ---- The device key: a CryptoKeyPair in IndexedDB. Its private half never leaves the browser's key store.
+const promised = (request) =>
+  new Promise((done, failed) => {
+    request.onsuccess = () => done(request.result);
+    request.onerror = (event) => (event.preventDefault(), failed(request.error));
+  });
+
+async function loadDeviceKey() {
+  const opening = indexedDB.open("reelkey", 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore("device");
+  const database = await promised(opening);
+  const store = (mode) => database.transaction("device", mode).objectStore("device");
+  let pair = await promised(store("readonly").get("key"));
+  if (!pair) {
+    const made = await crypto.subtle.generateKey(SIGNING, false, ["sign", "verify"]);
+    // add() fails if another tab was faster: then that tab's key is the device's key.
+    await promised(store("readwrite").add(made, "key")).catch(() => {});
+    pair = await promised(store("readonly").get("key"));
+    // Asks the browser to keep the key.
+    navigator.storage?.persist?.().catch(() => {});
+  }
+  database.close();
+  const jwk = point(await crypto.subtle.exportKey("jwk", pair.publicKey));
+  return { privateKey: pair.privateKey, jwk, jkt: encode(await sha256(utf8(JSON.stringify(jwk)))) };
+}
+
+let deviceKey;
+const device = () =>
+  (deviceKey ??= loadDeviceKey().catch((cause) => {
+    deviceKey = undefined;
+    throw globalThis.isSecureContext
+      ? new LicenseError("device-key", "This browser cannot keep the key of this device.", { cause })
+      : new LicenseError("insecure-context", "Protected video needs a page that is served over HTTPS.");
+  }));
+
+// ---- The license
+function hold(condition, what) {
+  if (!condition) throw new Error(what);
+}
+const members = (object) => Object.keys(object).sort().join();
+
+/** Opens the JWE of a license: ECDH-ES (Concat KDF with one SHA-256) and A256GCM. */
+async function unseal(jwe, asked) {
+  const parts = jwe.split(".");
+  hold(parts.length === 5 && parts[1] === "", "the form");
+  const header = JSON.parse(text(decode(parts[0])));
+  hold(members(header) === "alg,apu,apv,enc,epk", "the header");
+  hold(header.alg === "ECDH-ES" && header.enc === "A256GCM", "the algorithms");
+  const [apu, apv] = [utf8(asked.serviceId), await sha256(utf8(asked.signingInput))];
+  hold(header.apu === encode(apu), "apu");
+  hold(header.apv === encode(apv), "apv");
+  const epk = await crypto.subtle.importKey("jwk", point(header.epk), SEALING, false, []);
+  const secret = new Uint8Array(await crypto.subtle.deriveBits({ name: "ECDH", public: epk }, asked.privateKey, 256));
+  const number = (value) => [0, 0, value >> 8, value & 255];
+  const field = (bytes) => [...number(bytes.length), ...bytes];
+  const info = [...field(utf8("A256GCM")), ...field(apu), ...field(apv), ...number(256)];
+  const raw = await sha256(new Uint8Array([...number(1), ...secret, ...info]));
+  const key = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["decrypt"]);
+  const [iv, sealed, tag] = parts.slice(2).map(decode);
+  hold(iv.length === 12 && tag.length === 16, "the form");
+  const cipher = { name: "AES-GCM", iv, additionalData: utf8(parts[0]) };
+  return new Uint8Array(await crypto.subtle.decrypt(cipher, key, new Uint8Array([...sealed, ...tag])));
+}
+
+/** Returns the KIDs of a JWK Set of exactly the form that every browser takes. */
+function keyIds(bytes) {
+  const set = JSON.parse(text(bytes));
+  hold(members(set) === "keys" && set.keys.length > 0, "the key set");
+  return set.keys.map((key) => {
+    hold(members(key) === "k,kid,kty" && key.kty === "oct", "the form");
+    hold(decode(key.kid).length === 16 && decode(key.k).length === 16, "the length");
+    return key.kid;
+  });
+}
+
+/** Checks everything that a device has to check in an answer, then opens its keys. */
+export function openLicense(answer, asked, findKey) {
+  return step("bad-license", "The license that came is not valid for this device.", async () => {
+    const parts = answer.split(".");
+    hold(parts.length === 3, "the form");
+    const [head, payload, signature] = parts.map(decode);
+    const header = JSON.parse(text(head));
+    hold(header.typ === "license+jwt" && header.alg === "ES256" && !("crit" in header), "the header");
+    const jwk = await findKey(header.kid);
+    hold(jwk, "the service has no such key");
+    const key = await crypto.subtle.importKey("jwk", point(jwk), SIGNING, false, ["verify"]);
+    hold(await crypto.subtle.verify(SIGNING, key, signature, utf8(`${parts[0]}.${parts[1]}`)), "the signature");
+    const claims = JSON.parse(text(payload));
+    hold(claims.iss === asked.serviceId, "iss");
+    hold(claims.nonce === asked.jti, "nonce");
+    hold(claims.cnf.jkt === asked.jkt, "cnf.jkt");
+    hold([claims.iat, claims.nbf, claims.exp].every(Number.isSafeInteger), "the times");
+    hold(claims.nbf <= claims.iat && claims.iat < claims.exp, "the times");
+    hold(Math.abs(claims.iat - asked.iat) <= LEEWAY, "iat");
+    const keys = await unseal(claims.keys, asked);
+    return { claims, keys, kids: keyIds(keys) };
+  });
+}
+
+/** Signs a new request. It has an encryption key of its own, so concurrent answers cannot be mixed up. */
+async function newRequest({ serviceId, token, kids, contentId, iat }) {
+  const { privateKey: signer, jwk, jkt } = await device();
+  const sealing = await crypto.subtle.generateKey(SEALING, false, ["deriveBits"]);
+  const enc_jwk = point(await crypto.subtle.exportKey("jwk", sealing.publicKey));
+  const jti = encode(crypto.getRandomValues(new Uint8Array(16)));
+  const claims = {
+    aud: serviceId, iat, jti, request_type: "NEW", session_type: "temporary", kids, content_id: contentId,
+    enc_jwk, ath: encode(await sha256(utf8(token))),
+  };
+  const header = { typ: "license-request+jwt", alg: "ES256", jwk };
+  const signingInput = [header, claims].map((part) => encode(utf8(JSON.stringify(part)))).join(".");
+  const signature = new Uint8Array(await crypto.subtle.sign(SIGNING, signer, utf8(signingInput)));
+  const asked = { serviceId, jti, iat, jkt, signingInput, privateKey: sealing.privateKey };
+  return { body: `${signingInput}.${encode(signature)}`, asked };
+}
+
+/** Reads a refusal of the service. */
+function refusal(response, body) {
+  let problem = {};
+  try { problem = JSON.parse(body) ?? {}; } catch { /* a proxy's page */ }
+  const { reason = "unavailable", detail = "The license service does not answer.", server_time: serverTime } = problem;
+  const more = { requestId: response.headers.get("x-request-id"), status: response.status, serverTime };
+  return new LicenseError(reason, detail, more);
+}
+
+/** One viewer's connection to one license service. Events: `refusal` and `expired`. */
+export class Client extends EventTarget {
+  #token;
+  #titles = new Map();
+  #clockError = 0;
+  #jwks = { until: 0, keys: [] };
+  constructor({ url, token, serviceId = "reelkey" }) {
+    super();
+    this.url = url.replace(/\/+$/, "");
+    this.serviceId = serviceId;
+    this.#token = typeof token === "function" ? token : () => token;
+    watchSessions();
+  }
+  /** Returns the thumbprint of the device key (RFC 7638), for a token that is bound to this device. */
+  async jkt() {
+    return (await device()).jkt;
+  }
+  /** EME message bytes in, JWK Set bytes out. */
+  async license(message) {
+    try {
+      const wanted = await step("bad-message", "The player's license request cannot be read.", () => {
+        const { kids, content_id: contentId } = JSON.parse(text(view(message)));
+        return { kids: [...new Set(kids)], contentId };
+      });
+      const license = await this.#exchange(wanted);
+      const { content_id: contentId } = license.claims;
+      const title = this.#titles.get(contentId) ?? new Title(this, contentId, (wanted) => this.#exchange(wanted));
+      this.#titles.set(contentId, title);
+      title.granted(license);
+      return license.keys;
+    } catch (error) {
+      announce(this, "refusal", error);
+      throw error;
+    }
+  }
+  async #exchange({ kids, contentId }, again = false) {
+    const jkt = await this.jkt();
+    const token = await step("token", "This page has no permission to play.", async () => {
+      const given = await this.#token({ kids, content_id: contentId, jkt });
+      hold(given, "the callback returned no token");
+      return `${given}`;
+    });
+    const iat = Math.floor(Date.now() / 1000) + this.#clockError;
+    const { body, asked } = await newRequest({ serviceId: this.serviceId, token, kids, contentId, iat });
+    try {
+      const { answer, sentAt } = await this.#send(body, token);
+      const license = await openLicense(answer, asked, (kid) => this.#findKey(kid));
+      const life = license.claims.exp - license.claims.iat;
+      return { ...license, until: sentAt + life * 1000 };
+    } catch (error) {
+      if (again || error.reason !== "request-stale" || !Number.isSafeInteger(error.serverTime)) throw error;
+      // This device's clock is wrong: date the next request by the service's clock.
+      this.#clockError = error.serverTime - Math.floor(Date.now() / 1000);
+      return this.#exchange({ kids, contentId }, true);
+    }
+  }
+  /** Sends a request. The same bytes are the same license, so they are sent again if the network fails. */
+  async #send(body, token) {
+    for (let attempt = 1; ; attempt++) {
+      const sentAt = performance.now();
+      let error, wait = 250 * 2 ** attempt * (0.75 + Math.random() / 2);
+      try {
+        const headers = { authorization: `Bearer ${token}` };
+        const options = { method: "POST", body, headers, cache: "no-store", credentials: "omit" };
+        const response = await fetch(`${this.url}/v1/license`, options);
+        const answer = await response.text();
+        if (response.status === 200) return { answer, sentAt };
+        error = refusal(response, answer);
+        if (response.status < 500 && response.status !== 429) throw error;
+        wait = Math.max(wait, 1000 * (Number(response.headers.get("retry-after")) || 0));
+      } catch (cause) {
+        if (cause instanceof LicenseError) throw cause;
+        error = new LicenseError(...UNREACHABLE, { cause });
+      }
+      if (attempt === ATTEMPTS || wait > 30_000) throw error;
+      await pause(wait);
+    }
+  }
+  /** Returns the service's public key. The set is kept for its max-age, and fetched anew for an unknown KID. */
+  async #findKey(kid) {
+    const find = () => this.#jwks.keys.find((key) => key.kid === kid);
+    if (performance.now() < this.#jwks.until && find()) return find();
+    await step(...UNREACHABLE, async () => {
+      const response = await fetch(`${this.url}/.well-known/jwks.json`, { cache: "no-cache", credentials: "omit" });
+      hold(response.status === 200, "no key set");
+      const age = /max-age=(\d+)/.exec(response.headers.get("cache-control"));
+      const { keys } = await response.json();
+      this.#jwks = { until: performance.now() + 1000 * (age?.[1] ?? 0), keys };
+    });
+    return find();
+  }
+}
+
+function announce(client, type, { reason, detail, requestId }) {
+  client.dispatchEvent(new CustomEvent(type, { detail: { reason, detail, requestId } }));
+}
+
+// ---- Expiry. Every session that was given a license is known, whichever player made it.
+const titles = new Map(); // KID → the title whose license granted it last
+const makers = new WeakMap(); // MediaKeySession → its MediaKeys
+const screens = new WeakMap(); // MediaKeys → the media elements that they were set on
+
+/** Calls a listener after a method of the browser. */
+function extend(type, method, listen) {
+  const original = type.prototype[method];
+  type.prototype[method] = function (...words) {
+    const result = original.apply(this, words);
+    listen(this, words[0], result);
+    return result;
+  };
+}
+
+let watching = false;
+/** Watches which session has which keys, and which element shows them. */
+function watchSessions() {
+  if (watching || !globalThis.MediaKeys) return;
+  watching = true;
+  extend(MediaKeys, "createSession", (keys, _, session) => makers.set(session, keys));
+  extend(HTMLMediaElement, "setMediaKeys", (element, keys) => {
+    if (!keys) return;
+    if (!screens.has(keys)) screens.set(keys, new Set());
+    screens.get(keys).add(element);
+  });
+  extend(MediaKeySession, "update", (session, response, done) => {
+    done.then(() => {
+      for (const { kid } of JSON.parse(text(view(response))).keys) titles.get(kid)?.give(session, kid);
+    }).catch(() => {});
+  });
+}
+
+/** The licenses of one title in one client: when its keys expire, and which sessions have them. */
+class Title {
+  #until = new Map(); // KID → when it expires, the last granted last
+  #sessions = new Map(); // MediaKeySession → its KIDs
+  #failure; #askTimer; #endTimer;
+  constructor(client, contentId, exchange) {
+    Object.assign(this, { client, contentId, exchange });
+  }
+  /** Takes note of a license. */
+  granted({ kids, until }) {
+    this.#failure = undefined;
+    for (const kid of kids) {
+      this.#until.delete(kid);
+      this.#until.set(kid, until);
+      titles.set(kid, this);
+    }
+    // A request names at most 64 keys: those of periods long past are forgotten.
+    for (const kid of [...this.#until.keys()].slice(0, -64)) {
+      this.#until.delete(kid);
+      for (const held of this.#sessions.values()) held.delete(kid);
+    }
+    this.#plan();
+  }
+  /** Takes note of a key that a session has got. */
+  give(session, kid) {
+    if (!this.#until.has(kid)) return;
+    if (!this.#sessions.has(session)) {
+      this.#sessions.set(session, new Set());
+      session.closed.then(() => this.#sessions.delete(session));
+    }
+    this.#sessions.get(session).add(kid);
+    this.#plan();
+  }
+  /** Returns when the first of a session's keys expires. */
+  #end(session) {
+    return Math.min(...[...this.#sessions.get(session)].map((kid) => this.#until.get(kid)));
+  }
+  /** Asks again after three quarters of what is left, and ends playback at the end. */
+  #plan() {
+    clearTimeout(this.#askTimer);
+    clearTimeout(this.#endTimer);
+    if (!this.#sessions.size) return;
+    const left = Math.min(...[...this.#sessions.keys()].map((session) => this.#end(session))) - performance.now();
+    const later = (run, wait) => setTimeout(run, Math.min(Math.max(0, wait), LONGEST_TIMEOUT));
+    this.#endTimer = later(() => this.#expire(), left);
+    if (left < 500 || this.#failure?.final) return;
+    this.#askTimer = later(() => this.#askAgain(), left * (0.7 + Math.random() / 10));
+  }
+  async #askAgain() {
+    // Without a player that shows the title, nobody needs a license.
+    if (![...this.#sessions.keys()].some((session) => this.#elements(session).length)) return this.#plan();
+    // The reason, if the end comes before an answer.
+    this.#failure = { error: new LicenseError(...UNREACHABLE) };
+    try {
+      const license = await this.exchange({ kids: [...this.#until.keys()], contentId: this.contentId });
+      this.granted(license);
+      for (const [session, held] of this.#sessions) {
+        if (license.kids.some((kid) => !held.has(kid))) session.update(license.keys).catch(() => {});
+      }
+    } catch (error) {
+      // A token can be replaced before the end, and the network can return. Other refusals are final.
+      const { status, reason } = error;
+      const final = status >= 400 && status < 500 && status !== 429 && !reason.startsWith("token-");
+      this.#failure = { error, final };
+      if (status) announce(this.client, "refusal", error);
+      this.#plan();
+    }
+  }
+  #elements(session) {
+    const keys = makers.get(session);
+    return [...(screens.get(keys) ?? [])].filter((element) => element.mediaKeys === keys);
+  }
+  #expire() {
+    const now = performance.now();
+    const why = this.#failure?.error ?? new LicenseError("license-expired", "The license of this title has expired.");
+    let seen;
+    for (const session of [...this.#sessions.keys()].filter((one) => this.#end(one) <= now)) {
+      for (const element of this.#elements(session)) {
+        element.pause();
+        seen = true;
+      }
+      this.#sessions.delete(session);
+      session.close().catch(() => {});
+    }
+    if (seen) announce(this.client, "expired", why);
+    this.#plan();
+  }
+}
+
+// ---- Players
+const CONFIGURATION = [{
+  initDataTypes: ["cenc", "keyids", "webm"],
+  videoCapabilities: [{ contentType: 'video/mp4; codecs="avc1.42E01E"' }, { contentType: 'video/webm; codecs="vp9"' }],
+  audioCapabilities: [{ contentType: 'audio/mp4; codecs="mp4a.40.2"' }, { contentType: 'audio/webm; codecs="opus"' }],
+}];
+
+/** Plays encrypted media of a media element without a player's help. Returns a function that stops it. */
+export function attachEme(video, client) {
+  const sessions = new Map();
+  let keys;
+  const open = async ({ initDataType, initData }) => {
+    const name = initData && encode(new Uint8Array(initData));
+    if (!name || sessions.has(name)) return;
+    sessions.set(name, null);
+    keys ??= navigator.requestMediaKeySystemAccess(KEY_SYSTEM, CONFIGURATION).then(async (access) => {
+      const made = await access.createMediaKeys();
+      await video.setMediaKeys(made);
+      return made;
+    });
+    const session = (await keys).createSession();
+    sessions.set(name, session);
+    session.addEventListener("message", ({ message }) =>
+      client.license(message).then((set) => session.update(set)).catch(() => sessions.delete(name)));
+    await session.generateRequest(initDataType, initData);
+  };
+  const listen = (event) => open(event).catch((cause) =>
+    announce(client, "refusal", new LicenseError("eme", "This browser cannot play this protected video.", { cause })));
+  video.addEventListener("encrypted", listen);
+  return () => {
+    video.removeEventListener("encrypted", listen);
+    for (const session of sessions.values()) session?.close().catch(() => {});
+  };
+}
+
+/** Shaka Player: call it before `load()`. A refusal is in the `data` of Shaka's error 6007. */
+export function installShaka(player, client) {
+  player.configure({ drm: { servers: { [KEY_SYSTEM]: `${client.url}/v1/license` } } });
+  player.getNetworkingEngine().registerRequestFilter(async (type, request) => {
+    // Keys in the page and HLS identity keys pass here too, as data: URIs. So does an answer that is asked for again.
+    const other = request.drmInfo && request.drmInfo.keySystem !== KEY_SYSTEM;
+    if (type !== 2 || other || request.uris[0].startsWith("data:")) return;
+    const set = await client.license(request.body);
+    Object.assign(request, { uris: [`data:application/json;base64,${btoa(text(set))}`], method: "GET", body: null });
+  });
+}
+
+/** dash.js: call it before `attachSource()`. A refusal is `serverResponse` in the data of dash.js's error 114. */
+export function installDashjs(player, client) {
+  if (globalThis.MediaKeySession) fixDashjsInitData();
+  player.setProtectionData({ [KEY_SYSTEM]: { serverURL: `${client.url}/v1/license` } });
+  // dash.js waits for no error of a filter. So it reads the key set, or the refusal, from a URL without network.
+  player.registerLicenseRequestFilter(async (request) => {
+    const answer = await client.license(request.data).then(
+      text, ({ reason, detail, requestId }) => JSON.stringify({ reason, detail, requestId }));
+    // Without the key of one track dash.js takes another, but may stay where the decoder waits for the first.
+    setTimeout(() => {
+      const video = player.getVideoElement();
+      if (video.readyState === 1 && answer.startsWith('{"keys')) video.currentTime += 0.2;
+    }, 1000);
+    const url = `data:application/json,${encodeURIComponent(answer)}`;
+    Object.assign(request, { url, method: "GET", headers: {}, withCredentials: false, responseType: "json" });
+  });
+}
+
+/** dash.js calls every initialization data of ClearKey "keyids", even a pssh box, which browsers then refuse. */
+function fixDashjsInitData() {
+  const { generateRequest } = MediaKeySession.prototype;
+  MediaKeySession.prototype.generateRequest = function (type, data) {
+    const box = String.fromCharCode(...view(data).subarray(4, 8));
+    return generateRequest.call(this, type === "keyids" && box === "pssh" ? "cenc" : type, data);
+  };
+}
+
+/** hls.js: `new Hls({...hlsConfig(client)})`. A refusal is the `error` of hls.js's error event. */
+export function hlsConfig(client) {
+  const sets = new WeakMap();
+  return {
+    emeEnabled: true,
+    drmSystems: { [KEY_SYSTEM]: { licenseUrl: `${client.url}/v1/license` } },
+    async licenseXhrSetup(xhr, _url, _context, message) {
+      // hls.js calls this a second time after an error; the answer is the same.
+      if (!sets.has(xhr)) sets.set(xhr, client.license(message).then((set) => sets.set(xhr, set)));
+      await sets.get(xhr);
+      xhr.open("GET", "data:,");
+    },
+    licenseResponseCallback: (xhr) => sets.get(xhr),
+  };
+}
+
+/** video.js: `player.src({..., keySystems: videojsKeySystems(client)})`. The player itself shows refusals. */
+export function videojsKeySystems(client) {
+  return {
+    [KEY_SYSTEM]: {
+      supportedConfigurations: CONFIGURATION,
+      getLicense(_options, message, callback) {
+        client.license(message).then((set) => callback(null, set), callback);
+      },
+    },
+  };
+}
