@@ -2,8 +2,11 @@
 //
 // usage: node main.mjs [FILTER]
 
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
 import { NAMES, launch } from "./browsers.mjs";
-import { start } from "./rig.mjs";
+import { root, start } from "./rig.mjs";
 import { scenarios } from "./scenarios.mjs";
 
 const filter = process.argv[2] ?? "";
@@ -14,6 +17,16 @@ if (!planned.some(([, list]) => list.length)) {
   console.error(`no scenario's name contains "${filter}"`);
   process.exit(2);
 }
+// What docs/players shows is what the pages here run.
+const guide = await readFile(join(root, "docs/players/README.md"), "utf8");
+const shown = [...guide.matchAll(/<!-- (\S+) -->\n```js\n([\s\S]+?)\n```/g)];
+for (const [, file, code] of shown) {
+  const page = await readFile(join(root, file), "utf8");
+  const missing = code.split("\n").filter((line) => line.trim() && !page.includes(line));
+  if (missing.length) throw new Error(`docs/players shows what ${file} does not run: ${missing.join("; ")}`);
+}
+if (shown.length !== 5) throw new Error(`docs/players shows ${shown.length} players`);
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 const began = Date.now();
 const seconds = (since) => ((Date.now() - since) / 1000).toFixed(1);
 const world = await start();

@@ -100,6 +100,7 @@ async function installation(origin, films) {
 async function serve() {
   const words = ["serve", "--listen", "127.0.0.1:0", "--log", "info", "--json", "--data", data];
   const child = spawn(process.env.REELKEY, words, { env: {}, stdio: ["ignore", "pipe", "pipe"] });
+  process.once("exit", () => child.kill());
   child.stderr.on("data", (part) => appendFile(join(folder, "service.log"), part));
   const [line] = await new Promise((done, failed) => {
     createInterface(child.stdout).once("line", (line) => done([line]));
