@@ -24,7 +24,7 @@ const NOT_RUN: [&str; 4] = ["reelkey serve", "cargo run", "cargo install", "test
 
 fn documents() -> Vec<(PathBuf, String)> {
     let mut paths = vec![Path::new(ROOT).join("README.md")];
-    for folder in ["docs", "docs/decisions"] {
+    for folder in ["docs", "docs/decisions", "docs/players"] {
         for entry in fs::read_dir(Path::new(ROOT).join(folder)).unwrap() {
             paths.push(entry.unwrap().path());
         }
@@ -58,13 +58,30 @@ fn every_block_says_what_it_is_and_is_read() {
                 }
                 "toml" => drop(toml::from_str::<toml::Table>(&block).expect(&at)),
                 // Run below, or compiled where it comes from, or a picture.
-                "console" | "rust" | "text" | "mermaid" => {}
+                "console" | "rust" | "text" | "mermaid" | "js" | "html" => {}
                 other => panic!("{at}: what is {other:?}?"),
             }
             seen += 1;
         }
     }
     assert!(seen > 15, "{seen} blocks");
+}
+
+/// A script that a document shows is a part of the file that the comment before it names, and that file is run by tests.
+#[test]
+fn every_script_is_what_the_tests_run() {
+    let mut seen = 0;
+    for (path, text) in documents() {
+        for (at, _) in text.match_indices("-->\n```js\n") {
+            let (before, after) = text.split_at(at);
+            let named = before.rsplit_once("<!-- ").unwrap().1.trim();
+            let block = after.strip_prefix("-->\n```js\n").unwrap().split_once("\n```").unwrap().0;
+            let file = fs::read_to_string(Path::new(ROOT).join(named)).unwrap();
+            assert!(file.contains(block), "{}: {named} has no such lines: {block}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5, "{seen} scripts");
 }
 
 /// A document's commands are run in order, in a folder of their own, as a reader would.

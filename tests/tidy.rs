@@ -34,7 +34,7 @@ const FLOORS: [(&str, &[&str]); 26] = [
             "keys license lock report window",
         ],
     ),
-    ("src/cli/demo", &["player", "setup", "report"]),
+    ("src/cli/demo", &["page player", "setup", "film report tap"]),
     (
         "src/cli/folder",
         &[
@@ -48,7 +48,10 @@ const FLOORS: [(&str, &[&str]); 26] = [
     ),
     ("src/cli/terminal", &["log confirm table", "output", "foreign"]),
     ("src/cli/terminal/log", &["start", "layer", "queue", "descriptor filter value"]),
-    ("src/http", &["router", "admin metrics player listener", "frame", "app client", "log_health"]),
+    (
+        "src/http",
+        &["router", "admin demo metrics player listener", "frame", "app client", "log_health"],
+    ),
     (
         "src/http/frame",
         &[

@@ -62,7 +62,7 @@ enum Command {
     /// Run the service: grant or refuse license requests.
     Serve(serve::ServeArgs),
     /// Show a whole playback: service, keys, token, license, decrypted film, refusals.
-    Demo,
+    Demo(demo::DemoArgs),
     /// Check the installation and list what to repair.
     Doctor,
     /// Let the running service read certificate, policies, issuers and origins anew: all of it, or nothing.
@@ -108,9 +108,11 @@ impl Command {
     /// Whether the command works on the data folder of an installation, which must exist then.
     fn needs_folder(&self) -> bool {
         match self {
-            Self::Init | Self::Demo | Self::Decrypt(_) | Self::Completion { .. } | Self::Man(_) => {
-                false
-            }
+            Self::Init
+            | Self::Demo(_)
+            | Self::Decrypt(_)
+            | Self::Completion { .. }
+            | Self::Man(_) => false,
             Self::Policy(command) => command.needs_folder(),
             _ => true,
         }
@@ -171,7 +173,7 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
     match cli.command {
         Command::Init => init::init(&folder).await,
         Command::Serve(args) => serve::serve(&folder, args, cli.global.json).await,
-        Command::Demo => demo::demo(cli.global.json, run_words).await,
+        Command::Demo(args) => demo::run(args, cli.global.json, run_words).await,
         Command::Doctor => doctor::doctor(&folder).await,
         Command::Reload => reload::run(&folder).await,
         Command::Content(command) => content::run(&folder, command).await,

@@ -13,7 +13,7 @@ pub(super) const EXAMPLES: [(&str, &[&str]); 37] = [
             "reelkey serve --log warn,reelkey::http=debug",
         ],
     ),
-    ("demo", &["reelkey demo", "reelkey demo --json"]),
+    ("demo", &["reelkey demo", "reelkey demo --serve", "reelkey demo --json"]),
     ("doctor", &["reelkey doctor", "reelkey doctor --data /var/lib/reelkey --json"]),
     ("reload", &["reelkey reload"]),
     (

@@ -2,9 +2,9 @@
 //!
 //! Which player understands which lines was tried with the players; `docs/players/README.md` has the table.
 
+use base64ct::{Base64, Encoding};
 use clap::{Args, ValueEnum};
 use reelkey_client::key::KeyId;
-use reelkey_client::strict::base64url;
 use serde_json::{Value, json};
 
 use crate::authority::operation::key::{KeyView, ListKeys};
@@ -121,10 +121,10 @@ fn hls_aes128(content: &ContentId, kid: KeyId, base: &str) -> String {
 /// What hls.js reads for the ClearKey system of a browser.
 fn hls_eme(method: &str, kid: KeyId) -> String {
     let hex: String = kid.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let kid = base64url::encode(kid.as_bytes());
+    let kid = Base64::encode_string(kid.as_bytes());
     format!(
-        "#EXT-X-KEY:METHOD={method},KEYFORMAT=\"org.w3.clearkey\",KEYFORMATVERSIONS=\"1\",KEYID=0x{hex},\
-         URI=\"data:text/plain;base64,{kid}==\""
+        "#EXT-X-KEY:METHOD={method},URI=\"data:text/plain;base64,{kid}\",KEYID=0x{hex},\
+         KEYFORMAT=\"org.w3.clearkey\",KEYFORMATVERSIONS=\"1\""
     )
 }
 

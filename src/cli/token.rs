@@ -63,6 +63,9 @@ pub(crate) struct MintArgs {
     /// The token's lifetime.
     #[arg(long, default_value = "1h")]
     life: Duration,
+    /// Date it back by this long, to try what a viewer sees whose token has expired.
+    #[arg(long, value_name = "DURATION")]
+    age: Option<Duration>,
 }
 
 fn parse_thumbprint(text: &str) -> Result<Thumbprint, &'static str> {
@@ -88,7 +91,7 @@ fn mint(folder: &Folder, args: MintArgs) -> Result<Output, Failure> {
     if args.content.is_empty() && args.kid.is_empty() {
         return Err(Failure::new("the token would permit nothing").remedy("add --content or --kid"));
     }
-    let iat = clock::now();
+    let iat = clock::now().saturating_sub(args.age.map_or(0, |age| age.as_secs()));
     let mut claims = json!({
         "iss": entry.iss,
         "sub": args.sub,
@@ -111,7 +114,8 @@ fn mint(folder: &Folder, args: MintArgs) -> Result<Output, Failure> {
     insert("amr", (!args.amr.is_empty()).then(|| args.amr.into()));
 
     let token = development_key(folder, entry)?.mint(&claims)?;
-    // Verified here in the same way as `serve` would, so that an error shows now and not at a player.
+    // Verified here in the same way as `serve` would, so that an error shows now and not at a player. What is dated
+    // back is meant to be refused later.
     authorization::read(&config.issuers(folder)?, &token, iat)
         .map_err(|fault| Failure::from(fault).during("the service would refuse this token"))?;
     Ok(Output::new(json!({ "token": token, "claims": claims }), token))

@@ -54,7 +54,7 @@ export const look = (page) =>
   });
 
 /** Waits until something is true in the page. */
-export async function until(page, condition, what, seconds = 20) {
+export async function until(page, condition, what, seconds = 60) {
   const end = Date.now() + seconds * 1000;
   while (!(await page.evaluate(condition))) {
     if (Date.now() > end) {

@@ -3,10 +3,14 @@
 //! Everything is real: the commands are those of the command line, the service answers over HTTP, an ordinary packager
 //! encrypted the clip, and the player uses the client crate. Only the folder is temporary.
 
+mod film;
+mod page;
 mod player;
 mod report;
 mod setup;
+mod tap;
 
+use clap::Args;
 use serde_json::Value;
 
 use crate::cli::clock;
@@ -15,8 +19,23 @@ use crate::cli::demo::report::Report;
 use crate::cli::demo::setup::RunCommand;
 use crate::cli::terminal::output::{Failure, Output};
 
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Serve the demo as a page for a browser on this machine, until Ctrl-C.
+    #[arg(long)]
+    serve: bool,
+}
+
+/// Runs the demo: in the terminal, or as a page. `run` runs a command line, as a shell would.
+pub(crate) async fn run(args: DemoArgs, json: bool, run: RunCommand) -> Result<Output, Failure> {
+    match args.serve {
+        true => page::serve(json, run).await,
+        false => demo(json, run).await,
+    }
+}
+
 /// Shows a playback. `run` runs a command line, as a shell would.
-pub(crate) async fn demo(json: bool, run: RunCommand) -> Result<Output, Failure> {
+async fn demo(json: bool, run: RunCommand) -> Result<Output, Failure> {
     let mut report = Report::new(json);
     report.title("Reelkey demo: one playback, from an empty folder to a decrypted film")?;
 

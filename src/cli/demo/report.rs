@@ -109,7 +109,9 @@ impl Report {
 
     pub(super) fn close(&self) -> io::Result<()> {
         self.line(
-            "\nEverything above ran in this process and is gone. To keep a service:\n\
+            "\nEverything above ran in this process and is gone. To see it in a browser:\n\
+             \x20  $ reelkey demo --serve\n\
+             To keep a service:\n\
              \x20  $ reelkey init\n\
              \x20and follow what it says. README.md goes on from there.",
         )

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::authority::service::Authority;
 use crate::authority::vault::secret_file;
 use crate::cli::clock;
+use crate::cli::demo::film;
 use crate::cli::demo::report::Report;
 use crate::cli::folder::config::Config;
 use crate::cli::folder::installation;
@@ -27,8 +28,11 @@ use crate::http::listener::server::{self, Rules};
 use crate::http::log_health::LogHealth;
 use crate::http::router::router;
 
-/// The content ID of the demo's film.
+/// The content ID of the demo's clip.
 pub(super) const CONTENT: &str = "movies/test-pattern";
+
+/// The content ID of the page's film.
+pub(super) const FILM: &str = "movies/northern-lights";
 
 /// Runs a command line, given word by word, as a shell would.
 pub(crate) type RunCommand =
@@ -47,6 +51,20 @@ allowed_countries = [\"US\", \"CA\"]
 evidence = \"token\"
 ";
 
+/// The policies of the page's film. Their licenses are short, so that one sees them follow each other.
+const PAGE_POLICIES: [(&str, &str); 2] = [
+    (
+        "us-and-canada",
+        "can_play = true\nlicense_duration = \"40s\"\n\n\
+         [region]\nallowed_countries = [\"US\", \"CA\"]\nevidence = \"token\"\n",
+    ),
+    (
+        "small-screens",
+        "can_play = true\nlicense_duration = \"40s\"\ntracks = [\"AUDIO\", \"SD\"]\n\n\
+         [region]\nallowed_countries = [\"US\", \"CA\"]\nevidence = \"token\"\n",
+    ),
+];
+
 /// A running service, and its folder, which is deleted with it.
 pub(super) struct Service {
     pub(super) address: SocketAddr,
@@ -58,10 +76,7 @@ pub(super) struct Service {
 }
 
 pub(super) async fn start(run: RunCommand, report: &mut Report) -> Result<Service, Failure> {
-    let data = tempfile::Builder::new()
-        .prefix("reelkey-demo-")
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir()?;
+    let data = folder()?;
     let policy = data.path().join("policies/us-and-canada.toml");
     command(run, &data, &["init"], report).await?;
     secret_file::write(&policy, POLICY.as_bytes())?;
@@ -69,22 +84,65 @@ pub(super) async fn start(run: RunCommand, report: &mut Report) -> Result<Servic
     command(run, &data, &issuer, report).await?;
     let add = ["content", "add", CONTENT, "--policy", "us-and-canada"];
     command(run, &data, &add, report).await?;
-    for (track, kid, key) in keys() {
-        let file = data.path().join(format!("{track}.key"));
-        secret_file::write(&file, key.as_bytes())?;
-        let key = format!("@{}", file.display());
-        let import = ["key", "import", CONTENT, "--track", track, "--kid", kid, "--key", &key];
-        command(run, &data, &import, report).await?;
-        fs::remove_file(file)?;
-    }
+    import(run, &data, CONTENT, KEYS, report).await?;
     let service = serve(run, data).await?;
     report.command("serve")?;
     report.note(&format!("answering on http://{}", service.address))?;
     Ok(service)
 }
 
-fn keys() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    KEYS.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+/// A service for the page of the demo, which is served from these origins.
+pub(super) async fn start_for_page(
+    run: RunCommand,
+    origins: &[String],
+    report: &mut Report,
+) -> Result<Service, Failure> {
+    let data = folder()?;
+    command(run, &data, &["init"], report).await?;
+    for (name, text) in PAGE_POLICIES {
+        secret_file::write(&data.path().join(format!("policies/{name}.toml")), text.as_bytes())?;
+    }
+    let config = data.path().join("reelkey.toml");
+    let text = fs::read_to_string(&config)?;
+    secret_file::write(
+        &config,
+        format!("{text}\n[cors]\nallowed_origins = {origins:?}\n").as_bytes(),
+    )?;
+    let issuer = ["issuer", "add", "https://auth.example", "--dev", "--content", "movies/*"];
+    command(run, &data, &issuer, report).await?;
+    let names = ["--policy", "us-and-canada", "--policy", "small-screens"];
+    command(run, &data, &[&["content", "add", FILM][..], &names].concat(), report).await?;
+    import(run, &data, FILM, film::KEYS, report).await?;
+    serve(run, data).await
+}
+
+/// A temporary folder that only its owner may enter.
+fn folder() -> std::io::Result<TempDir> {
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("reelkey-demo-").permissions(Permissions::from_mode(0o700)).tempdir()
+}
+
+/// Imports keys that are public: track type, KID, key.
+async fn import(
+    run: RunCommand,
+    data: &TempDir,
+    content: &str,
+    keys: &'static str,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    for (track, kid, key) in parse(keys) {
+        let file = data.path().join(format!("{track}.key"));
+        secret_file::write(&file, key.as_bytes())?;
+        let key = format!("@{}", file.display());
+        let import = ["key", "import", content, "--track", track, "--kid", kid, "--key", &key];
+        command(run, data, &import, report).await?;
+        fs::remove_file(file)?;
+    }
+    Ok(())
+}
+
+fn parse(keys: &str) -> impl Iterator<Item = (&str, &str, &str)> {
+    keys.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
         let mut words = line.split(' ');
         Some((words.next()?, words.next()?, words.next()?))
     })

@@ -1,0 +1,132 @@
+//! `reelkey demo --serve`: the demo in a browser. A page on this machine plays a film with licenses of a real service, and
+//! shows what the service decides.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::demo::film;
+use crate::cli::demo::report::Report;
+use crate::cli::demo::setup::{self, FILM, RunCommand, Service};
+use crate::cli::demo::tap;
+use crate::cli::terminal::output::{Failure, Output};
+use crate::http::demo::{Acted, Decisions, DemoPage, demo_router};
+use crate::http::listener::server::{self, Rules};
+
+/// Where the page is unless that port is taken.
+const PORT: u16 = 7430;
+
+/// The thumbprint of a device that nobody here has.
+const OTHER_DEVICE: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+
+/// Serves the page until a signal ends it.
+pub(crate) async fn serve(json: bool, run: RunCommand) -> Result<Output, Failure> {
+    let mut report = Report::new(true);
+    let decisions = Arc::new(Decisions::default());
+    tap::install(Arc::clone(&decisions))?;
+    let listener = listen()?;
+    let address = listener.local_addr()?;
+    let origins =
+        ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{}", address.port()));
+    let service = Arc::new(setup::start_for_page(run, &origins, &mut report).await?);
+    let actor = Arc::clone(&service);
+    let page = DemoPage {
+        files: Arc::new(film::files()),
+        act: Arc::new(move |action, query| act(Arc::clone(&actor), action, query)),
+        decisions,
+        service: format!("http://{}", service.address),
+    };
+    announce(address, json)?;
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stopped = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    server::serve(listener, None, Rules::default(), demo_router(page), stopped).await?;
+    match Arc::into_inner(service) {
+        Some(service) => service.stop().await?,
+        // A button is still at work. The folder goes with the last of them.
+        None => {}
+    }
+    Ok(Output::new(Value::Null, ""))
+}
+
+fn listen() -> Result<TcpListener, Failure> {
+    let on = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let listener = on(PORT).or_else(|_| on(0))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn announce(address: SocketAddr, json: bool) -> Result<(), Failure> {
+    use std::io::Write;
+
+    let url = format!("http://localhost:{}/", address.port());
+    let mut out = std::io::stdout().lock();
+    match json {
+        true => writeln!(out, "{}", json!({ "ready": true, "url": url }))?,
+        false => {
+            writeln!(
+                out,
+                "The demo is on {url}\nOpen it in a browser on this machine. Ctrl-C ends it."
+            )?;
+            if !std::io::stdin().is_terminal() {
+                writeln!(out, "It ends with SIGTERM.")?;
+            }
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// Does what a button asks for, by the ordinary commands.
+fn act(service: Arc<Service>, action: String, query: BTreeMap<String, String>) -> Acted {
+    Box::pin(async move {
+        let done = match action.as_str() {
+            "start" => start(&service).await,
+            "token" => token(&service, &query).await,
+            "rotate" => run(&service, &["key", "rotate", FILM]).await,
+            "keys" => run(&service, &["key", "list", FILM]).await,
+            _ => Err(Failure::new("there is no such action")),
+        };
+        done.map_err(|failure| failure.to_string())
+    })
+}
+
+async fn run(service: &Service, words: &[&str]) -> Result<Value, Failure> {
+    Ok(service.run(words).await?.json)
+}
+
+/// What the page needs to know first.
+async fn start(service: &Service) -> Result<Value, Failure> {
+    let keys = run(service, &["key", "list", FILM]).await?;
+    let url = format!("http://{}", service.address);
+    Ok(json!({ "service": url, "serviceId": service.id, "content": FILM, "keys": keys,
+        "tracks": film::tracks() }))
+}
+
+/// A token as the auth service of the demo gives it for each button.
+async fn token(service: &Service, query: &BTreeMap<String, String>) -> Result<Value, Failure> {
+    let case = query.get("case").map_or("play", String::as_str);
+    let jkt = query.get("jkt").cloned().unwrap_or_default();
+    let mut words = vec!["token", "mint", "--sub", "alice", "--life", "5m"];
+    let region = if case == "region" { "DE" } else { "US" };
+    words.extend(["--region", region]);
+    let content = if case == "title" { "movies/another-film" } else { FILM };
+    words.extend(["--content", content]);
+    let device = format!("--device={}", if case == "stolen" { OTHER_DEVICE } else { &jkt });
+    words.push(&device);
+    match case {
+        "expired" => words.extend(["--age", "1h"]),
+        "sd" => words.extend(["--policy", "small-screens"]),
+        _ => {}
+    }
+    let minted = run(service, &words).await?;
+    Ok(json!({ "token": minted["token"], "claims": minted["claims"] }))
+}

@@ -1,0 +1,157 @@
+//! The page of `reelkey demo --serve`: files, what its buttons ask for, and the decisions as they are made.
+//!
+//! It is for this machine alone. Requests must name a loopback host, and what changes something must come from the page
+//! itself, so that no other page in the same browser can use it (DNS rebinding, cross-site requests).
+//!
+//! Deliberately absent: what a button does. The demo hands that in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN};
+use axum::http::header::{REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// How long a question for decisions waits for the next one.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// How many decisions are kept.
+const DECISIONS_MAX: usize = 500;
+
+/// What a button's request comes to: a document, or what went wrong.
+pub type Acted = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>>;
+
+/// Does what a button asks for: the name of the action and its parameters.
+pub type Act = dyn Fn(String, BTreeMap<String, String>) -> Acted + Send + Sync;
+
+/// A file of the page: its type and its bytes.
+pub type PageFile = (&'static str, &'static [u8]);
+
+/// Everything that the page is made of.
+#[derive(Clone)]
+pub struct DemoPage {
+    /// The files, by path.
+    pub files: Arc<BTreeMap<String, PageFile>>,
+    /// What the buttons do.
+    pub act: Arc<Act>,
+    /// The decisions of the service.
+    pub decisions: Arc<Decisions>,
+    /// The origin of the service, where the page may connect to besides its own.
+    pub service: String,
+}
+
+impl fmt::Debug for DemoPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DemoPage(..)")
+    }
+}
+
+/// The decisions so far. Whoever has seen some waits for the next.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    made: Mutex<Vec<Value>>,
+    news: Notify,
+}
+
+impl Decisions {
+    /// Adds one.
+    pub fn add(&self, decision: Value) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.len() < DECISIONS_MAX {
+            made.push(decision);
+        }
+        drop(made);
+        self.news.notify_waiters();
+    }
+
+    fn after(&self, seen: usize) -> Vec<Value> {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.iter().skip(seen).cloned().collect()
+    }
+
+    async fn wait(&self, seen: usize) -> Vec<Value> {
+        let news = self.news.notified();
+        let there = self.after(seen);
+        if !there.is_empty() || timeout(WAIT, news).await.is_err() {
+            return there;
+        }
+        self.after(seen)
+    }
+}
+
+/// The routes of the page.
+pub fn demo_router(page: DemoPage) -> Router {
+    Router::new()
+        .route("/api/{action}", post(act_post))
+        .route("/api/decisions", get(decisions_get))
+        .fallback(get(file_get))
+        .layer(middleware::from_fn_with_state(page.clone(), guard))
+        .with_state(page)
+}
+
+async fn guard(State(page): State<DemoPage>, request: Request, next: Next) -> Response {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let host = header(HOST).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let is_here = ["127.0.0.1", "localhost", "[::1]"].contains(&name);
+    let is_own = match header(ORIGIN) {
+        Some(origin) => origin == format!("http://{host}"),
+        None => request.method().is_safe(),
+    };
+    if !is_here || !is_own {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let mut response = next.run(request).await;
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src blob:; \
+         connect-src 'self' {}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        page.service
+    );
+    let headers = response.headers_mut();
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+async fn file_get(State(page): State<DemoPage>, request: Request) -> Response {
+    match page.files.get(request.uri().path()) {
+        Some((kind, bytes)) => ([(CONTENT_TYPE, *kind)], Body::from(*bytes)).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn decisions_get(
+    State(page): State<DemoPage>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Json<Value> {
+    let seen = query.get("after").and_then(|seen| seen.parse().ok()).unwrap_or(0);
+    Json(Value::Array(page.decisions.wait(seen).await))
+}
+
+async fn act_post(
+    State(page): State<DemoPage>,
+    Path(action): Path<String>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Response {
+    match (page.act)(action, query).await {
+        Ok(document) => Json(document).into_response(),
+        Err(why) => (StatusCode::BAD_REQUEST, Json(json!({ "error": why }))).into_response(),
+    }
+}

@@ -1,0 +1,204 @@
+// The demo's page: buttons, the steps of an exchange, the service's decisions and a timeline.
+//
+// Tests use these: [data-case] and #rotate (buttons), #message, #fact-picture, #fact-license, #fact-device, #steps li
+// (classes done, failed), #decisions li (class grant or refuse), #licenses li, #keys tr, and window.demo.
+
+import { Client } from "./reelkey.js";
+import { Film, kidsOf } from "./film.js";
+
+const find = (selector) => document.querySelector(selector);
+const make = (name, text = "", kind = "") => Object.assign(document.createElement(name), { textContent: text, className: kind });
+const video = find("#video");
+const film = new Film(video);
+const demo = (window.demo = { playing: null, licenses: [], kids: [], refusals: [], expired: [] });
+
+async function api(action, parameters = {}) {
+  const response = await fetch(`api/${action}?${new URLSearchParams(parameters)}`, { method: "POST" });
+  const document = await response.json();
+  if (!response.ok) throw new Error(document.error);
+  return document;
+}
+
+const begun = await api("start");
+let keys = begun.keys;
+showKeys();
+followDecisions();
+
+// ---- Steps
+
+/** Marks how far an exchange is, in the diagram and in the list. */
+function step(name, state, text) {
+  for (const element of document.querySelectorAll(`[data-step="${name}"]`)) {
+    element.classList.remove("done", "failed");
+    element.classList.add(state);
+    const words = element.querySelector("span");
+    if (words && text) words.textContent = text;
+  }
+}
+
+function clearSteps() {
+  for (const element of document.querySelectorAll("[data-step]")) element.classList.remove("done", "failed");
+}
+
+function say(text, refused = false) {
+  find("#message").textContent = text;
+  find("#message").classList.toggle("refused", refused);
+}
+
+// ---- Playing
+
+/** A client that tells the page what it gets. */
+class WatchedClient extends Client {
+  constructor(kind, onKeys, onRefusal) {
+    super({
+      url: begun.service,
+      serviceId: begun.serviceId,
+      token: async ({ jkt }) => {
+        find("#fact-device").firstChild.textContent = jkt.slice(0, 12) + "…";
+        const { token, claims } = await api("token", { case: kind, jkt });
+        const binding = claims.cnf.jkt === jkt ? "this device" : "another device";
+        step("token", "done", `The auth service signed a token for ${claims.sub} in ${claims.region}, for ${claims.content_id}, bound to ${binding}.`);
+        step("request", "done", `The device key signed the request. The private half cannot leave this browser.`);
+        return token;
+      },
+    });
+    this.addEventListener("refusal", ({ detail }) => {
+      demo.refusals.push(detail);
+      step("decision", "failed", `Refused: ${detail.reason}. ${detail.detail}`);
+      onRefusal(detail);
+    });
+    this.addEventListener("expired", ({ detail }) => {
+      demo.expired.push(detail);
+      step("picture", "failed", "The license ended, and the page let go of the keys.");
+      say(`Playback ended: ${detail.detail}`, true);
+    });
+    this.onKeys = onKeys;
+  }
+
+  async license(message) {
+    const set = await super.license(message);
+    this.onKeys(kidsOf(set));
+    return set;
+  }
+}
+
+async function play(kind) {
+  clearSteps();
+  say("Asking for a license …");
+  demo.playing = null;
+  const scheme = find("[name=scheme]:checked").value;
+  let grant, refuse;
+  const granted = new Promise((done, failed) => ([grant, refuse] = [done, failed]));
+  granted.catch(() => {});
+  const client = new WatchedClient(
+    kind,
+    (kids) => {
+      demo.kids = kids;
+      showKeys();
+      step("decision", "done", "Every check passed: token, device, region and policy.");
+      step("license", "done", `The license was verified and opened: ${kids.length} keys, sealed to this device.`);
+      grant(kids);
+    },
+    (detail) => refuse(Object.assign(new Error(detail.detail), detail)),
+  );
+  try {
+    const shown = await film.play({ scheme, client, tracks: begun.tracks, keys, granted });
+    demo.playing = shown.track;
+    find("#fact-picture").textContent = `${shown.track}, ${shown.height} lines, ${scheme}`;
+    step("picture", "done", `The browser decrypts ${shown.track} and AUDIO, ${scheme}.`);
+    say(kind === "sd" ? "HD was withheld, so it plays SD." : "");
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    find("#fact-picture").textContent = "none";
+    demo.kids = [];
+    showKeys();
+    say(error.message, true);
+    if (!error.reason) step("picture", "failed", error.message);
+    await film.end();
+  }
+}
+
+for (const button of document.querySelectorAll("[data-case]")) {
+  button.addEventListener("click", () => {
+    for (const other of document.querySelectorAll("[data-case]")) other.setAttribute("aria-pressed", String(other === button));
+    play(button.dataset.case);
+  });
+}
+find("#rotate").addEventListener("click", async () => {
+  await api("rotate");
+  keys = await api("keys");
+  showKeys();
+  say("There are new keys beside the old ones. The film plays on; the next license has both.");
+});
+find("#sound").addEventListener("change", ({ target }) => (video.muted = !target.checked));
+
+// ---- What the service decides
+
+async function followDecisions() {
+  for (let seen = 0; ; ) {
+    try {
+      const response = await fetch(`api/decisions?after=${seen}`);
+      const decisions = await response.json();
+      seen += decisions.length;
+      decisions.forEach(showDecision);
+    } catch {
+      say("The demo has ended. Start it again with `reelkey demo --serve`.", true);
+      return;
+    }
+  }
+}
+
+function showDecision(decision) {
+  find("#no-decisions").hidden = true;
+  const item = make("li", "", decision.decision);
+  const time = new Date(decision.at * 1000).toLocaleTimeString();
+  const verdict = decision.decision === "grant" ? `Granted, ${decision.keys} keys` : `Refused: ${decision.reason}`;
+  item.append(make("p", `${verdict} · ${time}`, "verdict"));
+  const place = decision.region ? `, in ${decision.region}` : "";
+  item.append(make("p", `${decision.account ?? "unknown account"} asked for ${decision["content.id"] ?? "a film"}${place}`));
+  if (decision.rule) {
+    const compared = decision.expected ? `: expected ${decision.expected}, found ${decision.actual}` : "";
+    item.append(make("p", `Rule ${decision.rule}${compared}`, "detail"));
+  }
+  const policy = decision.policy ? `policy ${decision.policy}, ` : "";
+  item.append(make("p", `${policy}${(decision.took_us / 1000).toFixed(1)} ms`, "detail"));
+  find("#decisions").prepend(item);
+  if (decision.decision === "grant") {
+    demo.licenses.push({ from: decision.at, until: decision.expires });
+    showLicenses();
+  }
+}
+
+// ---- Time
+
+function showLicenses() {
+  const recent = demo.licenses.slice(-6);
+  const start = recent[0].from, end = Math.max(...recent.map(({ until }) => until));
+  find("#licenses").replaceChildren(...recent.map(({ from, until }) => {
+    const item = document.createElement("li");
+    const bar = make("span", "", "bar");
+    bar.style.left = `${(100 * (from - start)) / (end - start)}%`;
+    bar.style.width = `${(100 * (until - from)) / (end - start)}%`;
+    const track = make("span", "", "track");
+    track.append(bar);
+    item.append(make("span", new Date(from * 1000).toLocaleTimeString()), track, make("span", `, ends ${new Date(until * 1000).toLocaleTimeString()}`, "hidden"));
+    return item;
+  }));
+}
+
+function showKeys() {
+  find("#keys").replaceChildren(...keys.map((key) => {
+    const row = document.createElement("tr");
+    const held = demo.kids.includes(key.kid);
+    const kid = document.createElement("td");
+    kid.append(make("code", key.kid));
+    row.append(make("td", key.track_type), kid, make("td", held ? "yes" : "no", held ? "yes" : ""));
+    return row;
+  }));
+}
+
+setInterval(() => {
+  const last = demo.licenses.at(-1);
+  const left = last && demo.playing ? Math.ceil(last.until - Date.now() / 1000) : 0;
+  find("#fact-license").textContent = left > 0 ? `${left} s` : "no license";
+}, 500);
