@@ -151,7 +151,7 @@ const keySet = { keys: [{ kty: "oct", kid, k }] };
 const right = JSON.stringify(keySet);
 
 /** A license that the service's key signs: right, but for what is given. */
-async function forge({ claims, head, jwe, apu = bytes("reelkey"), party = apv, plain = right, mend = (text) => text }) {
+async function forge({ claims, head, jwe, apu = bytes("reelkey"), party = apv, plain = right, mend = (text) => text, spoil }) {
   const keys = await new jose.CompactEncrypt(typeof plain === "string" ? bytes(plain) : plain)
     .setProtectedHeader({ alg: "ECDH-ES", enc: "A256GCM", ...jwe })
     .setKeyManagementParameters({ apu, apv: party })
@@ -161,7 +161,9 @@ async function forge({ claims, head, jwe, apu = bytes("reelkey"), party = apv, p
     iss: "reelkey", sub: "alice", jti: "license", iat, nbf: iat, exp: iat + 600, cnf: { jkt: asked.jkt },
     nonce: asked.jti, counter: 0, content_id: "movies/bunny", session_type: "temporary", keys: mend(keys), ...claims,
   };
-  return new jose.CompactSign(bytes(JSON.stringify(all)))
+  const payload = bytes(JSON.stringify(all));
+  const alice = JSON.stringify(all).indexOf("alice");
+  return new jose.CompactSign(spoil ? payload.with(alice, spoil) : payload)
     .setProtectedHeader({ typ: "license+jwt", alg: "ES256", kid: "one", ...head })
     .sign(signer.privateKey);
 }
@@ -198,6 +200,14 @@ const wrong = {
   "an encrypted key": { mend: (text) => text.replace("..", ".AAAA.") },
   "four parts": { mend: (text) => text.replace(/\.[^.]+$/, "") },
   "a short tag": { mend: (text) => text.slice(0, -4) },
+  "a byte of the tag behind the text": {
+    mend: (text) => {
+      const [sealed, tag] = text.split(".").slice(3).map((part) => Buffer.from(part, "base64url"));
+      const moved = [Buffer.concat([sealed, tag.subarray(0, 1)]), tag.subarray(1)];
+      return [...text.split(".").slice(0, 3), ...moved.map((part) => part.toString("base64url"))].join(".");
+    },
+  },
+  "claims that are no UTF-8": { spoil: 0xff },
   "no key": set((copy) => { copy.keys = []; }),
   "one more member of the set": set((copy) => { copy.type = "temporary"; }),
   "one more member of a key": set((_, key) => { key.alg = "A128KW"; }),
