@@ -102,16 +102,21 @@ pub fn demo_router(page: DemoPage) -> Router {
         .with_state(page)
 }
 
-async fn guard(State(page): State<DemoPage>, request: Request, next: Next) -> Response {
+/// Whether a request is of this machine's browser and, where it changes something, of the page itself.
+fn is_own(request: &Request) -> bool {
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let host = header(HOST).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let is_here = ["127.0.0.1", "localhost", "[::1]"].contains(&name);
-    let is_own = match header(ORIGIN) {
-        Some(origin) => origin == format!("http://{host}"),
-        None => request.method().is_safe(),
-    };
-    if !is_here || !is_own {
+    is_here
+        && match header(ORIGIN) {
+            Some(origin) => origin == format!("http://{host}"),
+            None => request.method().is_safe(),
+        }
+}
+
+async fn guard(State(page): State<DemoPage>, request: Request, next: Next) -> Response {
+    if !is_own(&request) {
         return StatusCode::FORBIDDEN.into_response();
     }
     let mut response = next.run(request).await;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::demo::film;
 use crate::cli::demo::report::Report;
@@ -32,11 +33,11 @@ pub(crate) async fn serve(json: bool, run: RunCommand) -> Result<Output, Failure
     let address = listener.local_addr()?;
     let origins =
         ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{}", address.port()));
-    let service = Arc::new(setup::start_for_page(run, &origins, &mut report).await?);
-    let actor = Arc::clone(&service);
+    let service = setup::start_for_page(run, &origins, &mut report).await?;
+    let (asks, asked) = mpsc::channel(16);
     let page = DemoPage {
         files: Arc::new(film::files()),
-        act: Arc::new(move |action, query| act(Arc::clone(&actor), action, query)),
+        act: Arc::new(move |action, query| ask(asks.clone(), action, query)),
         decisions,
         service: format!("http://{}", service.address),
     };
@@ -49,13 +50,34 @@ pub(crate) async fn serve(json: bool, run: RunCommand) -> Result<Output, Failure
             _ = terminate.recv() => {}
         }
     };
-    server::serve(listener, None, Rules::default(), demo_router(page), stopped).await?;
-    match Arc::into_inner(service) {
-        Some(service) => service.stop().await?,
-        // A button is still at work. The folder goes with the last of them.
-        None => {}
+    let serving = server::serve(listener, None, Rules::default(), demo_router(page), stopped);
+    tokio::select! {
+        served = serving => served?,
+        () = obey(&service, asked) => {}
     }
+    service.stop().await?;
     Ok(Output::new(Value::Null, ""))
+}
+
+/// What a button asks for, and where the answer goes.
+type Ask = (String, BTreeMap<String, String>, oneshot::Sender<Result<Value, String>>);
+
+/// Hands over what a button asks for. Commands run on one thread, and requests come on many.
+fn ask(asks: mpsc::Sender<Ask>, action: String, query: BTreeMap<String, String>) -> Acted {
+    Box::pin(async move {
+        let (tell, told) = oneshot::channel();
+        let ended = |_| "the demo is ending".to_owned();
+        asks.send((action, query, tell)).await.map_err(|_| ended(()))?;
+        told.await.map_err(|_| ended(()))?
+    })
+}
+
+/// Does what buttons ask for, one after the other.
+async fn obey(service: &Service, mut asked: mpsc::Receiver<Ask>) {
+    while let Some((action, query, tell)) = asked.recv().await {
+        let done = act(service, &action, &query).await;
+        tell.send(done.map_err(|failure| failure.to_string())).ok();
+    }
 }
 
 fn listen() -> Result<TcpListener, Failure> {
@@ -86,17 +108,18 @@ fn announce(address: SocketAddr, json: bool) -> Result<(), Failure> {
 }
 
 /// Does what a button asks for, by the ordinary commands.
-fn act(service: Arc<Service>, action: String, query: BTreeMap<String, String>) -> Acted {
-    Box::pin(async move {
-        let done = match action.as_str() {
-            "start" => start(&service).await,
-            "token" => token(&service, &query).await,
-            "rotate" => run(&service, &["key", "rotate", FILM]).await,
-            "keys" => run(&service, &["key", "list", FILM]).await,
-            _ => Err(Failure::new("there is no such action")),
-        };
-        done.map_err(|failure| failure.to_string())
-    })
+async fn act(
+    service: &Service,
+    action: &str,
+    query: &BTreeMap<String, String>,
+) -> Result<Value, Failure> {
+    match action {
+        "start" => start(service).await,
+        "token" => token(service, query).await,
+        "rotate" => run(service, &["key", "rotate", FILM]).await,
+        "keys" => run(service, &["key", "list", FILM]).await,
+        _ => Err(Failure::new("there is no such action")),
+    }
 }
 
 async fn run(service: &Service, words: &[&str]) -> Result<Value, Failure> {
@@ -127,6 +150,5 @@ async fn token(service: &Service, query: &BTreeMap<String, String>) -> Result<Va
         "sd" => words.extend(["--policy", "small-screens"]),
         _ => {}
     }
-    let minted = run(service, &words).await?;
-    Ok(json!({ "token": minted["token"], "claims": minted["claims"] }))
+    run(service, &words).await
 }
