@@ -147,7 +147,8 @@ async function end(child) {
 
 /** Starts the service. */
 async function serve(kid) {
-  const { child, url } = await start(REELKEY, ["serve", "--listen", "127.0.0.1:0", "--json", "--log", "off", "--data", data]);
+  const words = ["serve", "--listen", "127.0.0.1:0", "--json", "--log", "off", "--data", data];
+  const { child, url } = await start(REELKEY, words);
   return { child, url: JSON.parse(url).url, kid: Buffer.from(kid.replaceAll("-", ""), "hex").toString("base64url") };
 }
 
