@@ -26,7 +26,7 @@ followDecisions();
 
 // ---- Steps
 
-/** Marks how far an exchange is, in the diagram and in the list. */
+/** Marks how far an exchange is. */
 function step(name, state, text) {
   for (const element of document.querySelectorAll(`[data-step="${name}"]`)) {
     element.classList.remove("done", "failed");

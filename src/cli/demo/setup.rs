@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -21,9 +21,13 @@ use crate::cli::demo::report::Report;
 use crate::cli::folder::config::Config;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
-use crate::cli::folder::reading;
+use crate::cli::folder::reading::{self, Reading};
+use crate::cli::operator;
+use crate::cli::reload::Reloader;
 use crate::cli::terminal::output::{Failure, Output};
+use crate::http::admin::{AdminApp, admin_router};
 use crate::http::app::App;
+use crate::http::frame::limits::Limits;
 use crate::http::listener::server::{self, Rules};
 use crate::http::log_health::LogHealth;
 use crate::http::router::router;
@@ -151,19 +155,28 @@ fn parse(keys: &str) -> impl Iterator<Item = (&str, &str, &str)> {
 async fn serve(run: RunCommand, data: TempDir) -> Result<Service, Failure> {
     let folder = Folder::new(data.path(), None);
     let config = Config::read(&folder)?;
-    let decided = reading::decided(&folder, &config)?;
+    let Reading { decided, at_start, .. } = reading::read(&folder)?;
     let (vault, id) = (installation::open(&folder).await?, config.service_id.0.clone());
     let authority = Authority::open(id, decided, vault).await.map_err(Failure::fault)?;
     let (authority, clock) = (Arc::new(authority), Arc::new(clock::now));
+    let reloader = Reloader::new(&folder, Arc::clone(&authority), None, at_start);
     let app = App { authority, clock, log: LogHealth::default() };
+    let (reload, reload_issuers) = reloader.as_routes();
+    let admin = admin_router(AdminApp { app: app.clone(), reload, reload_issuers });
+    let (socket, owner) = (operator::listen(&folder)?, operator::owner(&folder)?);
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn(async move {
         let (rules, router) = (Rules::default(), router(app));
-        let stopped = async { stopped.await.unwrap_or_default() };
-        server::serve(listener, None, rules, router, stopped).await
+        let players = server::serve(listener, None, rules, router, pending());
+        let operators = server::serve_owner(socket, owner, Limits::default(), admin, pending());
+        tokio::select! {
+            served = players => served,
+            served = operators => served,
+            _ = stopped => Ok(()),
+        }
     });
     Ok(Service { address, id: config.service_id.0, run, data, stop, serving })
 }
