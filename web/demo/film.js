@@ -5,7 +5,7 @@
 import { attachEme } from "./reelkey.js";
 
 const SEGMENTS = 5;
-const TYPES = { video: 'video/mp4; codecs="avc1.4D401F"', audio: 'video/mp4; codecs="mp4a.40.2"'.replace("video", "audio") };
+const TYPES = { video: 'video/mp4; codecs="avc1.64001f"', audio: 'video/mp4; codecs="mp4a.40.2"'.replace("video", "audio") };
 
 const hex = (kid) => Array.from(atob(kid.replaceAll("-", "+").replaceAll("_", "/")), (one) => one.charCodeAt(0).toString(16).padStart(2, "0")).join("");
 
