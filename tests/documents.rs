@@ -59,6 +59,8 @@ fn every_block_says_what_it_is_and_is_read() {
                 "toml" => drop(toml::from_str::<toml::Table>(&block).expect(&at)),
                 // Run below, or compiled where it comes from, or a picture.
                 "console" | "rust" | "text" | "mermaid" | "js" | "html" => {}
+                // Shown for platforms that are not here; their page says that they were not run.
+                "kotlin" | "swift" | "xml" | "python" => {}
                 other => panic!("{at}: what is {other:?}?"),
             }
             seen += 1;
@@ -77,11 +79,13 @@ fn every_script_is_what_the_tests_run() {
             let named = before.rsplit_once("<!-- ").unwrap().1.trim();
             let block = after.strip_prefix("-->\n```js\n").unwrap().split_once("\n```").unwrap().0;
             let file = fs::read_to_string(Path::new(ROOT).join(named)).unwrap();
-            assert!(file.contains(block), "{}: {named} has no such lines: {block}", path.display());
+            let mut lines = block.lines().filter(|line| !line.trim().is_empty());
+            let missing = lines.find(|line| !file.contains(line));
+            assert_eq!(missing, None, "{}: not in {named}", path.display());
             seen += 1;
         }
     }
-    assert!(seen >= 5, "{seen} scripts");
+    assert!(seen >= 10, "{seen} scripts");
 }
 
 /// A document's commands are run in order, in a folder of their own, as a reader would.

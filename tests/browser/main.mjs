@@ -40,15 +40,23 @@ async function inBrowser([name, list]) {
   for (const scenario of list) {
     const at = Date.now();
     const label = `${name} ${scenario.name}`;
-    try {
-      const more = await scenario.run({ ...world, browser, browserName: name, label });
-      passed++;
-      console.log(`ok    ${label} (${seconds(at)} s)${more ? `: ${more}` : ""}`);
-    } catch (error) {
-      failed++;
-      console.log(`FAIL  ${label} (${seconds(at)} s): ${error.message}`);
+    // A browser on a busy machine may miss a moment that a scenario waits for, so each has a second try.
+    for (let tries = 1; ; tries++) {
+      try {
+        const more = await scenario.run({ ...world, browser, browserName: name, label });
+        passed++;
+        console.log(`ok    ${label} (${seconds(at)} s)${more ? `: ${more}` : ""}`);
+        break;
+      } catch (error) {
+        console.log(`${tries > 1 ? "FAIL " : "again"} ${label} (${seconds(at)} s): ${error.message}`);
+        if (tries > 1) {
+          failed++;
+          break;
+        }
+      } finally {
+        for (const page of (await browser.pages()).slice(1)) await page.close().catch(() => {});
+      }
     }
-    for (const page of (await browser.pages()).slice(1)) await page.close().catch(() => {});
   }
   await browser.close();
 }
