@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -17,6 +18,7 @@ use crate::cli::folder::reading;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::terminal::table::table;
 use crate::cli::{clock, operator};
+use crate::domain::origin::PublicUrl;
 use crate::http::log_health::LogReport;
 
 /// The day on which this was written. No correct clock shows an earlier one.
@@ -161,11 +163,37 @@ fn look_at_config(folder: &Folder) -> Vec<Finding> {
         _ => Finding::new(Verdict::Ok, "service id", format!("{id:?}")),
     });
     findings.push(look_at_tls(folder, &config));
+    findings.extend(look_at_browsers(&config));
     for entry in config.issuers.iter().filter(|entry| entry.development) {
         let text = format!("{}: its private key is in this folder; not for real use", entry.iss);
         findings.push(Finding::new(Verdict::Warning, "issuer", text));
     }
     findings
+}
+
+/// Browsers have EME and WebCrypto only in secure contexts: HTTPS, or this machine itself (W3C Secure Contexts, 3.1).
+fn look_at_browsers(config: &Config) -> Option<Finding> {
+    let origins = config.cors.allowed_origins.iter().map(|origin| origin.as_str());
+    let mut pages = config.public_url.iter().map(PublicUrl::as_str).chain(origins).peekable();
+    pages.peek()?;
+    let insecure: Vec<_> = pages.filter(|url| !is_secure_context(url)).collect();
+    if insecure.is_empty() {
+        let text = "they can play: every page and the service are on HTTPS or this machine";
+        return Some(Finding::new(Verdict::Ok, "browsers", text));
+    }
+    let text = format!(
+        "{} without HTTPS: browsers play nothing protected there; see docs/https-on-a-lan.md",
+        insecure.join(", ")
+    );
+    Some(Finding::new(Verdict::Warning, "browsers", text))
+}
+
+fn is_secure_context(url: &str) -> bool {
+    let Some(host) = url.strip_prefix("http://") else { return true };
+    let host = host.split('/').next().unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let is_local = name == "localhost" || name.ends_with(".localhost") || name == "[::1]";
+    is_local || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn look_at_tls(folder: &Folder, config: &Config) -> Finding {
@@ -271,4 +299,26 @@ fn report(findings: &[Finding]) -> Output {
         })
         .collect();
     Output::new(json, table(["", "PART", "FOUND"], &rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secure_context_is_https_or_this_machine() {
+        for secure in [
+            "https://drm.example",
+            "http://localhost:7420",
+            "http://demo.localhost",
+            "http://127.0.0.1:7420/drm",
+            "http://127.8.0.1",
+            "http://[::1]:7420",
+        ] {
+            assert!(is_secure_context(secure), "{secure}");
+        }
+        for insecure in ["http://192.168.1.5:7420", "http://drm.lan", "http://localhost.example"] {
+            assert!(!is_secure_context(insecure), "{insecure}");
+        }
+    }
 }

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::slice;
@@ -193,10 +194,38 @@ fn no_core_is_dumped(service: &Service) {
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "no core is dumped: {core}");
 }
 
+/// Sends a request and returns the status. The answer may be no text.
+fn ask_for(service: &Service, line: &str, token: &str, body: &str) -> u16 {
+    let host = service.url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(
+        stream,
+        "{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    std::str::from_utf8(&answer[9..12]).unwrap().parse().unwrap()
+}
+
 #[test]
 fn no_key_that_was_opened_is_kept_in_memory() {
-    let (installation, _) = provisioned();
+    let (installation, film_keys) = provisioned();
     let token = installation.mint(&["--content", CONTENT]);
+    let policy = "can_play = true\nlicense_duration = \"10m\"\nallow_clearkey = true\nallow_hls_aes128 = true\n";
+    installation.write("policies/clear.toml", policy.as_bytes());
+    installation.succeed(&[
+        "content",
+        "set-policy",
+        CONTENT,
+        "--policy",
+        "default",
+        "--policy",
+        "clear",
+    ]);
+    let for_clear = installation.mint(&["--content", CONTENT, "--policy", "clear"]);
     let data = installation.data.path();
     let mut root_keys = vec![root_key(&installation)];
     let service = installation.serve();
@@ -214,10 +243,22 @@ fn no_key_that_was_opened_is_kept_in_memory() {
         run(&["key", "export", "--to", file.to_str().unwrap(), "--yes"]);
         fs::remove_file(file).unwrap();
     };
+    let in_the_clear = || {
+        let kid = film_keys[0].kid.as_str();
+        let bytes: Vec<_> =
+            (0..16).map(|at| u8::from_str_radix(&kid[2 * at..2 * at + 2], 16).unwrap()).collect();
+        let body = format!(r#"{{"kids":["{}"]}}"#, Base64UrlUnpadded::encode_string(&bytes));
+        for _ in 0..LICENSES {
+            assert_eq!(ask_for(&service, "POST /v1/clearkey", &for_clear, &body), 200);
+            let path = format!("GET /v1/hls/{CONTENT}/{kid}.key");
+            assert_eq!(ask_for(&service, &path, &for_clear, ""), 200);
+        }
+    };
     let license = || (0..LICENSES).for_each(|_| drop(obtain(&service, &token)));
-    let steps: [(&str, &dyn Fn()); 12] = [
+    let steps: [(&str, &dyn Fn()); 13] = [
         ("the start", &|| ()),
         ("licenses", &license),
+        ("keys in the clear", &in_the_clear),
         ("import", &|| import(&installation)),
         ("import of many", &|| import_many(&installation)),
         ("generation", &|| run(&["key", "generate", CONTENT, "--track", "UHD1"])),

@@ -303,3 +303,69 @@ fn keys_have_periods_and_licenses_the_two_newest() {
     };
     assert_eq!(shown(&installation), shown(&other));
 }
+
+/// Sends a request with these header fields, and returns the answer, which may have no text in its body.
+fn send(service: &Service, line: &str, fields: &[&str], body: &str) -> String {
+    let host = service.url.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+    let length = body.len();
+    let head = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{fields}");
+    std::io::Write::write_all(
+        &mut stream,
+        format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes(),
+    )
+    .unwrap();
+    let mut answer = Vec::new();
+    std::io::Read::read_to_end(&mut stream, &mut answer).unwrap();
+    String::from_utf8_lossy(&answer).to_lowercase()
+}
+
+#[test]
+fn a_header_of_the_operators_own_takes_the_token_and_pages_may_send_it() {
+    let installation = Installation::new();
+    let policy = b"can_play = true\nlicense_duration = \"10m\"\nallow_clearkey = true\n";
+    fs::write(installation.data.path().join("policies/eme.toml"), policy).unwrap();
+    installation.succeed(&["content", "add", CONTENT, "--policy", "eme"]);
+    installation.import(CONTENT, "SD", KID, KEY);
+    installation.configure(
+        "[token]\nheader = \"X-Reelkey-Token\"\n[cors]\nallowed_origins = [\"https://tv.example\"]\n",
+    );
+    let service = installation.serve();
+    let token = installation.mint(&["--content", CONTENT]);
+    let origin = "Origin: https://tv.example";
+    let wanted = [
+        origin,
+        "Access-Control-Request-Method: POST",
+        "Access-Control-Request-Headers: content-type,x-reelkey-token",
+    ];
+    let preflight = send(&service, "OPTIONS /v1/clearkey", &wanted, "");
+    assert!(
+        preflight
+            .contains("access-control-allow-headers: authorization,content-type,x-reelkey-token"),
+        "{preflight}"
+    );
+    assert!(preflight.contains("access-control-allow-credentials: true"), "{preflight}");
+    let body = r#"{"kids":["TZeTCj17UACAAFx72h8KEQ"],"type":"temporary"}"#;
+    let with = format!("X-Reelkey-Token: {token}");
+    let answer = send(&service, "POST /v1/clearkey", &[origin, &with], body);
+    assert!(
+        answer.starts_with("http/1.1 200") && answer.contains(r#"{"keys":[{"kty":"oct""#),
+        "{answer}"
+    );
+    assert!(answer.contains("access-control-allow-origin: https://tv.example"), "{answer}");
+    // The query is not allowed here, and a refusal can be read by the page too.
+    let query = format!("POST /v1/clearkey?token={token}");
+    let refused = send(&service, &query, &[origin], body);
+    assert!(refused.starts_with("http/1.1 403") && refused.contains("token-missing"), "{refused}");
+    assert!(refused.contains("access-control-allow-origin: https://tv.example"), "{refused}");
+    let twice = format!("Authorization: Bearer {token}");
+    let refused = send(&service, "POST /v1/clearkey", &[origin, &with, &twice], body);
+    assert!(refused.starts_with("http/1.1 400"), "{refused}");
+    let module = send(&service, "GET /reelkey.js", &[origin], "");
+    assert!(
+        module.contains("content-type: text/javascript") && module.contains("export class client"),
+        "{module}"
+    );
+    assert!(module.contains("access-control-allow-origin: https://tv.example"), "{module}");
+}

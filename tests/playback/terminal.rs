@@ -321,6 +321,22 @@ fn a_service_says_what_it_serves() {
 }
 
 #[test]
+fn doctor_tells_of_pages_on_which_browsers_play_nothing_protected() {
+    let installation = Installation::new();
+    let browsers = || {
+        let found = installation.succeed(&["doctor"]);
+        let found = found.as_array().unwrap().iter().find(|one| one["part"] == "browsers").cloned();
+        found.map(|one| (one["verdict"].clone(), one["text"].as_str().unwrap().to_owned()))
+    };
+    assert_eq!(browsers(), None, "no page is allowed");
+    installation
+        .configure("[cors]\nallowed_origins = [\"https://tv.example\", \"http://192.168.1.5\"]\n");
+    let (verdict, text) = browsers().unwrap();
+    assert!(verdict == "warning" && text.contains("http://192.168.1.5 without HTTPS"), "{text}");
+    assert!(text.contains("docs/https-on-a-lan.md"), "{text}");
+}
+
+#[test]
 fn a_port_that_is_taken_and_a_second_service_say_what_to_do() {
     let installation = Installation::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

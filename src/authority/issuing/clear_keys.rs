@@ -21,6 +21,7 @@ use crate::authority::issuing::token::Viewer;
 use crate::authority::service::Authority;
 use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
+use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::seal;
 use crate::domain::decision::Delivery;
 use crate::domain::denial::Denial;
@@ -57,7 +58,7 @@ impl Authority {
             let wanted = Wanted { session_type, ..clear(&kids, trail.delivery) };
             let granted = self.grant_clear(viewer, wanted, in_force, circumstances, trail).await?;
             let Granted { answer: keys, id, terms } = granted;
-            Ok(Granted { answer: seal::jwk_set(&keys), id, terms })
+            Ok(Granted { answer: on_clean_stack(|| seal::jwk_set(&keys)), id, terms })
         };
         self.decided(token, Delivery::ClearKey, circumstances, grant).await
     }
@@ -82,7 +83,7 @@ impl Authority {
             let key = keys.into_iter().find(|(granted, _)| *granted == kid);
             let (_, key) = key.ok_or_else(|| refuse(Refusal::NotAuthorized))?;
             terms.tracks.retain(|track| track.kid == kid);
-            Ok(Granted { answer: seal::bare(&key), id, terms })
+            Ok(Granted { answer: on_clean_stack(|| seal::bare(&key)), id, terms })
         };
         self.decided(token, Delivery::HlsAes128, circumstances, grant).await
     }
