@@ -7,11 +7,12 @@ import { join } from "node:path";
 
 import { NAMES, launch } from "./browsers.mjs";
 import { root, start } from "./rig.mjs";
+import { rotations } from "./rotation.mjs";
 import { scenarios } from "./scenarios.mjs";
 
 const filter = process.argv[2] ?? "";
 const planned = NAMES.map((browser) => [
-  browser, scenarios(browser).filter(({ name }) => `${browser} ${name}`.includes(filter)),
+  browser, [...scenarios(browser), ...rotations(browser)].filter(({ name }) => `${browser} ${name}`.includes(filter)),
 ]);
 if (!planned.some(([, list]) => list.length)) {
   console.error(`no scenario's name contains "${filter}"`);

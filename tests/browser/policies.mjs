@@ -3,6 +3,8 @@
 
 export const CONTENT = "movies/film";
 export const RETIRED = "movies/retired";
+/** Its keys change every five seconds. */
+export const ROTATING = "movies/rotating";
 /** The parameter of the site's `/token` that asks for a token that has expired. */
 export const EXPIRED = "expired";
 

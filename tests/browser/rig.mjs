@@ -14,7 +14,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-import { CONTENT, EXPIRED, POLICIES, RETIRED } from "./policies.mjs";
+import { CONTENT, EXPIRED, POLICIES, RETIRED, ROTATING } from "./policies.mjs";
 
 const run = promisify(execFile);
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -68,6 +68,51 @@ async function pack(name, scheme, keys) {
   }
 }
 
+/** How long a crypto period of the rotating film is, in seconds. */
+const PERIOD = 5;
+export const PERIODS = Math.ceil(SECONDS / PERIOD);
+/** What Shaka Packager makes of a raw key for a period, counted from 0: one byte further to the left each time. */
+const rotated = (hex, period) => hex.slice(2 * period) + hex.slice(0, 2 * period);
+
+/** Packages the source with keys that change: each fragment has the pssh box of its period. */
+async function packRotating(name, keys) {
+  const output = (file) => join(folder, "media", name, file);
+  await mkdir(output(""), { recursive: true });
+  const stream = (track, kind) => {
+    const file = track.toLowerCase();
+    const segments = `init_segment=${output(`${file}-init.mp4`)},segment_template=${output(`${file}-$Number$.m4s`)}`;
+    return `in=${join(folder, "clear", `${file}.mp4`)},stream=${kind},${segments},drm_label=${track}`;
+  };
+  const labels = Object.entries(keys).map(([track, { kid, key }]) => `label=${track}:key_id=${kid}:key=${key}`);
+  await run(tool("packager"), [
+    stream("AUDIO", "audio"), stream("SD", "video"), "--quiet", "--segment_duration", "2.5",
+    "--crypto_period_duration", String(PERIOD), "--enable_raw_key_encryption", "--keys", labels.join(","),
+    "--protection_scheme", "cenc", "--clear_lead", "0", "--protection_systems", "Common",
+    "--generate_static_live_mpd", "--mpd_output", output("film.mpd"),
+  ]);
+  // As one file for the page without a player.
+  for (const track of ["sd", "audio"]) {
+    const parts = [await readFile(output(`${track}-init.mp4`))];
+    for (let number = 1; ; number++) {
+      const part = await readFile(output(`${track}-${number}.m4s`)).catch(() => null);
+      if (!part) break;
+      parts.push(part);
+    }
+    await writeFile(output(`${track}.mp4`), Buffer.concat(parts));
+  }
+}
+
+/** Imports the keys of a period, counted from 0, as an operator does while the stream runs. */
+export async function importPeriod(content, keys, period) {
+  for (const [track, { kid, key }] of Object.entries(keys)) {
+    const file = join(folder, `${randomBytes(8).toString("hex")}.key`);
+    await writeFile(file, rotated(key, period), { mode: 0o600 });
+    const words = ["--track", track, "--kid", rotated(kid, period), "--period", String(period + 1)];
+    await reelkey("key", "import", content, ...words, "--key", `@${file}`);
+    await rm(file);
+  }
+}
+
 const data = join(folder, "reelkey");
 
 /** Runs a command of the service that has to succeed, and returns its JSON. */
@@ -93,6 +138,8 @@ async function installation(origin, films) {
   for (const [name, text] of Object.entries(POLICIES)) await writeFile(join(data, "policies", `${name}.toml`), text);
   await importKeys(CONTENT, films.film, false);
   await importKeys(RETIRED, films.retired, true);
+  await reelkey("content", "add", ROTATING, "--policy", "default");
+  for (const period of [0, 1]) await importPeriod(ROTATING, films.rotating, period);
   await appendFile(join(data, "reelkey.toml"), `\n[cors]\nallowed_origins = ["${origin}"]\n`);
 }
 
@@ -157,12 +204,14 @@ async function site(state) {
 export async function start() {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  const films = { film: newKeys(), retired: newKeys() };
+  const { HD, ...rotating } = newKeys();
+  const films = { film: newKeys(), retired: newKeys(), rotating };
   const state = {};
   const { server, origin } = await site(state);
   await source();
   await Promise.all([
     pack("cenc", "cenc", films.film), pack("cbcs", "cbcs", films.film), pack("retired", "cenc", films.retired),
+    packRotating("rotating", films.rotating),
     installation(origin, films),
   ]);
   const { child, url } = await serve();
