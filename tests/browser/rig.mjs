@@ -140,7 +140,7 @@ async function installation(origin, films) {
   await importKeys(RETIRED, films.retired, true);
   await reelkey("content", "add", ROTATING, "--policy", "default");
   for (const period of [0, 1]) await importPeriod(ROTATING, films.rotating, period);
-  await appendFile(join(data, "reelkey.toml"), `\n[cors]\nallowed_origins = ["${origin}"]\n`);
+  await appendFile(join(data, "reelkey.toml"), `\n[cors]\nallowed_origins = ["${origin}"]\n\n[token]\nquery = true\n`);
 }
 
 /** Starts the service, and returns its URL when it is ready. */
@@ -189,6 +189,11 @@ async function site(state) {
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, "http://localhost");
     try {
+      if (url.pathname.startsWith("/hls/")) {
+        const form = url.pathname.replace("/hls/", "").replace(".m3u8", "");
+        response.writeHead(200, { "content-type": TYPES[".m3u8"] });
+        return response.end(await state.playlist(form, url.searchParams.get("token")));
+      }
       if (url.pathname === "/token") return response.end(await token(url.searchParams, state.expired));
       if (url.pathname === "/favicon.ico") return response.writeHead(204).end();
       await file(decodeURIComponent(url.pathname), request, response);
