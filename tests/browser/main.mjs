@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { NAMES, launch } from "./browsers.mjs";
+import { packPlain, plain } from "./plain.mjs";
 import { folder, root, start } from "./rig.mjs";
 import { rotations } from "./rotation.mjs";
 import { scenarios } from "./scenarios.mjs";
@@ -14,7 +15,7 @@ import { packSegments, playlist, segments } from "./segments.mjs";
 
 const filter = process.argv[2] ?? "";
 const planned = NAMES.map((browser) => [
-  browser, [...scenarios(browser), ...rotations(browser), ...segments(browser)].filter(({ name }) => `${browser} ${name}`.includes(filter)),
+  browser, [...scenarios(browser), ...rotations(browser), ...segments(browser), ...plain(browser)].filter(({ name }) => `${browser} ${name}`.includes(filter)),
 ]);
 if (!planned.some(([, list]) => list.length)) {
   console.error(`no scenario's name contains "${filter}"`);
@@ -34,6 +35,7 @@ const began = Date.now();
 const seconds = (since) => ((Date.now() - since) / 1000).toFixed(1);
 const world = await start();
 await packSegments(world.url, world.films.film);
+await packPlain(world.url, world.films.film);
 world.state.playlist = playlist;
 const log = join(folder, "service.log");
 world.keysAsked = () => readFileSync(log, "utf8").split("hls-aes128").length - 1;

@@ -22,6 +22,7 @@ export const POLICIES = {
   past: `${play}available_until = 2020-01-01T00:00:00Z\n`,
   us: `${play}${region}allowed_countries = ["US"]\n`,
   blackout: `${play}${region}[[region.blackout]]\ncountries = ["CA"]\n${always}`,
+  plain: `${play}allow_clearkey = true\n`,
   segments: `${play}allow_hls_aes128 = true\n`,
   hardware: `${play}[device]\nsecurity_level = "HW_SECURE_ALL"\n`,
 };
