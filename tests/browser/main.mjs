@@ -12,10 +12,11 @@ import { folder, root, start } from "./rig.mjs";
 import { rotations } from "./rotation.mjs";
 import { scenarios } from "./scenarios.mjs";
 import { packSegments, playlist, segments } from "./segments.mjs";
+import { packVp9, vp9 } from "./vp9.mjs";
 
 const filter = process.argv[2] ?? "";
 const planned = NAMES.map((browser) => [
-  browser, [...scenarios(browser), ...rotations(browser), ...segments(browser), ...plain(browser)].filter(({ name }) => `${browser} ${name}`.includes(filter)),
+  browser, [...scenarios(browser), ...rotations(browser), ...segments(browser), ...plain(browser), ...vp9(browser)].filter(({ name }) => `${browser} ${name}`.includes(filter)),
 ]);
 if (!planned.some(([, list]) => list.length)) {
   console.error(`no scenario's name contains "${filter}"`);
@@ -36,6 +37,7 @@ const seconds = (since) => ((Date.now() - since) / 1000).toFixed(1);
 const world = await start();
 await packSegments(world.url, world.films.film);
 await packPlain(world.url, world.films.film);
+await packVp9(world.films.film);
 world.state.playlist = playlist;
 const log = join(folder, "service.log");
 world.keysAsked = () => readFileSync(log, "utf8").split("hls-aes128").length - 1;

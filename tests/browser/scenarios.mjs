@@ -17,7 +17,7 @@ const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseco
 const advanced = (seconds) => `document.querySelector("video").currentTime >= ${seconds}`;
 
 /** The film plays: time passes, frames are decoded, and the picture is that of the clear film. */
-async function plays(page, world, seconds = 3) {
+export async function plays(page, world, seconds = 3) {
   await until(page, advanced(seconds), `${seconds} s of the film`);
   const seen = await look(page);
   assert(seen.frames > 0, "no frame was decoded");
