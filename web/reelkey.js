@@ -70,7 +70,6 @@ async function loadDeviceKey() {
     // add() fails if another tab was faster: then that tab's key is the device's key.
     await promised(store("readwrite").add(made, "key")).catch(() => {});
     pair = await promised(store("readonly").get("key"));
-    // Asks the browser to keep the key.
     navigator.storage?.persist?.().catch(() => {});
   }
   database.close();
@@ -189,6 +188,9 @@ export class Client extends EventTarget {
     this.serviceId = serviceId;
     this.#token = typeof token === "function" ? token : () => token;
     watchSessions();
+    // The first license needs both.
+    device().catch(() => {});
+    this.#findKey().catch(() => {});
   }
   /** Returns the thumbprint of the device key (RFC 7638), for a token that is bound to this device. */
   async jkt() {
