@@ -1,42 +1,55 @@
-// What the license exchange costs at the start of playback: the time from the player's load to the first frame, with a
-// license of the service, compared with keys that are in the page already. Pairs in one run, one after the other in turn,
-// each in a new page of Chromium; the median of each.
+// How long players take from `load` to the first frame, with licenses through the browser module and with plain
+// ClearKey: pairs in turn within one run, the median of each form and of the pairs' ratios. Run it by hand.
 //
 // usage: REELKEY=target/release/reelkey target/tools/bin/node benches/players.mjs [PAIRS]
-//        after tests/tools/install browsers
+//
+// Assumes that `tests/tools/install browsers` has run. The first pair of each player is left out: it makes the device key
+// and opens the connections. Absent: a network's delay, since everything is on one machine.
 
-import { launch, open, until } from "../tests/browser/browsers.mjs";
-import { CONTENT } from "../tests/browser/policies.mjs";
-import { reelkey, start } from "../tests/browser/rig.mjs";
+import { NAMES, launch, look, open, until } from "../tests/browser/browsers.mjs";
+import { addFilms } from "../tests/browser/films.mjs";
+import { start } from "../tests/browser/rig.mjs";
+import { token } from "../tests/browser/scenarios.mjs";
 
-const pairs = Number(process.argv[2] ?? 15);
+const PAIRS = Number(process.argv[2] ?? 7);
+/** Player → the film's file for plain ClearKey. dash.js needs the lines of `reelkey manifest`. */
+const FILES = { eme: "film.mpd", shaka: "film.mpd", dashjs: "clearkey.mpd", hlsjs: "film.m3u8", videojs: "film.mpd" };
+
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const world = await start();
-const browser = await launch("chromium", "bench");
-// Made before, because how long an auth service takes over a token is not the exchange's.
-const { token } = await reelkey("token", "mint", "--sub", "alice", "--content", CONTENT, "--policy", "default");
-const base64url = (hex) => Buffer.from(hex, "hex").toString("base64url");
-const keys = Object.values(world.films.film).map(({ kid, key }) => ({ kty: "oct", kid: base64url(kid), k: base64url(key) }));
+await addFilms();
+const jwt = await (await fetch(`${world.origin}/token?${token("plain")}`)).text();
 
-async function first(player, more) {
-  const page = await open(browser, world, { player, jwt: token, ...more });
-  await until(page, () => window.seen.firstFrame > 0, "the first frame");
-  const milliseconds = await page.evaluate(() => window.seen.firstFrame);
+async function first(browser, options) {
+  const page = await open(browser, world, { ...options, jwt });
+  await until(page, () => window.seen.first !== undefined, "the first frame");
+  const seen = await look(page);
   await page.close();
-  return milliseconds;
+  if (seen.answers.some(({ status }) => status !== 200)) throw new Error("a refusal");
+  return seen.first;
 }
 
-const median = (numbers) => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
-console.log("player   exchange  static  ratio");
-for (const player of ["eme", "shaka", "dashjs", "hlsjs", "videojs"]) {
-  const exchange = [], fixed = [];
-  for (let pair = 0; pair <= pairs; pair++) {
-    const [one, other] = [await first(player, {}), await first(player, { keys: JSON.stringify({ keys }) })];
-    // The first pair warms caches.
-    if (pair > 0) [exchange, fixed].forEach((list, at) => list.push([one, other][at]));
+console.log("| browser | player | plain ClearKey, ms | exchange, ms | ratio (median of pairs, lowest to highest) |");
+console.log("|---|---|---|---|---|");
+for (const name of NAMES) {
+  const browser = await launch(name, "bench");
+  for (const [player, file] of Object.entries(FILES)) {
+    const forms = [
+      { player, page: "plain", form: "clearkey", film: `cenc/${file}` },
+      { player, page: "play" },
+    ];
+    const pairs = [];
+    for (let pair = 0; pair <= PAIRS; pair++) {
+      const times = [];
+      for (const at of pair % 2 ? [0, 1] : [1, 0]) times[at] = await first(browser, forms[at]);
+      if (pair) pairs.push(times);
+    }
+    const ratios = pairs.map(([one, other]) => other / one);
+    const [plain, exchange] = [0, 1].map((at) => median(pairs.map((times) => times[at])).toFixed(0));
+    const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
+    console.log(`| ${name} | ${player} | ${plain} | ${exchange} | ${median(ratios).toFixed(2)} (${range}) |`);
   }
-  const [a, b] = [median(exchange), median(fixed)];
-  console.log(`${player.padEnd(8)} ${a.toFixed(0).padStart(5)} ms ${b.toFixed(0).padStart(5)} ms  ${(a / b).toFixed(2)}`);
+  await browser.close();
 }
-await browser.close();
 await world.close();
 process.exit(0);

@@ -39,7 +39,7 @@ export async function open(browser, world, options) {
   const page = await browser.newPage();
   await page.setViewport({ width: 660, height: 420 });
   const query = new URLSearchParams({ service: world.url, scheme: "cenc", ...options });
-  await page.goto(`${world.origin}/pages/play.html?${query}`);
+  await page.goto(`${world.origin}/pages/${options.page ?? "play"}.html?${query}`);
   await until(page, () => window.seen?.ready, "the player started");
   return page;
 }

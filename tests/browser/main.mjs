@@ -2,21 +2,19 @@
 //
 // usage: node main.mjs [FILTER]
 
-import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { NAMES, launch } from "./browsers.mjs";
-import { packPlain, plain } from "./plain.mjs";
-import { folder, root, start } from "./rig.mjs";
-import { rotations } from "./rotation.mjs";
+import { addFilms } from "./films.mjs";
+import { live } from "./live.mjs";
+import { plain } from "./plain.mjs";
+import { root, start } from "./rig.mjs";
 import { scenarios } from "./scenarios.mjs";
-import { packSegments, playlist, segments } from "./segments.mjs";
-import { packVp9, vp9 } from "./vp9.mjs";
 
 const filter = process.argv[2] ?? "";
 const planned = NAMES.map((browser) => [
-  browser, [...scenarios(browser), ...rotations(browser), ...segments(browser), ...plain(browser), ...vp9(browser)].filter(({ name }) => `${browser} ${name}`.includes(filter)),
+  browser, [...scenarios(browser), ...plain, ...live].filter(({ name }) => `${browser} ${name}`.includes(filter)),
 ]);
 if (!planned.some(([, list]) => list.length)) {
   console.error(`no scenario's name contains "${filter}"`);
@@ -35,12 +33,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.e
 const began = Date.now();
 const seconds = (since) => ((Date.now() - since) / 1000).toFixed(1);
 const world = await start();
-await packSegments(world.url, world.films.film);
-await packPlain(world.url, world.films.film);
-await packVp9(world.films.film);
-world.state.playlist = playlist;
-const log = join(folder, "service.log");
-world.keysAsked = () => readFileSync(log, "utf8").split("hls-aes128").length - 1;
+await addFilms();
 console.log(`films, service and site are ready: ${seconds(began)} s`);
 let passed = 0, failed = 0;
 

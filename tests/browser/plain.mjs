@@ -1,58 +1,67 @@
-// ClearKey without the browser module: what `reelkey manifest` prints leads the players to POST /v1/clearkey.
+// Players without the browser module: HLS whose segments are encrypted as a whole, and plain ClearKey.
 
 import assert from "node:assert/strict";
-import { cp, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 
-import { look, open, picture, until } from "./browsers.mjs";
-import { CONTENT } from "./policies.mjs";
-import { folder, reelkey } from "./rig.mjs";
+import { look, open, until } from "./browsers.mjs";
+import { HLS } from "./films.mjs";
+import { advanced, plays, token } from "./scenarios.mjs";
 
-const uuid = (hex) => hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+const statuses = ({ answers }) => [...new Set(answers.map(({ status }) => status))];
 
-/** The packaged film, with the lines of `reelkey manifest` in place of the packager's. */
-export async function packPlain(service, keys) {
-  const config = join(folder, "reelkey/reelkey.toml");
-  await writeFile(config, `public_url = "${service}"\n${await readFile(config, "utf8")}`);
-  for (const scheme of ["cenc", "cbcs"]) {
-    const to = join(folder, "media", `plain-${scheme}`);
-    await cp(join(folder, "media", scheme), to, { recursive: true });
-    const tracks = await reelkey("manifest", CONTENT, "--format", "dash", "--scheme", scheme);
-    const manifest = await readFile(join(to, "film.mpd"), "utf8");
-    const led = manifest
-      .replace("<MPD ", '<MPD xmlns:dashif="https://dashif.org/CPS" ')
-      .replaceAll(/(\s*<ContentProtection(?:[^>]*\/>|[\s\S]*?<\/ContentProtection>))+/g, (old) => {
-        const [, kid] = /default_KID="([^"]+)"/.exec(old);
-        const { lines } = tracks.find((track) => track.kid === kid.toLowerCase());
-        return `\n${lines.join("\n")}`;
-      });
-    assert(led.includes(`${service}/v1/clearkey`) && led.includes(uuid(keys.SD.kid)) && !led.includes("1077efec"));
-    await writeFile(join(to, "film.mpd"), led);
-  }
-}
-
-const token = (policy) => String(new URLSearchParams({ sub: "alice", content: CONTENT, policy }));
-
-export const plain = () => ["shaka", "dashjs"].flatMap((by) => [
-  ...["cenc", "cbcs"].map((scheme) => ({
-    name: `${by} plays ${scheme} without the module, by the lines of reelkey manifest`,
-    async run(world) {
-      const options = { player: "plain", by, scheme: `plain-${scheme}`, token: token("plain") };
-      const page = await open(world.browser, world, options);
-      await until(page, () => document.querySelector("video").currentTime >= 3, "3 s of the film");
-      const { deviation, likeness } = await picture(page, world.label);
-      assert(deviation > 5 && likeness > 0.6, `the picture: ${deviation}, ${likeness}`);
-      assert.deepEqual((await look(page)).errors, []);
-      return `likeness ${likeness.toFixed(2)}`;
+/** Films of HLS with AES-128. The second half has another key. */
+const aes = ["hlsjs", "shaka", "videojs"].flatMap((player) => ["ts", "fmp4"].flatMap((form) => {
+  const options = { page: "plain", form: "aes", player, film: `aes/${form}/film.m3u8` };
+  return [
+    {
+      name: `${player} plays HLS AES-128 in ${form}, across a change of the key`,
+      async run(world) {
+        const page = await open(world.browser, world, { ...options, token: token("plain", { content: HLS }) });
+        const told = await plays(page, world);
+        // The second key is that of 8 s to 16 s.
+        await page.evaluate(() => { document.querySelector("video").currentTime = 6.5; });
+        await until(page, advanced(10), "2 s after the change of the key");
+        await plays(page, world, 10);
+        const seen = await look(page);
+        assert.deepEqual(statuses(seen), [200]);
+        assert.equal(new Set(seen.answers.map(({ url }) => url)).size, 2, "two keys");
+        return `${told}; ${seen.answers.length} requests for keys`;
+      },
     },
-  })),
-  {
-    name: `${by} is told that keys in the clear are not allowed`,
-    async run(world) {
-      const options = { player: "plain", by, scheme: "plain-cenc", token: token("default") };
-      const page = await open(world.browser, world, options);
-      await until(page, () => window.seen.errors.length > 0, "the player's error");
-      assert.equal((await look(page)).frames, 0, "it played");
+    {
+      name: `${player} does not play HLS AES-128 in ${form} in the wrong region`,
+      async run(world) {
+        const query = token("plain-us", { content: HLS, region: "FR" });
+        const page = await open(world.browser, world, { ...options, token: query });
+        await until(page, "window.seen.answers.length > 0", "the answer of the service");
+        await pause(3000);
+        const seen = await look(page);
+        assert.deepEqual(statuses(seen), [403]);
+        assert.deepEqual([seen.time, seen.frames], [0, 0], "it played");
+        return `asked ${seen.answers.length} times; ${seen.errors[0]?.slice(0, 60) ?? "no error"}`;
+      },
     },
+  ];
+}));
+
+/** Player and file of the film: `clearkey.mpd` has the lines of `reelkey manifest` in place of the packager's. */
+const FORMS = [
+  ["shaka", "clearkey.mpd"], ["shaka", "film.mpd"], ["dashjs", "clearkey.mpd"], ["videojs", "clearkey.mpd"],
+  ["videojs", "film.mpd"], ["hlsjs", "film.m3u8"], ["eme", "film.mpd"],
+];
+
+const clearkey = FORMS.flatMap(([player, file]) => ["cenc", "cbcs"].map((scheme) => ({
+  name: `${player} plays ${scheme} with plain ClearKey and ${file}`,
+  async run(world) {
+    const options = { page: "plain", form: "clearkey", player, film: `${scheme}/${file}`, token: token("plain") };
+    const page = await open(world.browser, world, options);
+    const told = await plays(page, world);
+    const { answers } = await look(page);
+    assert.deepEqual(statuses({ answers }), [200]);
+    // dash.js sends credentials as soon as there is an Authorization header.
+    if (player === "dashjs") assert(answers.every(({ credentials }) => credentials), "credentials");
+    return `${told}; ${answers.length} requests`;
   },
-]);
+})));
+
+export const plain = [...aes, ...clearkey];

@@ -3,12 +3,11 @@
 
 export const CONTENT = "movies/film";
 export const RETIRED = "movies/retired";
-/** Its keys change every five seconds. */
-export const ROTATING = "movies/rotating";
 /** The parameter of the site's `/token` that asks for a token that has expired. */
 export const EXPIRED = "expired";
 
 const play = 'can_play = true\nlicense_duration = "10m"\n';
+const plain = "allow_clearkey = true\nallow_hls_aes128 = true\n";
 const region = '[region]\nevidence = "token"\n';
 const always = "from = 2020-01-01T00:00:00Z\nuntil = 2099-01-01T00:00:00Z\n";
 
@@ -22,7 +21,7 @@ export const POLICIES = {
   past: `${play}available_until = 2020-01-01T00:00:00Z\n`,
   us: `${play}${region}allowed_countries = ["US"]\n`,
   blackout: `${play}${region}[[region.blackout]]\ncountries = ["CA"]\n${always}`,
-  plain: `${play}allow_clearkey = true\n`,
-  segments: `${play}allow_hls_aes128 = true\n`,
+  plain: `${play}${plain}`,
+  "plain-us": `${play}${plain}${region}allowed_countries = ["US"]\n`,
   hardware: `${play}[device]\nsecurity_level = "HW_SECURE_ALL"\n`,
 };

@@ -14,7 +14,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-import { CONTENT, EXPIRED, POLICIES, RETIRED, ROTATING } from "./policies.mjs";
+import { CONTENT, EXPIRED, POLICIES, RETIRED } from "./policies.mjs";
 
 const run = promisify(execFile);
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -38,7 +38,7 @@ async function source() {
 }
 
 const kid = () => randomBytes(16).toString("hex");
-const newKeys = () => Object.fromEntries(["AUDIO", "SD", "HD"].map((track) => [track, { kid: kid(), key: kid() }]));
+export const newKeys = () => Object.fromEntries(["AUDIO", "SD", "HD"].map((track) => [track, { kid: kid(), key: kid() }]));
 
 /** Packages the source: single files, a manifest, and playlists that hls.js can play through EME. */
 async function pack(name, scheme, keys) {
@@ -68,51 +68,6 @@ async function pack(name, scheme, keys) {
   }
 }
 
-/** How long a crypto period of the rotating film is, in seconds. */
-const PERIOD = 5;
-export const PERIODS = Math.ceil(SECONDS / PERIOD);
-/** What Shaka Packager makes of a raw key for a period, counted from 0: one byte further to the left each time. */
-const rotated = (hex, period) => hex.slice(2 * period) + hex.slice(0, 2 * period);
-
-/** Packages the source with keys that change: each fragment has the pssh box of its period. */
-async function packRotating(name, keys) {
-  const output = (file) => join(folder, "media", name, file);
-  await mkdir(output(""), { recursive: true });
-  const stream = (track, kind) => {
-    const file = track.toLowerCase();
-    const segments = `init_segment=${output(`${file}-init.mp4`)},segment_template=${output(`${file}-$Number$.m4s`)}`;
-    return `in=${join(folder, "clear", `${file}.mp4`)},stream=${kind},${segments},drm_label=${track}`;
-  };
-  const labels = Object.entries(keys).map(([track, { kid, key }]) => `label=${track}:key_id=${kid}:key=${key}`);
-  await run(tool("packager"), [
-    stream("AUDIO", "audio"), stream("SD", "video"), "--quiet", "--segment_duration", "2.5",
-    "--crypto_period_duration", String(PERIOD), "--enable_raw_key_encryption", "--keys", labels.join(","),
-    "--protection_scheme", "cenc", "--clear_lead", "0", "--protection_systems", "Common",
-    "--generate_static_live_mpd", "--mpd_output", output("film.mpd"),
-  ]);
-  // As one file for the page without a player.
-  for (const track of ["sd", "audio"]) {
-    const parts = [await readFile(output(`${track}-init.mp4`))];
-    for (let number = 1; ; number++) {
-      const part = await readFile(output(`${track}-${number}.m4s`)).catch(() => null);
-      if (!part) break;
-      parts.push(part);
-    }
-    await writeFile(output(`${track}.mp4`), Buffer.concat(parts));
-  }
-}
-
-/** Imports the keys of a period, counted from 0, as an operator does while the stream runs. */
-export async function importPeriod(content, keys, period) {
-  for (const [track, { kid, key }] of Object.entries(keys)) {
-    const file = join(folder, `${randomBytes(8).toString("hex")}.key`);
-    await writeFile(file, rotated(key, period), { mode: 0o600 });
-    const words = ["--track", track, "--kid", rotated(kid, period), "--period", String(period + 1)];
-    await reelkey("key", "import", content, ...words, "--key", `@${file}`);
-    await rm(file);
-  }
-}
-
 const data = join(folder, "reelkey");
 
 /** Runs a command of the service that has to succeed, and returns its JSON. */
@@ -121,14 +76,18 @@ export async function reelkey(...words) {
   return stdout ? JSON.parse(stdout) : null;
 }
 
-async function importKeys(content, keys, retire) {
-  await reelkey("content", "add", content, ...Object.keys(POLICIES).flatMap((name) => ["--policy", name]));
+/** Adds a title that every policy may be used for. */
+export const addTitle = (content) =>
+  reelkey("content", "add", content, ...Object.keys(POLICIES).flatMap((name) => ["--policy", name]));
+
+/** Imports the key of each track, for a crypto period if one is given. */
+export async function addKeys(content, keys, period) {
+  const more = period ? ["--period", `${period}`] : [];
   for (const [track, { kid, key }] of Object.entries(keys)) {
-    const file = join(folder, "one.key");
+    const file = join(folder, `${kid}.key`);
     await writeFile(file, key, { mode: 0o600 });
-    await reelkey("key", "import", content, "--track", track, "--kid", kid, "--key", `@${file}`);
+    await reelkey("key", "import", content, "--track", track, "--kid", kid, "--key", `@${file}`, ...more);
     await rm(file);
-    if (retire) await reelkey("key", "retire", kid);
   }
 }
 
@@ -136,10 +95,11 @@ async function installation(origin, films) {
   await reelkey("init");
   await reelkey("issuer", "add", "https://auth.example", "--dev", "--content", "*");
   for (const [name, text] of Object.entries(POLICIES)) await writeFile(join(data, "policies", `${name}.toml`), text);
-  await importKeys(CONTENT, films.film, false);
-  await importKeys(RETIRED, films.retired, true);
-  await reelkey("content", "add", ROTATING, "--policy", "default");
-  for (const period of [0, 1]) await importPeriod(ROTATING, films.rotating, period);
+  for (const [content, keys] of [[CONTENT, films.film], [RETIRED, films.retired]]) {
+    await addTitle(content);
+    await addKeys(content, keys);
+  }
+  for (const { kid } of Object.values(films.retired)) await reelkey("key", "retire", kid);
   await appendFile(join(data, "reelkey.toml"), `\n[cors]\nallowed_origins = ["${origin}"]\n\n[token]\nquery = true\n`);
 }
 
@@ -158,7 +118,8 @@ async function serve() {
 
 const TYPES = {
   ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css",
-  ".mp4": "video/mp4", ".mpd": "application/dash+xml", ".m3u8": "application/vnd.apple.mpegurl",
+  ".mp4": "video/mp4", ".m4s": "video/mp4", ".ts": "video/mp2t", ".webm": "video/webm",
+  ".mpd": "application/dash+xml", ".m3u8": "application/vnd.apple.mpegurl",
 };
 const PLACES = {
   pages: join(root, "tests/browser/pages"), web: join(root, "web"), media: join(folder, "media"),
@@ -178,6 +139,12 @@ async function file(path, request, response) {
   createReadStream(full, { start, end }).pipe(response);
 }
 
+/** Answers with a playlist whose key URLs have the token: what a site does that writes its playlists. */
+async function playlist(path, token, response) {
+  const text = await readFile(join(folder, path), "utf8");
+  response.writeHead(200, { "content-type": TYPES[".m3u8"] }).end(text.replaceAll('.key"', `.key?token=${token}"`));
+}
+
 /** Mints a token, as the page asks for it: each parameter is an option of `token mint`. */
 async function token(query, expired) {
   if (query.has(EXPIRED)) return expired;
@@ -189,13 +156,10 @@ async function site(state) {
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, "http://localhost");
     try {
-      if (url.pathname.startsWith("/hls/")) {
-        const form = url.pathname.replace("/hls/", "").replace(".m3u8", "");
-        response.writeHead(200, { "content-type": TYPES[".m3u8"] });
-        return response.end(await state.playlist(form, url.searchParams.get("token")));
-      }
       if (url.pathname === "/token") return response.end(await token(url.searchParams, state.expired));
       if (url.pathname === "/favicon.ico") return response.writeHead(204).end();
+      const given = url.searchParams.get("token");
+      if (given && url.pathname.endsWith(".m3u8")) return await playlist(normalize(url.pathname), given, response);
       await file(decodeURIComponent(url.pathname), request, response);
     } catch (error) {
       response.writeHead(error.code === "ENOENT" ? 404 : 500).end(String(error));
@@ -209,17 +173,18 @@ async function site(state) {
 export async function start() {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  const { HD, ...rotating } = newKeys();
-  const films = { film: newKeys(), retired: newKeys(), rotating };
+  const films = { film: newKeys(), retired: newKeys() };
   const state = {};
   const { server, origin } = await site(state);
   await source();
   await Promise.all([
     pack("cenc", "cenc", films.film), pack("cbcs", "cbcs", films.film), pack("retired", "cenc", films.retired),
-    packRotating("rotating", films.rotating),
     installation(origin, films),
   ]);
   const { child, url } = await serve();
+  // For `reelkey manifest`: where players find the service is known now.
+  const toml = join(data, "reelkey.toml");
+  await writeFile(toml, `public_url = "${url}"\n${await readFile(toml, "utf8")}`);
   const day = ["--sub", "alice", "--content", CONTENT];
   state.expired = (await reelkey("token", "mint", ...day, "--life", "1s")).token;
   state.expiredAt = Date.now() + 32_000; // after the leeway of 30 s

@@ -10,11 +10,11 @@ const PLAYERS = ["eme", "shaka", "dashjs", "hlsjs", "videojs"];
 const SCHEMES = ["cenc", "cbcs"];
 
 /** The query of `/token` for this viewer, title and policy. */
-const token = (policy, more = {}) => String(new URLSearchParams({ sub: "alice", content: CONTENT, policy, ...more }));
+export const token = (policy, more = {}) => String(new URLSearchParams({ sub: "alice", content: CONTENT, policy, ...more }));
 
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-const advanced = (seconds) => `document.querySelector("video").currentTime >= ${seconds}`;
+export const advanced = (seconds) => `document.querySelector("video").currentTime >= ${seconds}`;
 
 /** The film plays: time passes, frames are decoded, and the picture is that of the clear film. */
 export async function plays(page, world, seconds = 3) {
@@ -126,7 +126,7 @@ const withheld = (browser) => ["shaka", "dashjs", ...(browser === "chromium" ? [
   },
 }));
 
-const claims = (jwt) => JSON.parse(Buffer.from(jwt.split(".")[1], "base64url"));
+export const claims = (jwt) => JSON.parse(Buffer.from(jwt.split(".")[1], "base64url"));
 
 const troubles = [
   {

@@ -3,6 +3,8 @@
 // parameters: player, scheme (the folder of the film), service (its URL); `token` and `later`: the query of `/token`
 // for the first tokens and for those of renewals; `bind` names this device in them. `trouble` is what the network does: `lose` the
 // first answer, be `busy` once, `cut` after the first license. `clock` is what the device's clock is off by, in seconds.
+// `jwt` is a token in place of `/token`.
+// `codecs` are those of the film, if they are not H.264 and AAC; `ahead` is how many seconds the player may buffer.
 
 import { Client } from "/web/reelkey.js";
 
@@ -54,13 +56,11 @@ for (const type of ["waiting", "waitingforkey"]) {
   video.addEventListener(type, () => { seen.stalls += video.currentTime > 0; });
 }
 
-// With keys that are in the page already, nothing is asked: what a bench compares with.
-if (options.keys) client.license = async () => new TextEncoder().encode(options.keys);
+video.requestVideoFrameCallback(() => { seen.first = performance.now() - window.loaded; });
 const { play } = await import(`./${options.player}.js`);
-const began = performance.now();
-video.requestVideoFrameCallback?.(() => { seen.firstFrame = performance.now() - began; });
+window.loaded = performance.now();
 try {
-  seen.player = await play({ client, video, media: `/media/${options.scheme}`, seen });
+  seen.player = await play({ client, video, media: `/media/${options.scheme}`, seen, options });
   video.play().catch((error) => seen.errors.push(`play: ${error.message}`));
 } catch (error) {
   seen.errors.push(String(error?.message ?? error));

@@ -1,11 +1,12 @@
 import { installShaka } from "/web/reelkey.js";
 import { load } from "./load.js";
 
-export async function play({ client, video, media, seen }) {
+export async function play({ client, video, media, seen, options }) {
   await load("/npm/shaka-player/dist/shaka-player.compiled.js");
   const player = new shaka.Player();
   await player.attach(video);
   installShaka(player, client);
+  if (options.ahead) player.configure({ streaming: { bufferingGoal: Number(options.ahead) } });
   player.addEventListener("error", ({ detail }) => seen.errors.push(words(detail)));
   await player.load(`${media}/film.mpd`).catch((error) => seen.errors.push(words(error)));
   return "shaka";
