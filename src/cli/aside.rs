@@ -45,6 +45,9 @@ impl AsideFile {
     /// [`Failure`].
     pub(crate) fn create(path: &Path, overwrite: bool) -> Result<Self, Failure> {
         let during = |error: io::Error| Failure::from(error).during(path.display());
+        // A link stays, and what it leads to is written.
+        let real = fs::canonicalize(path);
+        let path = real.as_deref().unwrap_or(path);
         let state = match fs::metadata(path) {
             Ok(there) if !there.is_file() && !there.is_dir() => {
                 State::Special(OpenOptions::new().write(true).open(path).map_err(during)?)
@@ -218,6 +221,20 @@ mod tests {
             assert_eq!(child.wait().unwrap().signal(), Some(signal.as_raw()));
             assert_eq!(names(), 0);
         }
+    }
+
+    #[test]
+    fn a_link_stays_and_what_it_leads_to_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let [target, link] = ["target", "link"].map(|name| folder.path().join(name));
+        fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(AsideFile::create(&link, false).is_err());
+        let mut file = AsideFile::create(&link, true).unwrap();
+        file.write_all(b"new").unwrap();
+        file.finish(true).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&target).unwrap(), b"new");
     }
 
     #[test]

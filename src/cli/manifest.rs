@@ -7,8 +7,10 @@ use clap::{Args, ValueEnum};
 use reelkey_client::key::KeyId;
 use serde_json::{Value, json};
 
+use crate::authority::operation::content::ShowContent;
 use crate::authority::operation::key::{KeyView, ListKeys};
 use crate::cli::folder::config::Config;
+use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::operator;
 use crate::cli::terminal::output::{Failure, Output};
@@ -63,6 +65,7 @@ pub(crate) async fn manifest(folder: &Folder, args: ManifestArgs) -> Result<Outp
     let state = Some(KeyState::Active);
     let operation = ListKeys { content_id: Some(content.clone()), tracks, state, limit: None };
     let keys = newest(operator::execute(folder, operation).await?);
+    let shown = operator::execute(folder, ShowContent { content_id: content.clone() }).await?;
     if keys.is_empty() {
         return Err(Failure::new(format_args!("{content} has no such active key"))
             .remedy("see `reelkey key list`, or make one with `reelkey key generate`"));
@@ -88,14 +91,40 @@ pub(crate) async fn manifest(folder: &Folder, args: ManifestArgs) -> Result<Outp
         };
         entries.push((key, lines));
     }
-    Ok(report(format, &entries))
+    let policies = installation::policies(folder)?;
+    let mut own = policies.iter().filter(|policy| shown.content.policies.contains(&policy.name));
+    let (field, is_allowed) = match scheme {
+        Scheme::Aes128 => ("allow_hls_aes128", own.any(|policy| policy.allow_hls_aes128)),
+        Scheme::Cenc | Scheme::Cbcs => ("allow_clearkey", own.any(|policy| policy.allow_clearkey)),
+    };
+    let note = (!is_allowed).then(|| {
+        let more = match scheme {
+            Scheme::Aes128 => "",
+            Scheme::Cenc | Scheme::Cbcs => {
+                "; players with the browser module need no such permission"
+            }
+        };
+        format!("no policy of {content} has {field} = true, so the service will refuse{more}")
+    });
+    Ok(report(format, &entries, note))
 }
 
-/// The first key of each track type: lists have the newest first.
+/// The first key of each track type, lists having the newest first; of keys with crypto periods, the first of each of the
+/// two highest periods, which licenses hold.
 fn newest(keys: Vec<KeyView>) -> Vec<KeyView> {
+    let mut periods: Vec<_> = keys.iter().filter_map(|key| key.crypto_period_index).collect();
+    periods.sort_unstable();
+    periods.dedup();
+    let current = periods.iter().rev().nth(1).or_else(|| periods.last()).copied();
     let mut newest: Vec<KeyView> = Vec::new();
-    for key in keys {
-        if !newest.iter().any(|there| there.track_type == key.track_type) {
+    let is_current =
+        |key: &KeyView| key.crypto_period_index.is_none() || key.crypto_period_index >= current;
+    for key in keys.into_iter().filter(is_current) {
+        let is_same = |there: &KeyView| {
+            (&there.track_type, there.crypto_period_index)
+                == (&key.track_type, key.crypto_period_index)
+        };
+        if !newest.iter().any(is_same) {
             newest.push(key);
         }
     }
@@ -128,7 +157,7 @@ fn hls_eme(method: &str, kid: KeyId) -> String {
     )
 }
 
-fn report(format: ManifestFormat, entries: &[(&KeyView, String)]) -> Output {
+fn report(format: ManifestFormat, entries: &[(&KeyView, String)], note: Option<String>) -> Output {
     let [begin, end] = match format {
         ManifestFormat::Dash => ["<!-- ", " -->"],
         ManifestFormat::Hls => ["## ", ""],
@@ -139,11 +168,19 @@ fn report(format: ManifestFormat, entries: &[(&KeyView, String)]) -> Output {
         }
         ManifestFormat::Hls => "",
     };
-    let track = |key: &KeyView| key.track_type.clone().unwrap_or_else(|| "all tracks".into());
+    let track = |key: &KeyView| {
+        let track = key.track_type.clone().unwrap_or_else(|| "all tracks".into());
+        match key.crypto_period_index {
+            Some(period) => format!("{track}, crypto period {period}"),
+            None => track,
+        }
+    };
+    let note_line = note.as_ref().map(|note| format!("{begin}{note}{end}\n")).unwrap_or_default();
     let block = |(key, lines): &(&KeyView, String)| format!("{begin}{}{end}\n{lines}", track(key));
     let text = entries.iter().map(block).collect::<Vec<_>>().join("\n");
     let json = entries.iter().map(|(key, lines)| {
-        json!({ "track_type": key.track_type, "kid": key.kid, "lines": lines.lines().collect::<Vec<_>>() })
+        json!({ "track_type": key.track_type, "kid": key.kid,
+            "crypto_period_index": key.crypto_period_index, "note": note, "lines": lines.lines().collect::<Vec<_>>() })
     });
-    Output::new(Value::Array(json.collect()), format!("{namespaces}{text}"))
+    Output::new(Value::Array(json.collect()), format!("{note_line}{namespaces}{text}"))
 }

@@ -1,5 +1,6 @@
 //! `reelkey root`: the root key, which opens the store.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -84,9 +85,19 @@ fn keep(folder: &Folder, file: &Path) -> Result<(), Failure> {
         out.write_all(key.to_text().as_bytes())?;
         return Ok(out.flush()?);
     }
-    if file.exists() {
+    if file.symlink_metadata().is_ok() {
         return Err(Failure::new(format_args!("{} exists", file.display()))
             .remedy("name a new file: an older root key may be in it"));
+    }
+    let above = file.parent().filter(|above| !above.as_os_str().is_empty());
+    let above = fs::canonicalize(above.unwrap_or_else(|| Path::new(".")));
+    let above = above.map_err(|error| {
+        let failure = Failure::from(error).during(file.display());
+        failure.remedy("name a file in a folder that is there; the root key was not changed")
+    })?;
+    if above.starts_with(fs::canonicalize(folder.root())?) {
+        let what = "the old root key would lie beside the store whose copies it opens";
+        return Err(Failure::new(what).remedy("name a file outside of the data folder"));
     }
     let mut copy = AsideFile::create(file, false)?;
     copy.write_all(key.to_text().as_bytes())?;

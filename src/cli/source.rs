@@ -5,9 +5,9 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether a path is `-`, which stands for standard input or standard output.
+/// Whether a path is `-`, which stands for standard input or standard output, or a device that does.
 pub(crate) fn is_standard(path: &Path) -> bool {
-    path == Path::new("-")
+    ["-", "/dev/stdin", "/dev/stdout"].iter().any(|name| path == Path::new(name))
 }
 
 /// Opens a file, or standard input for `-`.

@@ -5,7 +5,7 @@
 //!
 //! Deliberately absent: what a button does. The demo hands that in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -62,7 +62,8 @@ impl fmt::Debug for DemoPage {
 /// The decisions so far. Whoever has seen some waits for the next.
 #[derive(Debug, Default)]
 pub struct Decisions {
-    made: Mutex<Vec<Value>>,
+    /// How many are forgotten, and those after them.
+    made: Mutex<(usize, VecDeque<Value>)>,
     news: Notify,
 }
 
@@ -70,16 +71,18 @@ impl Decisions {
     /// Adds one.
     pub fn add(&self, decision: Value) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if made.len() < DECISIONS_MAX {
-            made.push(decision);
+        if made.1.len() == DECISIONS_MAX {
+            made.1.pop_front();
+            made.0 += 1;
         }
+        made.1.push_back(decision);
         drop(made);
         self.news.notify_waiters();
     }
 
     fn after(&self, seen: usize) -> Vec<Value> {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.iter().skip(seen).cloned().collect()
+        made.1.iter().skip(seen.saturating_sub(made.0)).cloned().collect()
     }
 
     async fn wait(&self, seen: usize) -> Vec<Value> {

@@ -29,7 +29,7 @@ pub fn router_within(app: App, limits: Limits, proxies: Proxies, places: TokenPl
     Router::new()
         .route("/v1/license", post(license::license_post))
         .route("/v1/clearkey", post(clear_keys::clearkey_post))
-        .route("/v1/hls/{*path}", get(clear_keys::hls_key_get))
+        .route("/v1/hls/{*path}", get(clear_keys::hls_key_get).head(clear_keys::hls_key_head))
         .route("/reelkey.js", get(module::module_get))
         .route("/.well-known/jwks.json", get(health::jwks_get))
         .route("/healthz", get(health::healthz_get))

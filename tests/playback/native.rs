@@ -155,6 +155,10 @@ fn as_nobody(home: &Path, words: &[&str]) -> Command {
     command
 }
 
+fn said_by(installation: &Installation, words: &[&str]) -> String {
+    said(&installation.run(words))
+}
+
 fn said(output: &Output) -> String {
     [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
 }
@@ -249,6 +253,16 @@ fn a_manifest_has_the_lines_for_each_track_and_needs_to_know_where_the_service_i
     );
     let eme: Value = lines(&["hls", "--track", "SD", "--scheme", "cbcs"])[0]["lines"][0].clone();
     assert!(eme.as_str().unwrap().contains("KEYFORMAT=\"org.w3.clearkey\""), "{eme}");
+    // Nothing of it is allowed by the policy, which the lines say.
+    assert!(hls[0]["note"].as_str().unwrap().contains("allow_hls_aes128 = true"), "{hls}");
+    let shown = said_by(&installation, &["manifest", CONTENT, "--format", "hls"]);
+    assert!(shown.starts_with("## no policy of"), "{shown}");
+    for period in ["1", "2", "3"] {
+        installation.succeed(&["key", "generate", CONTENT, "--track", "UHD1", "--period", period]);
+    }
+    let live = lines(&["hls", "--track", "UHD1"]);
+    let periods = live.as_array().unwrap().iter().map(|one| one["crypto_period_index"].as_u64());
+    assert_eq!(periods.collect::<Vec<_>>(), [3, 2].map(Some), "the periods that licenses hold");
     assert!(
         installation
             .fail(&["manifest", CONTENT, "--format", "dash", "--scheme", "aes-128"])
@@ -256,7 +270,7 @@ fn a_manifest_has_the_lines_for_each_track_and_needs_to_know_where_the_service_i
     );
     assert!(
         installation
-            .fail(&["manifest", CONTENT, "--format", "hls", "--track", "UHD1"])
+            .fail(&["manifest", CONTENT, "--format", "hls", "--track", "UHD2"])
             .contains("no such active key")
     );
     assert_eq!(installation.run(&["manifest", CONTENT]).status.code(), Some(2));

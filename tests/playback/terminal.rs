@@ -129,6 +129,16 @@ fn the_old_root_key_is_kept_where_it_is_asked_for_and_opens_an_older_copy() {
         assert!(said.contains("exists"), "{said}");
         fs::remove_file(&kept).unwrap();
     }
+    // Beside the store it would be of use to nobody but a thief, and a link that leads nowhere is no new file.
+    let inside = installation.data.path().join("keys/old.key");
+    let said = installation.fail(&["root", "rotate", "--keep-old", inside.to_str().unwrap()]);
+    assert!(said.contains("outside of the data folder"), "{said}");
+    std::os::unix::fs::symlink("/nowhere", &kept).unwrap();
+    let said = installation.fail(&["root", "rotate", "--keep-old", path]);
+    assert!(said.contains("name a new file"), "{said}");
+    let missing = other.path().join("missing/old.key");
+    let said = installation.fail(&["root", "rotate", "--keep-old", missing.to_str().unwrap()]);
+    assert!(said.contains("the root key was not changed"), "{said}");
     let said = text(&installation.run(&["root", "rotate"]).stdout);
     assert!(said.contains("only if you have a copy of it"), "{said}");
 }

@@ -32,7 +32,7 @@ async function read(request) {
 /** Returns the status and the text of the answer. */
 async function token(request) {
   // A form on a foreign page cannot send this type.
-  if (request.headers["content-type"] !== "application/json") return [415, "send JSON"];
+  if (request.headers["content-type"]?.split(";")[0] !== "application/json") return [415, "send JSON"];
   const cookie = /(?:^|;\s*)session=([^;]*)/.exec(request.headers.cookie ?? "");
   const viewer = SESSIONS.get(cookie?.[1]);
   if (!viewer) return [401, "sign in first"];

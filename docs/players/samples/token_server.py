@@ -38,7 +38,7 @@ def sign(claims):
 
 def token(headers, body):
     """Returns the status and the text of the answer."""
-    if headers.get("Content-Type") != "application/json":  # a form on a foreign page cannot send this
+    if headers.get_content_type() != "application/json":  # a form on a foreign page cannot send this
         return 415, "send JSON"
     cookie = re.search(r"(?:^|;\s*)session=([^;]*)", headers.get("Cookie", ""))
     viewer = SESSIONS.get(cookie and cookie[1])
@@ -49,7 +49,7 @@ def token(headers, body):
         content, jkt = wanted["content_id"], wanted.get("jkt")
         if jkt is not None and not re.fullmatch(r"[A-Za-z0-9_-]{43}", jkt):
             return 400, "jkt is no thumbprint"
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return 400, "send content_id and jkt"
     if content not in viewer["contents"]:
         return 403, "this title is not available to this account"

@@ -124,6 +124,7 @@ impl Remedy for Refusal {
                 }
             }
             Self::NoKey(_) => "see `reelkey key list`".into(),
+            Self::NoNextPeriod(_) => "retire that key with `reelkey key retire KID`".into(),
             Self::NoPolicy { nearest, .. } => {
                 let other = nearest.as_ref();
                 let other = other.map(|name| format!("did you mean {name}? otherwise "));
@@ -143,7 +144,6 @@ impl Remedy for Refusal {
             | Self::OtherContent(..)
             | Self::OtherTrack(_)
             | Self::OtherPeriod(_)
-            | Self::NoNextPeriod(_)
             | Self::Malformed => return None,
         })
     }

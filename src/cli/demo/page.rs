@@ -2,6 +2,7 @@
 //! shows what the service decides.
 
 use std::collections::BTreeMap;
+use std::future::{Future, pending};
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -27,6 +28,8 @@ const OTHER_DEVICE: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
 /// Serves the page until a signal ends it.
 pub(crate) async fn serve(json: bool, run: RunCommand) -> Result<Output, Failure> {
     let mut report = Report::new(true);
+    // Before there is a folder that has to go again. The page's questions for decisions are not waited for.
+    let stopped = stopped()?;
     let decisions = Arc::new(Decisions::default());
     tap::install(Arc::clone(&decisions))?;
     let listener = listen()?;
@@ -42,21 +45,28 @@ pub(crate) async fn serve(json: bool, run: RunCommand) -> Result<Output, Failure
         service: format!("http://{}", service.address),
     };
     announce(address, json)?;
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let stopped = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
-    let serving = server::serve(listener, None, Rules::default(), demo_router(page), stopped);
+    let serving = server::serve(listener, None, Rules::default(), demo_router(page), pending());
     tokio::select! {
         served = serving => served?,
         () = obey(&service, asked) => {}
+        () = stopped => {}
     }
     service.stop().await?;
     Ok(Output::new(Value::Null, ""))
+}
+
+/// Ends with the first signal that ends the demo. A terminal that is closed is one.
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
 }
 
 /// What a button asks for, and where the answer goes.

@@ -21,18 +21,34 @@ pub struct TokenPlaces {
 }
 
 /// Fields with a meaning of their own, which cannot have a token.
-const TAKEN: [&str; 10] = [
+const TAKEN: [&str; 22] = [
     "authorization",
+    "cache-control",
     "connection",
-    "content-length",
-    "content-type",
     "cookie",
+    "date",
+    "dnt",
+    "expect",
     "forwarded",
     "host",
+    "keep-alive",
     "origin",
+    "pragma",
+    "priority",
+    "range",
+    "referer",
+    "te",
     "transfer-encoding",
-    "x-forwarded-for",
+    "upgrade",
+    "user-agent",
+    "via",
+    "x-real-ip",
+    "x-request-id",
 ];
+
+/// Beginnings of the names of such fields.
+const TAKEN_BEGINNINGS: [&str; 7] =
+    ["accept", "access-control-", "content-", "if-", "proxy-", "sec-", "x-forwarded-"];
 
 impl TokenPlaces {
     /// A header of this name, if there is one, and the query, if it may have tokens.
@@ -44,7 +60,11 @@ impl TokenPlaces {
             "header is the name of a header that nothing else uses, such as \"X-Reelkey-Token\"";
         let header =
             header.map(|name| name.parse::<HeaderName>().map_err(|_| wrong)).transpose()?;
-        if header.as_ref().is_some_and(|name| TAKEN.contains(&name.as_str())) {
+        let is_taken = |name: &HeaderName| {
+            let begins = |beginning: &&str| name.as_str().starts_with(*beginning);
+            TAKEN.contains(&name.as_str()) || TAKEN_BEGINNINGS.iter().any(begins)
+        };
+        if header.as_ref().is_some_and(is_taken) {
             return Err(wrong);
         }
         Ok(Self { header, query })
@@ -63,13 +83,14 @@ impl TokenPlaces {
         let query = uri.query().filter(|_| self.query).unwrap_or_default();
         // A token has no character that a query would escape.
         let query = query.split('&').filter_map(|pair| pair.strip_prefix("token="));
-        let mut tokens = bearer.chain(named).chain(query);
-        match (tokens.next().unwrap_or_default(), tokens.next()) {
+        // Another scheme, of a proxy in between for example, is no token.
+        let mut tokens = bearer.chain(named).chain(query).filter(|token| !token.is_empty());
+        match (tokens.next(), tokens.next()) {
             (_, Some(_)) => {
                 Err(Problem::new(Refusal::BadRequest, "send the token once, not several times"))
             }
-            ("", None) => Err(Refusal::TokenMissing.into()),
-            (token, None) => Ok(token),
+            (Some(token), None) => Ok(token),
+            (None, None) => Err(Refusal::TokenMissing.into()),
         }
     }
 }
@@ -131,6 +152,10 @@ mod tests {
         assert_eq!(read(&both, &[custom], "/"), "abc");
         assert_eq!(read(&both, &[], "/a?x=1&token=abc"), "abc");
         assert_eq!(read(&both, &[], "/a?token="), "token-missing");
+        assert_eq!(read(&both, &[], "/a?token=abc&token="), "abc");
+        let basic = ("authorization", "Basic Zm9vOmJhcg==");
+        assert_eq!(read(&both, &[basic, custom], "/"), "abc");
+        assert_eq!(read(&both, &[basic], "/?token=abc"), "abc");
         for (fields, uri) in [
             (&[custom, bearer][..], "/"),
             (&[custom], "/?token=abc"),
@@ -140,7 +165,9 @@ mod tests {
         ] {
             assert_eq!(read(&both, fields, uri), "bad-request", "{fields:?} {uri}");
         }
-        for taken in ["Authorization", "cookie", "a b", ""] {
+        for taken in
+            ["Authorization", "cookie", "a b", "", "User-Agent", "Accept", "Sec-Fetch-Mode"]
+        {
             assert!(TokenPlaces::new(Some(taken), false).is_err(), "{taken}");
         }
         let none = TokenPlaces::default();

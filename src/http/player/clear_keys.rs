@@ -61,6 +61,11 @@ pub(crate) async fn hls_key_get(
     respond(answer, &exchange, "application/octet-stream")
 }
 
+/// A HEAD would be decided and logged as a grant of a key that does not leave.
+pub(crate) async fn hls_key_head() -> Problem {
+    Refusal::MethodNotAllowed.into()
+}
+
 /// `<content_id>/<kid>.key`. The content ID may have slashes.
 fn split(path: &str) -> Option<(&str, KeyId)> {
     let (content_id, file) = path.rsplit_once('/')?;
