@@ -88,7 +88,7 @@ fn what_cannot_be_undone_is_asked_at_a_terminal_only() {
     }
     assert_eq!(root_key(), first);
     assert_eq!(installation.succeed(&["key", "show", kid])["state"], "active");
-    // Who answers, who has said it before, and a script.
+    // A person who answers yes, a person who has given --yes, and a script, which is not asked.
     let (status, shown) = at_terminal(&installation, 100, &["root", "rotate"], "yes\n");
     assert!(status.success() && shown.contains("keep no copy of the old one"), "{shown}");
     let second = root_key();

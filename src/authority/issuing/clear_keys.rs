@@ -43,7 +43,7 @@ struct KeysWanted {
 }
 
 impl Authority {
-    /// Answers a license request of a browser's ClearKey system with a JWK Set of all permitted keys of the content.
+    /// Decides on a request of a browser's ClearKey system. The answer is a JWK Set with all permitted keys of the content.
     ///
     /// # Errors
     /// [`Fault`], as [`Authority::issue`].
@@ -63,7 +63,7 @@ impl Authority {
         self.decided(token, Delivery::ClearKey, circumstances, grant).await
     }
 
-    /// Answers with one key, 16 bytes, for an HLS playlist that names it.
+    /// Decides on a request for one key, which an HLS playlist names. The answer is the 16 bytes of the key.
     ///
     /// # Errors
     /// [`Fault`], as [`Authority::issue`].

@@ -95,8 +95,8 @@ impl TokenPlaces {
     }
 }
 
-/// The token that came with a request. Whether there is one is asked later, after the cheaper checks.
-#[derive(Debug)]
+/// The token that came with a request. Whether there is one is asked later, after the cheaper checks. It has no `Debug`,
+/// so that no token is ever printed.
 pub(crate) struct Presented(Result<String, Problem>);
 
 impl Presented {
