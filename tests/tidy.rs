@@ -102,7 +102,7 @@ const FLOORS: [(&str, &[&str]); 26] = [
             "decision",
             "policy_file scope",
             "entitlement policy denial",
-            "changes content duration nearest origin refusal region rotation security_level track",
+            "changes content duration nearest origin period refusal region rotation security_level track",
         ],
     ),
     (

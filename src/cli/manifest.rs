@@ -15,6 +15,7 @@ use crate::cli::folder::paths::Folder;
 use crate::cli::operator;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::domain::content::ContentId;
+use crate::domain::period;
 use crate::domain::track::TrackType;
 use crate::store::record::key::KeyState;
 
@@ -112,10 +113,7 @@ pub(crate) async fn manifest(folder: &Folder, args: ManifestArgs) -> Result<Outp
 /// The first key of each track type, lists having the newest first; of keys with crypto periods, the first of each of the
 /// two highest periods, which licenses hold.
 fn newest(keys: Vec<KeyView>) -> Vec<KeyView> {
-    let mut periods: Vec<_> = keys.iter().filter_map(|key| key.crypto_period_index).collect();
-    periods.sort_unstable();
-    periods.dedup();
-    let current = periods.iter().rev().nth(1).or_else(|| periods.last()).copied();
+    let current = period::current(keys.iter().filter_map(|key| key.crypto_period_index));
     let mut newest: Vec<KeyView> = Vec::new();
     let is_current =
         |key: &KeyView| key.crypto_period_index.is_none() || key.crypto_period_index >= current;

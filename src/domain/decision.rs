@@ -14,6 +14,7 @@ use crate::domain::changes::Changes;
 use crate::domain::content::ContentId;
 use crate::domain::denial::{Denial, listed};
 use crate::domain::entitlement::Entitlement;
+use crate::domain::period;
 use crate::domain::policy::{Policy, TrackRule};
 use crate::domain::refusal::Refusal;
 use crate::domain::region::Region;
@@ -221,11 +222,8 @@ fn permitted_keys(
         let allowed = listed(token.kids.iter().flatten());
         return Err(Denial::new(Refusal::NotAuthorized, "authorized_kids", allowed, listed(keys)));
     }
-    let mut periods: Vec<u32> =
-        title.keys.iter().filter(|key| key.active).filter_map(|key| key.period).collect();
-    periods.sort_unstable();
-    periods.dedup();
-    let current = periods.iter().rev().nth(1).or_else(|| periods.last()).copied();
+    let current =
+        period::current(title.keys.iter().filter(|key| key.active).filter_map(|key| key.period));
     let is_wanted = |key: &&TitleKey| {
         request.kids.contains(&key.kid) || key.period.is_none() || key.period >= current
     };

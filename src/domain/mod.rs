@@ -11,6 +11,7 @@ pub mod duration;
 pub mod entitlement;
 pub mod nearest;
 pub mod origin;
+pub mod period;
 pub mod policy;
 pub mod policy_file;
 pub mod refusal;
