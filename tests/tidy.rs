@@ -94,7 +94,14 @@ const FLOORS: [(&str, &[&str]); 26] = [
     ("src/authority/rotation", &["root", "kek signer"]),
     (
         "src/authority/vault",
-        &["signers", "open census install", "keyring", "fault", "root_key_file", "secret_file"],
+        &[
+            "signers",
+            "open census install",
+            "keyring",
+            "fault",
+            "root_key_file",
+            "additions secret_file",
+        ],
     ),
     (
         "src/domain",

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::fs::Mode;
 use rustix::process::umask;
@@ -30,6 +31,22 @@ pub(crate) struct Installation {
 /// `tests/thorough` does.
 pub(crate) fn thoroughly<T>(sample: T, all: T) -> T {
     if std::env::var_os("REELKEY_THOROUGH").is_some() { all } else { sample }
+}
+
+/// Numbers rounds, as many as [`thoroughly`] says. Where `REELKEY_THOROUGH` is a number of seconds, no round begins after
+/// them: a slow machine tries less, and is not red.
+pub(crate) fn rounds(sample: usize, all: usize) -> impl Iterator<Item = usize> {
+    let seconds = std::env::var_os("REELKEY_THOROUGH").and_then(|text| text.to_str()?.parse().ok());
+    let limit = Duration::from_secs(seconds.unwrap_or(u64::MAX));
+    #[expect(clippy::disallowed_methods, reason = "how much is tried is a matter of time")]
+    let begun = Instant::now();
+    (0..thoroughly(sample, all)).take_while(move |round| {
+        let goes_on = *round < sample || begun.elapsed() < limit;
+        if !goes_on {
+            println!("{round} rounds of {all} in {} s", begun.elapsed().as_secs());
+        }
+        goes_on
+    })
 }
 
 /// A new folder. What a test writes into it has the modes that the service asks for, whatever umask the tests run under.

@@ -14,7 +14,7 @@ use std::thread;
 use serde_json::Value;
 
 use crate::film::CONTENT;
-use crate::installation::{Installation, REELKEY, thoroughly};
+use crate::installation::{Installation, REELKEY, rounds, thoroughly};
 use crate::killpoints::{build, opened};
 
 /// How many writers there are at once: enough for groups to form.
@@ -131,7 +131,7 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
 
 #[test]
 fn what_was_acknowledged_survives_a_kill_under_load() {
-    for _ in 0..thoroughly(1, 50) {
+    for _ in rounds(1, 50) {
         kill_under_load(&installation());
     }
 }

@@ -15,6 +15,7 @@ use crate::authority::stop::Stop;
 use crate::crypto::clean_stack::on_clean_stack;
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
+use crate::store::record::content::ContentRecord;
 use crate::store::record::key::{KeyRecord, KeyState};
 use crate::store::record::title::{self, Title};
 
@@ -70,10 +71,9 @@ async fn find(desk: &Desk<'_>, kid: KeyId) -> Result<KeyView, Stopped> {
 /// Refuses a new key that no policy of its content grants.
 fn judge_track(
     in_force: &Policies,
-    title: &Title,
+    content: &ContentRecord,
     track: Option<TrackType>,
 ) -> Result<(), Refusal> {
-    let content = &title.content;
     let named = content.policies.iter().map(|name| in_force.get(name));
     // A policy that is not in force yet may grant it.
     let Some(policies) = named.collect::<Option<Vec<_>>>() else { return Ok(()) };
@@ -113,8 +113,8 @@ impl Operation for GenerateKey {
     type Refusal = Refusal;
 
     async fn execute(self, desk: &Desk<'_>) -> Result<KeyStored, Stopped> {
-        let title = contents::title(desk.vault, &self.content_id).await?;
-        judge_track(&desk.in_force.load().policies, &title, self.track_type)?;
+        let content = contents::content(desk.vault, &self.content_id).await?;
+        judge_track(&desk.in_force.load().policies, &content, self.track_type)?;
         let new = NewKey::generate(&self.content_id, self.track_type, self.crypto_period_index)?;
         let kid = new.kid;
         keys::import(desk.vault, new, desk.now).await?;

@@ -12,6 +12,7 @@ use crate::domain::nearest::nearest;
 use crate::store::batch::Batch;
 use crate::store::record::content::ContentRecord;
 use crate::store::record::key::KeyState;
+use crate::store::record::stored::Stored;
 use crate::store::record::title::{self, Title};
 
 /// Checks that every named policy is in force and is named only once.
@@ -110,6 +111,20 @@ pub async fn nearest_content(
     let titles = title::titles(&*vault.store()).await?;
     let names = titles.iter().map(|title| title.content.content_id.as_str());
     Ok(nearest(content_id.as_str(), names).and_then(|name| name.parse().ok()))
+}
+
+/// Reads a content without its keys.
+///
+/// # Errors
+/// [`Refusal::NoContent`], or a failure.
+pub async fn content(
+    vault: &Vault,
+    content_id: &ContentId,
+) -> Result<Stored<ContentRecord>, Stopped> {
+    match title::content(&*vault.store(), content_id).await? {
+        Some(content) => Ok(content),
+        None => Err(no_content(vault, content_id).await?.into()),
+    }
 }
 
 /// Reads a content and its keys.

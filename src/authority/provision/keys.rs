@@ -21,6 +21,7 @@ use crate::store::batch::{Batch, Committed};
 use crate::store::record::content::ContentRecord;
 use crate::store::record::kek;
 use crate::store::record::key::{KeyRecord, KeyState};
+use crate::store::record::stored::Stored;
 use crate::store::record::title::{self, Title};
 
 /// A content key that is to be stored.
@@ -132,16 +133,13 @@ async fn batch_of(
     // If a rotation replaces the primary KEK first, the batch conflicts and the keys are wrapped again.
     let mut batch = Batch::default().expect_record(&kek);
     let contents: BTreeSet<_> = new.iter().map(|new| new.content).collect();
-    // How many keys each content has been given in this second.
-    let mut added = BTreeMap::new();
     for content_id in contents {
-        batch = match title::title(&*store, content_id).await? {
-            Some(Title { content, keys }) => {
-                let same_second = keys.iter().filter(|key| key.created_at == now.as_secs());
-                let next = same_second.map(|key| key.nth_in_second.saturating_add(1)).max();
-                added.insert(content_id, next.unwrap_or_default());
-                batch.expect_record(&content)
-            }
+        let there = match vault.additions().are_counted(content_id, now) {
+            true => title::content(&*store, content_id).await?,
+            false => count_additions(vault, content_id, now).await?,
+        };
+        batch = match there {
+            Some(content) => batch.expect_record(&content),
             None if policies.is_empty() => {
                 return Err(contents::no_content(vault, content_id).await?.into());
             }
@@ -153,9 +151,6 @@ async fn batch_of(
         };
     }
     for NewKey { kid, content, track, period, key } in new {
-        let next = added.entry(content).or_default();
-        let nth_in_second = *next;
-        *next = next.saturating_add(1);
         batch = batch.add_key(&KeyRecord {
             kid: *kid,
             content_id: (*content).clone(),
@@ -164,10 +159,25 @@ async fn batch_of(
             state: KeyState::Active,
             wrapped: keyring.wrap_content_key(*kid, content, *track, key)?,
             created_at: now.as_secs(),
-            nth_in_second,
+            nth_in_second: vault.additions().next(content, now),
         })?;
     }
     Ok(batch)
+}
+
+/// Counts the keys that a content has been given in this second. Returns the content, if it exists.
+async fn count_additions(
+    vault: &Vault,
+    content_id: &ContentId,
+    now: UnixTime,
+) -> Result<Option<Stored<ContentRecord>>, Stopped> {
+    let Some(Title { content, keys }) = title::title(&*vault.store(), content_id).await? else {
+        return Ok(None);
+    };
+    let same_second = keys.iter().filter(|key| key.created_at == now.as_secs());
+    let next = same_second.map(|key| key.nth_in_second.saturating_add(1)).max();
+    vault.additions().count(content_id, now, next.unwrap_or_default());
+    Ok(Some(content))
 }
 
 /// Compares an existing key with a new one of the same KID.
@@ -192,8 +202,8 @@ fn compare(keyring: &Keyring, there: &KeyRecord, new: &NewKey<'_>) -> Result<Pro
 }
 
 /// Makes a new key for the named track type, or for each track type of which the content has active keys: **all of
-/// them or none**. A track type whose keys have crypto periods gets the key of the next period. The older keys stay active, so films that were packaged with them still play until the keys are
-/// retired. Returns the new KIDs.
+/// them or none**. A track type whose keys have crypto periods gets the key of the next period. The older keys
+/// stay active, so films that were packaged with them still play until the keys are retired. Returns the new KIDs.
 ///
 /// # Errors
 /// [`Refusal::NoContent`], [`Refusal::NothingToRotate`], or a failure.

@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync;
 
+use crate::authority::vault::additions::Additions;
 use crate::authority::vault::fault::Fault;
 use crate::authority::vault::keyring::Keyring;
 use crate::authority::vault::root_key_file;
@@ -25,6 +26,7 @@ pub struct Vault {
     keyring: RwLock<Arc<Keyring>>,
     root_key_file: PathBuf,
     gate: sync::RwLock<()>,
+    additions: Additions,
 }
 
 impl Vault {
@@ -44,6 +46,7 @@ impl Vault {
             keyring: RwLock::new(Arc::new(keyring)),
             root_key_file,
             gate: sync::RwLock::new(()),
+            additions: Additions::default(),
         })
     }
 
@@ -73,6 +76,11 @@ impl Vault {
         let header = header_of(&*self.store()).await?;
         let root = root_key_file::read(&self.root_key_file)?;
         if fits(&root, &header) { Ok(root) } else { Err(Fault::WrongRootKey) }
+    }
+
+    /// The order in which contents are given keys.
+    pub(in crate::authority) fn additions(&self) -> &Additions {
+        &self.additions
     }
 
     /// The path of the root key.
