@@ -38,6 +38,22 @@ impl KeyId {
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    /// The identifier with the bytes of a GUID in PlayReady's order: of the first three groups the last byte comes first.
+    /// Twice, it is the identifier itself.
+    ///
+    /// ```
+    /// # use reelkey_client::key::KeyId;
+    /// let kid: KeyId = "00112233-4455-6677-8899-aabbccddeeff".parse()?;
+    /// assert_eq!(kid.in_playready_order().to_string(), "33221100-5544-7766-8899-aabbccddeeff");
+    /// # Ok::<(), reelkey_client::key::InvalidKeyId>(())
+    /// ```
+    #[must_use]
+    pub const fn in_playready_order(&self) -> Self {
+        let [a, b, c, d, e, f, g, h, rest @ ..] = self.0;
+        let [i, j, k, l, m, n, o, p] = rest;
+        Self([d, c, b, a, f, e, h, g, i, j, k, l, m, n, o, p])
+    }
 }
 
 /// Reads 32 hexadecimal digits, with the hyphens of a UUID (8-4-4-4-12) or without any.

@@ -9,15 +9,9 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::cenc::boxes::{self, BoxRef, Fields, FourCc, VersionAndFlags};
-use crate::cenc::group;
-use crate::cenc::init::Clearing;
 use crate::cenc::protection::{self, Description, Entry, Iv, IvBlock, IvSize};
 use crate::cenc::samples::{Samples, Span};
-
-/// PIFF's SampleEncryptionBox, a `uuid` box of `senc`'s form (PIFF 1.1, 5.3.2).
-const PIFF_SENC: [u8; 16] = [
-    0xa2, 0x39, 0x4f, 0x52, 0x5a, 0x9b, 0x4f, 0x14, 0xa2, 0x44, 0x6c, 0x42, 0x7c, 0x64, 0x8d, 0xf4,
-];
+use crate::cenc::signals::{PIFF_SENC, Signals};
 
 /// The auxiliary information of protected samples is missing or unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +39,18 @@ pub enum Error {
         /// How many samples there are.
         samples: usize,
     },
+    /// A `senc` of a later version: samples with several keys (7.2.2).
+    #[error(
+        "the {kind} at byte {at} has version {version}: samples with several keys are not supported (ISO/IEC 23001-7, 7.2)"
+    )]
+    Version {
+        /// The box.
+        kind: FourCc,
+        /// Where it begins.
+        at: usize,
+        /// Its version.
+        version: u8,
+    },
     /// Bytes that belong to no entry: the IVs have another size than `tenc` says.
     #[error("the {kind} at byte {at} is longer than its entries (ISO/IEC 23001-7, 7.2)")]
     Trailing {
@@ -61,9 +67,6 @@ pub enum Error {
         /// The rule.
         source: protection::Error,
     },
-    /// A group of protection.
-    #[error(transparent)]
-    Group(#[from] group::Error),
     /// `saio` points outside the file, or has another number of offsets than runs (8.7.9).
     #[error(
         "the saio at byte {0} does not point to the samples' information (ISO/IEC 14496-12, 8.7.9)"
@@ -118,18 +121,16 @@ pub(super) struct AuxInfo {
     pub(super) subsamples: Vec<Subsample>,
 }
 
-/// Reads the auxiliary information of `samples`, and takes their spans. `saio` points into `file`. The boxes that a clear
-/// file does without are added to `clearings`.
+/// Reads the auxiliary information of `samples`, which `signals` are about, and takes their spans. `saio` points into
+/// `file`.
 pub(super) fn read(
     samples: &mut Samples<'_>,
+    signals: &Signals<'_>,
     file: &[u8],
-    clearings: &mut Vec<Clearing>,
 ) -> Result<AuxInfo, Error> {
-    let boxes = Found::of(samples)?;
     let mut reader = Reader { samples, info: AuxInfo::default() };
     reader.info.samples.reserve(reader.samples.ranges.len());
-    clearings.extend(boxes.all().map(Clearing::free));
-    match (boxes.senc.or(boxes.piff), boxes.saiz, boxes.saio) {
+    match (signals.senc, signals.saiz, signals.saio) {
         (Some(senc), ..) => reader.read_senc(&senc)?,
         (None, Some(saiz), Some(saio)) => reader.read_saiz(&saiz, &saio, file)?,
         (None, ..) => reader.need_nothing()?,
@@ -140,50 +141,7 @@ pub(super) fn read(
     Ok(info)
 }
 
-/// The boxes that may hold auxiliary information.
-#[derive(Default)]
-struct Found<'a> {
-    senc: Option<BoxRef<'a>>,
-    piff: Option<BoxRef<'a>>,
-    saiz: Option<BoxRef<'a>>,
-    saio: Option<BoxRef<'a>>,
-    /// Groups, which were read before.
-    groups: Vec<BoxRef<'a>>,
-}
-
-impl<'a> Found<'a> {
-    fn of(samples: &Samples<'a>) -> Result<Self, Error> {
-        let mut found = Self::default();
-        for container in [Some(samples.container), samples.outer].into_iter().flatten() {
-            for this in container.children(0)? {
-                let this = this?;
-                match &this.kind.0 {
-                    b"senc" => found.senc = Some(this),
-                    b"uuid" if this.body.starts_with(&PIFF_SENC) => found.piff = Some(this),
-                    b"saiz" if is_protection(&this)? => found.saiz = Some(this),
-                    b"saio" if is_protection(&this)? => found.saio = Some(this),
-                    _ if group::is_seig(&this)? => found.groups.push(this),
-                    _ => {}
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    fn all(&self) -> impl Iterator<Item = &BoxRef<'a>> {
-        let boxes = [&self.senc, &self.piff, &self.saiz, &self.saio].into_iter().flatten();
-        boxes.chain(&self.groups)
-    }
-}
-
-/// Whether a `saiz` or `saio` is about protection: its type says so, or it has no type (7.1).
-fn is_protection(this: &BoxRef<'_>) -> Result<bool, Error> {
-    let mut fields = this.fields();
-    let flags = fields.version_and_flags()?.flags;
-    Ok(flags & 1 == 0 || matches!(&fields.array()?, b"cenc" | b"cbcs"))
-}
-
-/// Passes over the type that [`is_protection`] read. Returns the version.
+/// Passes over the type, if there is one. Returns the version.
 fn skip_type(fields: &mut Fields<'_>) -> Result<u8, Error> {
     let VersionAndFlags { version, flags } = fields.version_and_flags()?;
     if flags & 1 != 0 {
@@ -201,6 +159,16 @@ impl AuxInfo {
     /// Adds `count` samples with the same IV and no subsamples.
     fn add_alike(&mut self, iv: IvBlock, count: usize) {
         self.samples.extend(core::iter::repeat_n(SampleInfo { iv, subsamples: 0..0 }, count));
+    }
+
+    /// Adds samples that no box lists: all of their bytes are protected, with a constant IV. The caller has seen to it that
+    /// none needs an IV of its own.
+    fn add_unlisted(&mut self, source: Option<Iv>, count: usize) {
+        let iv = match source {
+            Some(Iv::Constant(iv)) => iv,
+            _ => [0; 16],
+        };
+        self.add_alike(iv, count);
     }
 
     /// Reads one sample's entry (7.2.2). A sample that is not protected has no IV.
@@ -254,7 +222,10 @@ impl Reader<'_, '_> {
         if is_piff {
             fields.bytes(PIFF_SENC.len())?;
         }
-        let flags = fields.version_and_flags()?.flags;
+        let VersionAndFlags { version, flags } = fields.version_and_flags()?;
+        if version > 0 && !is_piff {
+            return Err(Error::Version { kind: senc.kind, at: senc.at, version });
+        }
         if is_piff && flags & 1 != 0 {
             let wrong = |source| Error::Override { at: senc.at, source };
             let Entry { scheme, default } = Description::of_piff(&mut fields).map_err(wrong)?;
@@ -267,25 +238,26 @@ impl Reader<'_, '_> {
         let protected = spans.iter().filter(|span| span.by.is_some());
         let protected: usize = protected.map(|span| span.count).sum();
         let leaves_out = usize::try_from(count).is_ok_and(|count| count == protected);
-        if !leaves_out {
-            self.hold_to_count(senc, count)?;
-        }
+        let mut left = if leaves_out { usize::MAX } else { self.listed(senc, count)? };
         for span in spans {
             let source = span.by.map(|by| by.scheme.iv());
+            let listed = span.count.min(left);
+            left -= listed;
             match source {
-                None if leaves_out => self.info.add_alike([0; 16], span.count),
-                Some(Iv::Constant(iv)) if flags & 2 == 0 => self.info.add_alike(iv, span.count),
+                None if leaves_out => self.info.add_alike([0; 16], listed),
+                Some(Iv::Constant(iv)) if flags & 2 == 0 => self.info.add_alike(iv, listed),
                 Some(Iv::PerSample(size)) if flags & 2 == 0 => {
-                    let ivs = fields.bytes(span.count.saturating_mul(size.bytes()))?;
+                    let ivs = fields.bytes(listed.saturating_mul(size.bytes()))?;
                     let ivs = ivs.chunks_exact(size.bytes());
                     self.info.samples.extend(ivs.map(SampleInfo::of_iv));
                 }
                 _ => {
-                    for _ in 0..span.count {
+                    for _ in 0..listed {
                         self.info.read_entry(&mut fields, source.as_ref(), flags & 2 != 0)?;
                     }
                 }
             }
+            self.info.add_unlisted(source, span.count - listed);
         }
         match fields.remaining() {
             0 => Ok(()),
@@ -304,11 +276,15 @@ impl Reader<'_, '_> {
         skip_type(&mut sizes)?;
         let default_size = sizes.u8()?;
         let count = sizes.u32()?;
-        self.hold_to_count(saiz, count)?;
+        let listed = self.listed(saiz, count)?;
         let rows = self.read_saio(saio)?;
         let mut rows = rows.into_iter().peekable();
         let mut row: &[u8] = &[];
         for (sample, source) in ivs(&self.samples.spans).enumerate() {
+            if sample >= listed {
+                self.info.add_unlisted(source, 1);
+                continue;
+            }
             // A run without samples has a row without entries.
             while let Some(next) = rows.next_if(|row| row.first_sample == sample) {
                 row = file.get(next.at..).ok_or(Error::Offset(saio.at))?;
@@ -351,14 +327,23 @@ impl Reader<'_, '_> {
 
     /// There is no auxiliary information: right if IVs are constant and all bytes of each sample are protected.
     fn need_nothing(&mut self) -> Result<(), Error> {
+        if self.needs_entries(0) {
+            return Err(Error::Missing(self.at()));
+        }
         for span in &self.samples.spans {
-            match span.by.map(|by| by.scheme.iv()) {
-                None => self.info.add_alike([0; 16], span.count),
-                Some(Iv::Constant(iv)) => self.info.add_alike(iv, span.count),
-                Some(Iv::PerSample(_)) => return Err(Error::Missing(self.at())),
-            }
+            self.info.add_unlisted(span.by.map(|by| by.scheme.iv()), span.count);
         }
         Ok(())
+    }
+
+    /// Whether a sample from index `first` on has an IV of its own.
+    fn needs_entries(&self, first: usize) -> bool {
+        let mut end = 0_usize;
+        self.samples.spans.iter().any(|span| {
+            end = end.saturating_add(span.count);
+            let has_own = span.by.is_some_and(|by| matches!(by.scheme.iv(), Iv::PerSample(_)));
+            has_own && end > first
+        })
     }
 
     /// The position of the `traf` or `stbl`.
@@ -366,13 +351,15 @@ impl Reader<'_, '_> {
         self.samples.container.at
     }
 
-    /// Refuses a box `this` that has not one entry a sample.
-    fn hold_to_count(&self, this: &BoxRef<'_>, entries: u32) -> Result<(), Error> {
+    /// The number of samples that a box `this` lists. It may be too short, or empty, where the IVs of the others are
+    /// constant: they need nothing.
+    fn listed(&self, this: &BoxRef<'_>, entries: u32) -> Result<usize, Error> {
         let samples = self.samples.ranges.len();
-        if usize::try_from(entries).is_ok_and(|entries| entries == samples) {
-            return Ok(());
+        match usize::try_from(entries) {
+            Ok(listed) if listed == samples => Ok(listed),
+            Ok(listed) if listed < samples && !self.needs_entries(listed) => Ok(listed),
+            _ => Err(Error::Count { kind: this.kind, at: this.at, entries, samples }),
         }
-        Err(Error::Count { kind: this.kind, at: this.at, entries, samples })
     }
 
     /// Refuses subsamples that are not as long as their sample.

@@ -13,14 +13,15 @@
 //!
 //! Deliberately absent: AES itself, which [`block`](crate::cenc::block) has, and encryption.
 
-use alloc::collections::BTreeMap;
-use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::fmt;
 
 use crate::cenc::aux_info::Subsample;
 use crate::cenc::block::{BLOCK_BYTES, Forward, Inverse};
 use crate::cenc::error::Error;
-use crate::cenc::keys::Keys;
+use crate::cenc::init::Init;
+use crate::cenc::keys::{Found, Keys};
+use crate::cenc::notes::{Note, Notes};
 use crate::cenc::protection::{IvBlock, Pattern, Protection, Scheme};
 use crate::key::{ContentKey, KeyId};
 
@@ -40,12 +41,22 @@ impl fmt::Debug for SampleCipher {
 
 /// One cipher for each key and way of using it, so that no key is scheduled twice.
 #[derive(Debug, Default)]
-pub(super) struct Ciphers(BTreeMap<CipherId, SampleCipher>);
+pub(super) struct Ciphers {
+    by_id: BTreeMap<CipherId, SampleCipher>,
+    /// The tracks that have a key of their own.
+    tracks: BTreeSet<u32>,
+    /// The KID that the only key is for, once one needed it.
+    only: Option<KeyId>,
+    /// What there is to say of the keys that were used.
+    pub(super) notes: Notes,
+}
 
 /// A key and the way of using it: the scheme without IVs, of which there may be as many as samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct CipherId {
     kid: KeyId,
+    /// The track, if it has a key of its own.
+    track: Option<u32>,
     mode: Mode,
     /// Of the modes that have one.
     pattern: Option<Pattern>,
@@ -60,14 +71,14 @@ enum Mode {
 }
 
 impl CipherId {
-    fn of(by: Protection) -> Self {
+    fn of(by: Protection, track: Option<u32>) -> Self {
         let (mode, pattern) = match by.scheme {
             Scheme::Cenc(_) => (Mode::Cenc, None),
             Scheme::Cbc1(_) => (Mode::Cbc1, None),
             Scheme::Cens(_, pattern) => (Mode::Cens, Some(pattern)),
             Scheme::Cbcs(_, pattern) => (Mode::Cbcs, Some(pattern)),
         };
-        Self { kid: by.kid, mode, pattern }
+        Self { kid: by.kid, track, mode, pattern }
     }
 }
 
@@ -77,26 +88,65 @@ const KEPT_MAX: usize = 64;
 impl Ciphers {
     /// Removes all ciphers if they are more than [`KEPT_MAX`].
     pub(super) fn keep_few(&mut self) {
-        if self.0.len() > KEPT_MAX {
-            self.0.clear();
+        if self.by_id.len() > KEPT_MAX {
+            self.by_id.clear();
         }
     }
 
-    /// Creates the cipher for samples that are protected so, if there is none yet.
+    /// Creates the cipher for samples of this track that are protected so, if there is none yet.
     ///
     /// # Errors
-    /// [`Error::MissingKey`].
-    pub(super) fn prepare(&mut self, by: Protection, keys: &Keys) -> Result<(), Error> {
-        if let Entry::Vacant(place) = self.0.entry(CipherId::of(by)) {
-            let key = keys.find(by.kid).ok_or(Error::MissingKey(by.kid))?;
-            place.insert(SampleCipher::new(by.scheme, key));
+    /// [`Error::MissingKey`], [`Error::SeveralKids`].
+    pub(super) fn prepare(&mut self, track: u32, by: Protection, keys: &Keys) -> Result<(), Error> {
+        let kid = by.kid;
+        if self.find(track, Some(by)).is_some() {
+            return Ok(());
+        }
+        let (key, found) = keys.find(track, kid).ok_or_else(|| keys.missing(track, kid))?;
+        match found {
+            Found::Track => _ = self.tracks.insert(track),
+            Found::SwappedKid => self.notes.add(Note::SwappedKid { kid }),
+            Found::Only => self.bind_only(kid)?,
+            Found::Kid => {}
+        }
+        let cipher = SampleCipher::new(by.scheme, key);
+        self.by_id.insert(self.id_of(track, by), cipher);
+        Ok(())
+    }
+
+    /// Binds the only key to the KID of the tracks that have no other key.
+    ///
+    /// # Errors
+    /// [`Error::SeveralKids`].
+    pub(super) fn bind_only_of(&mut self, init: &Init, keys: &Keys) -> Result<(), Error> {
+        for (track, facts) in &init.tracks {
+            for kid in facts.kids() {
+                if let Some((_, Found::Only)) = keys.find(*track, kid) {
+                    self.bind_only(kid)?;
+                }
+            }
         }
         Ok(())
     }
 
+    /// Binds the only key to its KID.
+    ///
+    /// # Errors
+    /// [`Error::SeveralKids`] if it is bound to another.
+    pub(super) fn bind_only(&mut self, kid: KeyId) -> Result<(), Error> {
+        match *self.only.get_or_insert(kid) {
+            bound if bound == kid => Ok(()),
+            bound => Err(Error::SeveralKids(bound, kid)),
+        }
+    }
+
     /// The cipher that [`prepare`](Self::prepare) created.
-    pub(super) fn find(&self, by: Option<Protection>) -> Option<&SampleCipher> {
-        by.and_then(|by| self.0.get(&CipherId::of(by)))
+    pub(super) fn find(&self, track: u32, by: Option<Protection>) -> Option<&SampleCipher> {
+        by.and_then(|by| self.by_id.get(&self.id_of(track, by)))
+    }
+
+    fn id_of(&self, track: u32, by: Protection) -> CipherId {
+        CipherId::of(by, self.tracks.contains(&track).then_some(track))
     }
 }
 

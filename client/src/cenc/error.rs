@@ -6,6 +6,8 @@
 use alloc::boxed::Box;
 
 use crate::cenc::boxes::{self, FourCc};
+use crate::cenc::foreign::Foreign;
+use crate::cenc::keys::MissingKey;
 use crate::cenc::{aux_info, fragment, init, table};
 use crate::key::KeyId;
 
@@ -48,11 +50,32 @@ pub enum Error {
         max: usize,
     },
     /// The `moov` lists samples and there are fragments too, which a stream cannot tell apart in time.
-    #[error("there are samples in the moov and in fragments; read the file whole")]
+    #[error("there are samples in the moov and in fragments; read it as a file")]
     TableAndFragments,
-    /// There is no key for protected samples: the KID is that of `tenc` or of their group (23001-7, 8.2 and 6).
-    #[error("there is no key for KID {0}")]
-    MissingKey(KeyId),
+    /// There is no key for protected samples.
+    #[error(transparent)]
+    MissingKey(#[from] MissingKey),
+    /// A key was given for the only KID, and the film has several.
+    #[error("the film has several KIDs ({0} and {1}): say for which the key is")]
+    SeveralKids(KeyId, KeyId),
+    /// This is no MP4 at all.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
+    /// Media comes before the `moov` that it needs, or no `moov` comes at all (14496-12, 8.2.1).
+    #[error(
+        "the {kind} at byte {at} comes before any moov: a media segment needs its initialization segment, and a film whose moov comes last has to be read as a file"
+    )]
+    MediaFirst {
+        /// `moof` or `mdat`.
+        kind: FourCc,
+        /// Where it begins.
+        at: u64,
+    },
+    /// The samples that a `moov` lists cannot be decrypted in the order in which they come.
+    #[error(
+        "the samples are not in the order of the file, or what is said of them is elsewhere; read it as a file"
+    )]
+    NotInOrder,
     /// The bytes are not those that were planned for.
     #[error("the plan is for other bytes than these")]
     OtherBytes,
@@ -65,7 +88,12 @@ impl Error {
     /// Adds where the part begins that the error is about, in bytes from the start of the stream.
     pub(super) fn within(self, at: u64) -> Self {
         match self {
-            Self::MissingKey(_) | Self::OtherBytes | Self::Failed => self,
+            Self::MissingKey(_)
+            | Self::SeveralKids(..)
+            | Self::Foreign(_)
+            | Self::MediaFirst { .. }
+            | Self::OtherBytes
+            | Self::Failed => self,
             _ if at == 0 => self,
             source => Self::Within { at, source: Box::new(source) },
         }

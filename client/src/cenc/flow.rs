@@ -11,6 +11,7 @@ use core::ops::Range;
 use crate::cenc::cipher::{Ciphers, Progress, SampleCipher};
 use crate::cenc::error::Error;
 use crate::cenc::keys::Keys;
+use crate::cenc::notes::Notes;
 use crate::cenc::plan::{Encryption, Fragment, Plan};
 
 /// A plan that is carried out. Positions count from where those of the plan do.
@@ -68,7 +69,7 @@ impl Cursor {
             None => (rest, None),
             Some(span) => {
                 let left = span.count.saturating_sub(self.in_span).min(rest.len());
-                (rest.get(..left).unwrap_or_default(), ciphers.find(span.by))
+                (rest.get(..left).unwrap_or_default(), ciphers.find(fragment.track_id, span.by))
             }
         }
     }
@@ -172,9 +173,19 @@ impl Flow {
         bytes.len()
     }
 
+    /// Where the first sample begins that is not final, if one is left.
+    pub(super) fn next_sample(&self) -> Option<usize> {
+        self.next.peek().map(|Reverse(next)| next.start)
+    }
+
     /// Whether no sample is left.
     pub(super) fn is_done(&self) -> bool {
         self.next.is_empty()
+    }
+
+    /// What there is to say of the plan: positions count from its start.
+    pub(super) fn notes(&self) -> &Notes {
+        &self.plan.notes
     }
 
     /// How many samples the plan has.

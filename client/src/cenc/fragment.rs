@@ -10,6 +10,7 @@ use crate::cenc::group::{self, Descriptions};
 use crate::cenc::init::Init;
 use crate::cenc::protection;
 use crate::cenc::samples::{EntryRun, Media, Samples, spans};
+use crate::cenc::signals::Contradiction;
 
 /// A fragment is unreadable or contradicts the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,9 +33,9 @@ pub enum Error {
     /// A `traf` without `tfhd` (8.8.7).
     #[error("the traf at byte {0} has no tfhd (ISO/IEC 14496-12, 8.8.7)")]
     NoTfhd(usize),
-    /// A track that the `moov` does not know (8.8.7).
+    /// Encrypted samples of a track that the `moov` does not know (8.8.7).
     #[error(
-        "the traf at byte {at} is of track {track}, which the moov does not know (ISO/IEC 14496-12, 8.8.7)"
+        "the traf at byte {at} has encrypted samples of track {track}, which the moov does not know (ISO/IEC 14496-12, 8.8.7)"
     )]
     UnknownTrack {
         /// Where the `traf` begins.
@@ -42,6 +43,19 @@ pub enum Error {
         /// The track ID.
         track: u32,
     },
+    /// A fragment that leaves out what only a `trex` says, and the `moov` has none for its track (8.8.3).
+    #[error(
+        "track {track} has no trex, whose defaults the traf at byte {at} needs: this is not supported (ISO/IEC 14496-12, 8.8.3)"
+    )]
+    NoTrex {
+        /// Where the `traf` begins.
+        at: usize,
+        /// The track ID.
+        track: u32,
+    },
+    /// Samples of a clear track are said to be encrypted.
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
     /// A sample entry that the track does not have (8.8.7).
     #[error(
         "the traf at byte {at} uses sample entry {index}, which the track does not have (ISO/IEC 14496-12, 8.8.7)"
@@ -52,9 +66,6 @@ pub enum Error {
         /// The index, from 1.
         index: u32,
     },
-    /// A `trun` of samples that have no size.
-    #[error("the trun at byte {0} has samples without size (ISO/IEC 14496-12, 8.8.8)")]
-    NoSize(usize),
     /// More samples without a listed size than any fragment has: their number is not bounded by bytes of the file.
     #[error(
         "the trun at byte {0} brings its moof to more than 2097152 samples whose sizes are not listed"
@@ -109,7 +120,9 @@ pub(super) fn read_moof<'a, E: From<Error> + From<boxes::Error>>(
         if traf.kind.0 == *b"traf" {
             let (samples, end) = read_traf(init, traf, origin, bases, media, &mut allowance)?;
             bases.following = end;
-            take(samples)?;
+            if !init.tracks.get(&samples.track_id).is_some_and(|track| track.is_left) {
+                take(samples)?;
+            }
         }
     }
     Ok(())
@@ -129,8 +142,7 @@ fn read_traf<'a>(
     let mut tfhd = tfhd.fields();
     let flags = tfhd.version_and_flags()?.flags;
     let track_id = tfhd.u32()?;
-    let track = init.tracks.get(&track_id);
-    let track = track.ok_or(Error::UnknownTrack { at: traf.at, track: track_id })?;
+    let known = init.tracks.get(&track_id);
     let base = match (flags & BASE_DATA_OFFSET != 0, flags & DEFAULT_BASE_IS_MOOF != 0) {
         // The one offset that counts from the start of the file.
         (true, _) => tfhd.u64()?.checked_sub(origin).ok_or(outside)?,
@@ -138,16 +150,35 @@ fn read_traf<'a>(
         (false, false) => bases.following,
     };
     let has = |flag| flags & flag != 0;
-    let index = if has(SAMPLE_DESCRIPTION_INDEX) { tfhd.u32()? } else { track.description_index };
+    let trex = known.and_then(|track| track.defaults);
+    let no_trex = Error::NoTrex { at: traf.at, track: track_id };
+    let index = match has(SAMPLE_DESCRIPTION_INDEX) {
+        true => Some(tfhd.u32()?),
+        false => trex.map(|trex| trex.description_index),
+    };
     if has(DEFAULT_SAMPLE_DURATION) {
         tfhd.u32()?;
     }
-    let size = if has(DEFAULT_SAMPLE_SIZE) { tfhd.u32()? } else { track.sample_size };
-    let entry = track.entry(index).ok_or(Error::SampleEntry { at: traf.at, index })?;
+    let size = match has(DEFAULT_SAMPLE_SIZE) {
+        true => Some(tfhd.u32()?),
+        false => trex.map(|trex| trex.sample_size),
+    };
+    let entry = match known {
+        // A track that the moov does not have: right, as long as nothing says that it is encrypted.
+        None => None,
+        Some(track) => {
+            let index = index.ok_or(no_trex)?;
+            track.entry(index).ok_or(Error::SampleEntry { at: traf.at, index })?
+        }
+    };
+    let none = Descriptions::default();
+    let groups = known.map_or(&none, |track| &track.groups);
 
     let mut samples = Samples {
         container: traf,
         outer: None,
+        is_known: known.is_some(),
+        has_protected_entry: entry.is_some(),
         track_id,
         base,
         ranges: Vec::new(),
@@ -166,7 +197,7 @@ fn read_traf<'a>(
         }
     }
     let count = samples.ranges.len();
-    let groups = group::read_runs(sbgp.as_ref(), &local, &track.groups, count)?;
+    let groups = group::read_runs(sbgp.as_ref(), &local, groups, count)?;
     samples.spans = spans(&[EntryRun { count, entry }], &groups)
         .map_err(|source| Error::Protection { at: traf.at, source })?;
     Ok((samples, end))
@@ -185,7 +216,7 @@ const FLAGS_AND_COMPOSITION_OFFSET: [u32; 2] = [0x400, 0x800];
 fn read_trun(
     samples: &mut Samples<'_>,
     trun: &BoxRef<'_>,
-    default_size: u32,
+    default_size: Option<u32>,
     following: u64,
     media: &Media,
     allowance: &mut u32,
@@ -211,10 +242,8 @@ fn read_trun(
     let entries = fields.bytes(samples_there.saturating_mul(listed))?;
     if !has_size {
         // The sizes take no bytes of the box, so the media has to bound the number of samples.
-        let total = u64::from(count).saturating_mul(u64::from(default_size));
-        if count > 0 && default_size == 0 {
-            return Err(Error::NoSize(trun.at));
-        }
+        let no_trex = Error::NoTrex { at: samples.container.at, track: samples.track_id };
+        let total = u64::from(count).saturating_mul(default_size.ok_or(no_trex)?.into());
         media.range(at, total).ok_or_else(outside)?;
         *allowance = allowance.checked_sub(count).ok_or(Error::TooManySamples(trun.at))?;
     }
@@ -226,7 +255,8 @@ fn read_trun(
         });
         lay_out(&mut samples.ranges, media, at, sizes)
     } else {
-        lay_out(&mut samples.ranges, media, at, core::iter::repeat_n(default_size, samples_there))
+        let sizes = core::iter::repeat_n(default_size.unwrap_or(0), samples_there);
+        lay_out(&mut samples.ranges, media, at, sizes)
     };
     laid_out.ok_or_else(outside)
 }

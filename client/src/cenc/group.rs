@@ -69,7 +69,7 @@ pub(super) struct GroupRun {
 }
 
 /// Whether a box is about groups of protection: `sgpd`, `sbgp` or `csgp` with this grouping type.
-pub(super) fn is_seig(this: &BoxRef<'_>) -> Result<bool, Error> {
+pub(super) fn is_seig(this: &BoxRef<'_>) -> Result<bool, boxes::Error> {
     if !matches!(&this.kind.0, b"sgpd" | b"sbgp" | b"csgp") {
         return Ok(false);
     }
@@ -100,6 +100,11 @@ impl Descriptions {
             all.push(Description::of_seig(&mut entry.fields()).map_err(wrong)?);
         }
         Ok(Self { all, default })
+    }
+
+    /// Whether one of them says that samples are protected.
+    pub(super) fn protect(&self) -> bool {
+        self.kids().next().is_some()
     }
 
     /// The KIDs of all descriptions.

@@ -6,49 +6,26 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::cenc::boxes::{self, BoxRef, Boxes, FourCc};
+use crate::cenc::boxes::{self, BoxRef, FourCc};
+use crate::cenc::clearing::Clearing;
+use crate::cenc::entry;
+use crate::cenc::foreign::Foreign;
 use crate::cenc::group::{self, Descriptions};
-use crate::cenc::protection::{self, Description, Entry, PIFF_TENC};
-use crate::cenc::track::{Track, TrackFacts};
+use crate::cenc::keys::Keys;
+use crate::cenc::notes::{Note, Notes};
+use crate::cenc::protection;
+use crate::cenc::signals::{Contradiction, Signals};
+use crate::cenc::tail;
+use crate::cenc::track::{Defaults, Track, TrackFacts};
 use crate::key::KeyId;
-
-/// `free`: a box that readers pass over (ISO/IEC 14496-12:2022, 8.1.2).
-const FREE: [u8; 4] = *b"free";
-
-/// The types of protected sample entries (8.12.1), and those of Apple's.
-const PROTECTED: [&[u8; 4]; 9] =
-    [b"encv", b"enca", b"enct", b"encs", b"encm", b"encf", b"enc3", b"drmi", b"drms"];
 
 /// What decryption needs of a `moov`. Nothing of it is secret.
 #[derive(Clone, Debug)]
 pub struct Init {
     /// The tracks by their IDs.
     pub(super) tracks: BTreeMap<u32, TrackFacts>,
-    pub(super) clearings: Vec<Clearing>,
-}
-
-/// A box type to be replaced, so that a player of clear files understands the file.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clearing {
-    /// The position of the type.
-    pub(super) at: usize,
-    pub(super) old: [u8; 4],
-    pub(super) new: [u8; 4],
-}
-
-impl Clearing {
-    /// Makes a box one that readers pass over: `free`.
-    pub(super) fn free(this: &BoxRef<'_>) -> Self {
-        Self { at: this.at.saturating_add(4), old: this.kind.0, new: FREE }
-    }
-
-    /// Replaces the type, if it still is the one that was read.
-    pub(super) fn apply(self, bytes: &mut [u8]) {
-        let kind = bytes.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut());
-        if let Some(kind) = kind.filter(|kind| **kind == self.old) {
-            *kind = self.new;
-        }
-    }
+    /// What makes the boxes for DRM systems those of a clear file.
+    pssh: Vec<Clearing>,
 }
 
 /// The `moov` cannot be used.
@@ -58,8 +35,13 @@ pub enum Error {
     /// A box is damaged.
     #[error(transparent)]
     Box(#[from] boxes::Error),
-    /// There is no `moov` (ISO/IEC 14496-12:2022, 8.2.1).
-    #[error("there is no moov box (ISO/IEC 14496-12, 8.2.1)")]
+    /// This is no MP4 at all.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
+    /// There is no `moov` (ISO/IEC 14496-12:2022, 8.2.1): a media segment needs its initialization segment.
+    #[error(
+        "there is no moov box (ISO/IEC 14496-12, 8.2.1): a media segment needs its initialization segment"
+    )]
     NoMoov,
     /// There are two `moov`s, each with tracks of its own (8.2.1). A stream may have several in turn.
     #[error(
@@ -80,8 +62,10 @@ pub enum Error {
     /// Two tracks have the same ID (8.3.2.3).
     #[error("two tracks have the number {0} (ISO/IEC 14496-12, 8.3.2.3)")]
     RepeatedTrack(u32),
-    /// A protected sample entry of a kind that is not decrypted here.
-    #[error("sample entry {kind} at byte {at} is neither encv nor enca (ISO/IEC 14496-12, 8.12.1)")]
+    /// A protected sample entry that is protected twice, or whose fields are not known.
+    #[error(
+        "sample entry {kind} at byte {at} is protected in a way that is not supported (ISO/IEC 14496-12, 8.12.1)"
+    )]
     SampleEntry {
         /// Its type.
         kind: FourCc,
@@ -99,6 +83,9 @@ pub enum Error {
     /// A group of protection.
     #[error(transparent)]
     Group(#[from] group::Error),
+    /// Samples of a clear track are said to be encrypted.
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
 }
 
 impl Init {
@@ -119,13 +106,14 @@ impl Init {
     /// # Errors
     /// [`Error`] if there is no `moov`, or it is damaged, or it breaks a rule of protection.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let moov = Boxes::of(bytes).find(b"moov")?.ok_or(Error::NoMoov)?;
-        let mut init = Self { tracks: BTreeMap::new(), clearings: Vec::new() };
+        let moov = tail::boxes_of(bytes)?.find(|this| this.kind.0 == *b"moov");
+        let moov = moov.ok_or(Error::NoMoov)?;
+        let mut init = Self { tracks: BTreeMap::new(), pssh: Vec::new() };
         for this in moov.children(0)? {
             let this = this?;
             match &this.kind.0 {
                 b"trak" => init.read_trak(&this)?,
-                _ if is_pssh(&this) => init.clearings.push(Clearing::free(&this)),
+                _ if is_pssh(&this) => init.pssh.push(Clearing::free(&this)),
                 _ => {}
             }
         }
@@ -203,9 +191,30 @@ impl Init {
     /// # }
     /// ```
     pub fn clear(&self, bytes: &mut [u8]) {
-        for clearing in &self.clearings {
+        let tracks = self.tracks.values().filter(|track| !track.is_left);
+        let pssh = if self.leaves_track() { &[][..] } else { &self.pssh };
+        for clearing in tracks.flat_map(|track| &track.clearings).chain(pssh) {
             clearing.apply(bytes);
         }
+    }
+
+    /// Leaves the tracks as they are for which `keys` have no key, if those say so. What was left is added to `notes`.
+    pub(super) fn leave_tracks(&mut self, keys: &Keys, notes: &mut Notes) {
+        if !keys.leaves_tracks() {
+            return;
+        }
+        for (id, track) in &mut self.tracks {
+            let missing = track.kids().find(|kid| keys.find(*id, *kid).is_none());
+            if let Some(kid) = missing {
+                track.is_left = true;
+                notes.add(Note::LeftTrack { track: *id, kid });
+            }
+        }
+    }
+
+    /// Whether a track is left encrypted: then the boxes for DRM systems are needed.
+    pub(super) fn leaves_track(&self) -> bool {
+        self.tracks.values().any(|track| track.is_left)
     }
 
     fn read_trak(&mut self, trak: &BoxRef<'_>) -> Result<(), Error> {
@@ -214,59 +223,23 @@ impl Init {
         let stsd = need(&stbl, b"stsd")?;
         let mut track = TrackFacts { handler: handler_of(trak), ..TrackFacts::default() };
         for entry in stsd.children(8)? {
-            track.entries.push(self.read_entry(&entry?, stsd.body.first() == Some(&0))?);
+            let is_version_0 = stsd.body.first() == Some(&0);
+            track.entries.push(entry::read(&entry?, is_version_0, &mut track.clearings)?);
         }
-        if track.entries.iter().any(Option::is_some) {
-            for this in stbl.children(0)? {
-                let this = this?;
-                if !group::is_seig(&this)? {
-                    continue;
-                }
-                self.clearings.push(Clearing::free(&this));
-                if this.kind.0 == *b"sgpd" {
-                    track.groups = Descriptions::read(&this)?;
-                }
-            }
+        let is_protected = track.entries.iter().any(Option::is_some);
+        let signals = Signals::of([stbl, *trak], is_protected)?;
+        if let (false, Some(this)) = (is_protected, signals.encrypted()?) {
+            let (kind, at) = (this.kind, this.at);
+            return Err(Contradiction { kind, at, track: track_id }.into());
+        }
+        track.clearings.extend(signals.all().iter().map(Clearing::free));
+        for this in signals.all().iter().filter(|this| this.kind.0 == *b"sgpd") {
+            track.groups = Descriptions::read(this)?;
         }
         match self.tracks.insert(track_id, track) {
             None => Ok(()),
             Some(_) => Err(Error::RepeatedTrack(track_id)),
         }
-    }
-
-    /// A sample entry (8.5.2), protected where it is `encv` or `enca` (8.12.1).
-    fn read_entry(
-        &mut self,
-        entry: &BoxRef<'_>,
-        stsd_version_0: bool,
-    ) -> Result<Option<Entry>, Error> {
-        let fields_len = match &entry.kind.0 {
-            b"encv" => 78,
-            b"enca" => audio_fields_len(entry, stsd_version_0)?,
-            kind if PROTECTED.contains(&kind) => {
-                return Err(Error::SampleEntry { kind: entry.kind, at: entry.at });
-            }
-            _ => return Ok(None),
-        };
-        let missing =
-            |missing: &[u8; 4]| Error::Missing { at: entry.at, missing: FourCc(*missing) };
-        let sinf = entry.children(fields_len)?.find(b"sinf")?.ok_or_else(|| missing(b"sinf"))?;
-        let format = need(&sinf, b"frma")?.fields().array()?;
-        if PROTECTED.contains(&&format) {
-            // Protected twice: the clear file would not play.
-            return Err(Error::SampleEntry { kind: FourCc(format), at: entry.at });
-        }
-        let mut schm = need(&sinf, b"schm")?.fields();
-        schm.version_and_flags()?;
-        let wrong = |source| Error::Protection { at: entry.at, source };
-        let found = read_schi(&need(&sinf, b"schi")?, FourCc(schm.array()?))?;
-        let found = found.map_err(wrong)?;
-        // Impossible combinations are found here, with the position of the box, though no sample may have them.
-        found.default.under(found.scheme).map_err(wrong)?;
-        let kind_at = entry.at.saturating_add(4);
-        self.clearings.push(Clearing { at: kind_at, old: entry.kind.0, new: format });
-        self.clearings.push(Clearing::free(&sinf));
-        Ok(Some(found))
     }
 
     /// The defaults of fragments (8.8.3).
@@ -277,40 +250,10 @@ impl Init {
         let (description_index, _duration, sample_size) =
             (fields.u32()?, fields.u32()?, fields.u32()?);
         if let Some(track) = self.tracks.get_mut(&track_id) {
-            track.description_index = description_index;
-            track.sample_size = sample_size;
+            track.defaults = Some(Defaults { description_index, sample_size });
         }
         Ok(())
     }
-}
-
-/// How many bytes of fields an audio sample entry has before its boxes (12.2.3). QuickTime's version 1,
-/// in an `stsd` of version 0, has 16 more.
-fn audio_fields_len(entry: &BoxRef<'_>, stsd_version_0: bool) -> Result<usize, Error> {
-    let mut fields = entry.fields();
-    fields.bytes(8)?;
-    match (fields.u16()?, stsd_version_0) {
-        (0, _) | (1, false) => Ok(28),
-        (1, true) => Ok(44),
-        _ => Err(Error::SampleEntry { kind: entry.kind, at: entry.at }),
-    }
-}
-
-/// The parameters of a scheme: `tenc`, or PIFF's box, whose algorithm is the scheme (PIFF 1.1, 5.3.3).
-fn read_schi(schi: &BoxRef<'_>, scheme: FourCc) -> Result<Result<Entry, protection::Error>, Error> {
-    for this in schi.children(0)? {
-        let this = this?;
-        if this.kind.0 == *b"tenc" {
-            return Ok(Description::of_tenc(&this).map(|default| Entry { scheme, default }));
-        }
-        if this.kind.0 == *b"uuid" && this.body.starts_with(&PIFF_TENC) {
-            let mut fields = this.fields();
-            fields.bytes(PIFF_TENC.len())?;
-            fields.version_and_flags()?;
-            return Ok(Description::of_piff(&mut fields));
-        }
-    }
-    Err(Error::Missing { at: schi.at, missing: FourCc(*b"tenc") })
 }
 
 /// PIFF's ProtectionSystemSpecificHeaderBox (PIFF 1.1, 5.3.1).
@@ -350,7 +293,7 @@ fn handler_of(trak: &BoxRef<'_>) -> Option<FourCc> {
 }
 
 /// The first child box of this type.
-fn need<'a>(parent: &BoxRef<'a>, kind: &[u8; 4]) -> Result<BoxRef<'a>, Error> {
+pub(super) fn need<'a>(parent: &BoxRef<'a>, kind: &[u8; 4]) -> Result<BoxRef<'a>, Error> {
     let missing = || Error::Missing { at: parent.at, missing: FourCc(*kind) };
     parent.children(0)?.find(kind)?.ok_or_else(missing)
 }

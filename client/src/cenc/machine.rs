@@ -8,24 +8,33 @@
 
 use alloc::boxed::Box;
 
-use crate::cenc::boxes::{self, Boxes, Header};
+use crate::cenc::aux_info;
+use crate::cenc::boxes::{self, Boxes, FourCc, Header};
 use crate::cenc::buffer::Buffer;
 use crate::cenc::cipher::Ciphers;
 use crate::cenc::error::Error;
 use crate::cenc::flow::Flow;
+use crate::cenc::foreign::{self, Foreign, is_known_box};
 use crate::cenc::fragment;
 use crate::cenc::init::{self, Init};
 use crate::cenc::keys::Keys;
+use crate::cenc::notes::{Note, Notes};
 use crate::cenc::state::{Gathered, Media, State, StreamBox};
+use crate::cenc::table;
+use crate::cenc::tail::{MediaWatch, is_no_header, may_be_tail};
 
 /// A stream without its keys, which every call brings.
 #[derive(Debug)]
 pub(super) struct Machine {
     /// The last `moov`.
     pub(super) init: Option<Init>,
-    /// The samples that the `moov` lists, where it was read before the stream began: then all samples of the stream are
-    /// those. Positions count from the start of the file.
+    /// The samples that the `moov` lists, where it lists any: then all samples of the stream are those. Positions count
+    /// from the start of the file.
     table: Option<Flow>,
+    /// Whether the keys were held against the `moov` that the stream was given.
+    is_begun: bool,
+    /// Whether the `moov` was read before the stream began. Then the position of each sample was checked.
+    has_whole_table: bool,
     /// The ciphers of the fragments before: a fragment may be short, and have the same keys.
     ciphers: Ciphers,
     /// The bytes that came: some are final and wait to be handed on, the others are what the state says.
@@ -37,6 +46,10 @@ pub(super) struct Machine {
     state: State,
     /// How many samples came out.
     pub(super) samples: usize,
+    /// What there is to say of the bytes so far, apart from the keys.
+    notes: Notes,
+    /// The position up to which whole boxes, and whole fragments, are final.
+    whole: u64,
 }
 
 /// After each of the first `mdat`s of a `moof` the boxes are taken for a whole fragment; after more than this many only
@@ -49,6 +62,10 @@ impl Machine {
         Self {
             init,
             table: None,
+            is_begun: false,
+            has_whole_table: false,
+            notes: Notes::default(),
+            whole: 0,
             ciphers: Ciphers::default(),
             held: Buffer::default(),
             held_max,
@@ -60,7 +77,7 @@ impl Machine {
 
     /// At the start of a file, whose samples `table` has all, with the ciphers for them.
     pub(super) fn with_table(table: Flow, ciphers: Ciphers, held_max: usize) -> Self {
-        Self { table: Some(table), ciphers, ..Self::new(None, held_max) }
+        Self { table: Some(table), has_whole_table: true, ciphers, ..Self::new(None, held_max) }
     }
 
     /// Goes on as far as the held bytes allow: more of them are final then.
@@ -70,10 +87,11 @@ impl Machine {
     pub(super) fn advance(&mut self, keys: &Keys) -> Result<(), Error> {
         loop {
             let stepped = match self.state {
+                _ if !self.is_begun => self.begin(keys),
                 State::AtBox => self.begin_box(keys),
-                State::Passing { this, left } => Ok(self.pass(this, left)),
+                State::Passing { this, left, watch } => self.pass(this, left, watch),
                 State::Fragment(gathered) => self.gather(gathered, keys),
-                State::FragmentMedia(..) | State::TableMedia(_) => Ok(self.decrypt_media()),
+                State::FragmentMedia(..) | State::TableMedia(_) => self.decrypt_media(),
                 State::Failed => Err(Error::Failed),
             };
             match stepped {
@@ -85,6 +103,16 @@ impl Machine {
                 }
             }
         }
+    }
+
+    /// Holds the keys against the `moov` that the stream was given, if it was given one.
+    fn begin(&mut self, keys: &Keys) -> Result<bool, Error> {
+        self.is_begun = true;
+        if let Some(init) = &mut self.init {
+            init.leave_tracks(keys, &mut self.notes);
+            self.ciphers.bind_only_of(init, keys)?;
+        }
+        Ok(true)
     }
 
     /// The output is not complete any more: nothing may follow.
@@ -111,25 +139,56 @@ impl Machine {
         }
         match &self.table {
             Some(table) if table.is_done() => self.samples = table.samples(),
-            Some(_) => return Err(Error::OtherBytes),
+            Some(_) if self.has_whole_table => return Err(Error::OtherBytes),
+            Some(_) => return Err(outside_media(usize::try_from(self.at).unwrap_or(usize::MAX))),
             None => {}
         }
         match &self.state {
-            State::Passing { this: StreamBox { size: None, .. }, .. } => return Ok(()),
-            State::Passing { this, left } => return Err(this.cut_short(*left)),
-            State::AtBox => {
-                // Part of a box, or one up to the end of the stream.
-                let mut boxes = Boxes::of(self.held.bytes());
-                boxes.try_for_each(|this| this.map(|_| ())).map_err(|e| self.here(e.into()))?;
+            State::Passing { this: StreamBox { size: None, kind, at }, .. } => {
+                let junk = !is_known_box(&kind.0);
+                return self.finish(junk.then_some(*at));
             }
+            // No box at all: nobody knows the type, and its size is wrong.
+            State::Passing { this, watch: Some(_), .. } => return self.finish(Some(this.at)),
+            State::Passing { this, left, .. } => return Err(this.cut_short(*left)),
+            State::AtBox => return self.end_at_box(keys),
             _ => {}
         }
+        self.flush(self.held.len(), keys).map_err(|error| self.here(error))
+    }
+
+    /// Ends the stream where a box may begin: what is held is part of one, or one up to the end of the stream, or none.
+    fn end_at_box(&mut self, keys: &Keys) -> Result<(), Error> {
+        let length = self.held.len();
+        if length == 0 {
+            return self.finish(None);
+        }
+        self.refuse_foreign(true)?;
+        if self.header(0).is_none() && self.at > 0 && may_be_tail(self.held.bytes()) {
+            let at = self.at;
+            self.emit(length);
+            return self.finish(Some(at));
+        }
+        let mut boxes = Boxes::of(self.held.bytes());
+        boxes.try_for_each(|this| this.map(|_| ())).map_err(|e| self.here(e.into()))?;
         let ended = match self.header(0).map(|header| header.kind.0) {
-            _ if self.held.len() == 0 => Ok(()),
-            Some(kind) if kind == *b"moov" => self.read_moov(self.held.len(), keys),
-            _ => self.flush(self.held.len(), keys),
+            Some(kind) if kind == *b"moov" => self.read_moov(length, keys),
+            _ => self.flush(length, keys),
         };
-        ended.map_err(|error| self.here(error))
+        ended.map_err(|error| self.here(error))?;
+        self.finish(None)
+    }
+
+    /// The stream is at its end. From `junk_at` on, its bytes were no box.
+    fn finish(&mut self, junk_at: Option<u64>) -> Result<(), Error> {
+        if let Some(at) = junk_at {
+            self.notes.add(Note::Junk { at });
+        }
+        match (self.at, &self.init, &self.table) {
+            (0, None, None) => Err(Foreign::Nothing.into()),
+            (_, None, None) => Err(init::Error::NoMoov.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Leaves out the next bytes of the stream, at most `rest`, if nothing that follows depends on them. Returns how many
@@ -137,6 +196,9 @@ impl Machine {
     pub(super) fn skip(&mut self, rest: u64) -> u64 {
         if self.table.is_some() {
             // The samples that a moov lists were checked before the stream began.
+            return 0;
+        }
+        if let State::Passing { watch: Some(_), .. } = self.state {
             return 0;
         }
         let held = self.held.len();
@@ -173,6 +235,23 @@ impl Machine {
         skipped
     }
 
+    /// What there is to say of the bytes and the keys so far.
+    pub(super) fn notes(&self) -> Notes {
+        let mut notes = self.notes.clone();
+        notes.add_all(&self.ciphers.notes, 0);
+        notes
+    }
+
+    /// The position up to which whole boxes, and whole fragments, are final.
+    pub(super) fn whole(&self) -> u64 {
+        match self.state {
+            State::AtBox => self.at,
+            // The boxes about these samples came first: each is right for itself.
+            State::TableMedia(_) => self.at,
+            _ => self.whole,
+        }
+    }
+
     /// An error of what is held, whose position the error itself does not have.
     fn here(&self, error: Error) -> Error {
         error.within(self.at)
@@ -193,15 +272,32 @@ impl Machine {
     fn begin_box(&mut self, keys: &Keys) -> Result<bool, Error> {
         let Some(header) = self.header(0) else { return Ok(false) };
         let kind = &header.kind.0;
-        match (kind, &self.table) {
-            (b"mdat", Some(_)) => return self.begin_table_media(&header),
-            (b"moof", Some(_)) => return Err(Error::TableAndFragments),
+        self.whole = self.at;
+        if !self.refuse_foreign(false)? {
+            return Ok(false);
+        }
+        match (kind, &self.table, &self.init) {
+            (b"mdat", Some(_), _) => return self.begin_table_media(&header),
+            (b"moof", Some(_), _) => return Err(Error::TableAndFragments),
+            (b"moof", None, None) => {
+                return Err(Error::MediaFirst { kind: header.kind, at: self.at });
+            }
+            (b"mdat", None, None) if header.size != Some(header.length.into()) => {
+                return Err(Error::MediaFirst { kind: header.kind, at: self.at });
+            }
             _ => {}
         }
         if !matches!(kind, b"moov" | b"moof") {
-            self.hold_to_length(&header, 0)?;
             let this = StreamBox { kind: header.kind, at: self.at, size: header.size };
-            self.state = State::Passing { this, left: header.size.unwrap_or(u64::MAX) };
+            let watch = (!is_known_box(kind)).then(MediaWatch::default);
+            if is_no_header(&header) {
+                let this = StreamBox { size: None, ..this };
+                self.state = State::Passing { this, left: u64::MAX, watch };
+                return Ok(true);
+            }
+            self.hold_to_length(&header, 0)?;
+            let left = header.size.unwrap_or(u64::MAX);
+            self.state = State::Passing { this, left, watch };
             return Ok(true);
         }
         let Some(end) = self.end_of(&header, 0)? else {
@@ -215,23 +311,51 @@ impl Machine {
         Ok(true)
     }
 
+    /// Refuses a stream that is no MP4 from its first bytes on. Returns whether there are enough of them to tell.
+    fn refuse_foreign(&self, is_end: bool) -> Result<bool, Error> {
+        /// As many bytes tell every format.
+        const TELLING_BYTES: usize = 1024;
+        if self.at > 0 || self.init.is_some() || self.table.is_some() {
+            return Ok(true);
+        }
+        let bytes = self.held.bytes();
+        match foreign::recognize(bytes) {
+            None => Ok(true),
+            Some(_) if bytes.len() < TELLING_BYTES && !is_end => Ok(false),
+            Some(foreign) => Err(foreign.into()),
+        }
+    }
+
     /// More of a box came that goes by.
-    fn pass(&mut self, this: StreamBox, left: u64) -> bool {
+    fn pass(
+        &mut self,
+        this: StreamBox,
+        left: u64,
+        mut watch: Option<MediaWatch>,
+    ) -> Result<bool, Error> {
         let there = u64::try_from(self.held.len()).unwrap_or(u64::MAX);
         let now = left.min(there);
-        self.emit(usize::try_from(now).unwrap_or(usize::MAX));
+        let length = usize::try_from(now).unwrap_or(usize::MAX);
+        if let Some(watch) = &mut watch {
+            let passing = self.held.bytes().get(..length).unwrap_or_default();
+            if watch.sees(passing) && (this.size.is_none() || there < left) {
+                // Not a tail: a damaged box in the middle of the film.
+                return Err(this.cut_short(left));
+            }
+        }
+        self.emit(length);
         match left - now {
             0 => self.state = State::AtBox,
-            left => self.state = State::Passing { this, left },
+            left => self.state = State::Passing { this, left, watch },
         }
-        left == now
+        Ok(left == now)
     }
 
     /// Another box of a fragment came, or part of it.
     fn gather(&mut self, gathered: Gathered, keys: &Keys) -> Result<bool, Error> {
         let parsed = gathered.parsed;
         let Some(header) = self.header(parsed) else { return Ok(false) };
-        if let b"moov" | b"moof" = &header.kind.0 {
+        if matches!(&header.kind.0, b"moov" | b"moof") || is_no_header(&header) {
             // The fragment before has all that it will ever have.
             self.flush(parsed, keys)?;
             return Ok(true);
@@ -284,13 +408,29 @@ impl Machine {
 
     /// A `moov` of `length` bytes is whole.
     fn read_moov(&mut self, length: usize, keys: &Keys) -> Result<(), Error> {
+        let end = usize::try_from(self.at).ok().and_then(|at| at.checked_add(length));
         let moov = self.held.bytes_mut().get_mut(..length).unwrap_or_default();
-        let init = Init::parse(moov)?;
+        let mut init = Init::parse(moov)?;
+        init.leave_tracks(keys, &mut self.notes);
+        self.ciphers.bind_only_of(&init, keys)?;
         match &self.table {
-            Some(table) => table.clear(moov),
-            // Samples that it lists itself would lie outside every mdat, so they are an error here, unless they are
-            // empty.
-            None => init.plan(moov)?.decrypt(keys, moov)?,
+            Some(table) if self.has_whole_table => table.clear(moov),
+            Some(_) => return Err(init::Error::Repeated(0).into()),
+            None => {
+                // Where its mdats will be is not known yet.
+                let media = end.map_or(0..0, |end| end..usize::MAX);
+                let plan = match init.plan_table(moov, &[media]) {
+                    Err(Error::AuxInfo(aux_info::Error::Offset(_))) => {
+                        return Err(Error::NotInOrder);
+                    }
+                    planned => planned?,
+                };
+                let has_samples = plan.count() > 0;
+                let flow = Flow::begin(plan, &mut self.ciphers, keys)?;
+                let flow = flow.ok_or(Error::NotInOrder)?;
+                flow.clear(moov);
+                self.table = Some(flow).filter(|_| has_samples);
+            }
         }
         init.clear(moov);
         self.init = Some(init);
@@ -305,6 +445,12 @@ impl Machine {
         let wrong = |_| self.wrong_size(header, 0);
         let gone = usize::try_from(self.at).map_err(wrong)?;
         let size = header.size.map_or(Ok(usize::MAX), usize::try_from).map_err(wrong)?;
+        let body = gone.saturating_add(header.length.into());
+        if let Some(next) = self.table.as_ref().and_then(Flow::next_sample)
+            && next < body
+        {
+            return Err(outside_media(next));
+        }
         let mdat = StreamBox { kind: header.kind, at: self.at, size: header.size };
         self.state = State::TableMedia(Media { mdat, gone, end: gone.saturating_add(size) });
         Ok(true)
@@ -341,29 +487,35 @@ impl Machine {
     }
 
     /// More of an `mdat` came: decrypts as much of it as can be.
-    fn decrypt_media(&mut self) -> bool {
+    fn decrypt_media(&mut self) -> Result<bool, Error> {
         let (flow, media) = match &mut self.state {
             State::FragmentMedia(flow, media) => (Some(&mut **flow), media),
             State::TableMedia(media) => (self.table.as_mut(), media),
-            _ => return false,
+            _ => return Ok(false),
         };
-        let Some(flow) = flow else { return false };
+        let Some(flow) = flow else { return Ok(false) };
         let ours = self.held.len().min(media.end.saturating_sub(media.gone));
         let bytes = self.held.bytes_mut().get_mut(..ours).unwrap_or_default();
         let done = flow.advance(&self.ciphers, bytes, media.gone);
+        let is_there = ours == media.end.saturating_sub(media.gone);
         media.gone = media.gone.saturating_add(done);
         let is_all = media.gone == media.end;
+        if is_there && (!is_all || flow.next_sample().is_some_and(|next| next < media.end)) {
+            // A sample that begins in the mdat does not end there.
+            return Err(outside_media(media.end));
+        }
         if is_all {
             self.end_media();
         }
         self.emit(done);
-        is_all
+        Ok(is_all)
     }
 
     /// An `mdat` is out. Samples that a `moov` lists may go on in another.
     fn end_media(&mut self) {
         if let State::FragmentMedia(flow, _) = &self.state {
             self.samples = self.samples.saturating_add(flow.samples());
+            self.notes.add_all(flow.notes(), self.whole);
         }
         self.state = State::AtBox;
     }
@@ -391,9 +543,15 @@ impl Machine {
         let plan = init.plan_at(fragment, self.at)?;
         self.ciphers.keep_few();
         plan.decrypt_with(&mut self.ciphers, keys, fragment)?;
+        self.notes.add_all(&plan.notes, self.at);
         self.samples = self.samples.saturating_add(plan.count());
         self.emit(length);
         self.state = State::AtBox;
         Ok(())
     }
+}
+
+/// The error of a sample that is not within an `mdat`, at a position of the file.
+fn outside_media(at: usize) -> Error {
+    table::Error::OutsideMedia { kind: FourCc(*b"stco"), at }.into()
 }

@@ -36,30 +36,36 @@
 //!
 //! The schemes `cenc`, `cbc1`, `cens` and `cbcs` and both of PIFF 1.1; whole samples and subsamples; IVs of samples and
 //! constant IVs; `senc` boxes, and `saiz` and `saio` alone; sample groups (`seig`), plain or compact; fragments and sample
-//! tables. Deliberately absent: protected tracks that are neither video nor audio. They are refused with an error of their
-//! own, and never become garbage.
+//! tables; tracks of every kind. Whatever is encrypted in another way is refused with an error of its own: ciphertext is never
+//! copied in silence.
 
 pub mod aux_info;
 mod block;
 pub mod boxes;
 mod buffer;
 mod cipher;
+mod clearing;
+mod entry;
 mod error;
 mod file;
 mod flow;
+pub mod foreign;
 pub mod fragment;
 pub mod group;
 pub mod init;
-mod keys;
+pub mod keys;
 mod machine;
+pub mod notes;
 pub mod plan;
 pub mod protection;
 #[cfg(feature = "std")]
 pub mod reader;
 mod samples;
+pub mod signals;
 mod state;
 pub mod stream;
 pub mod table;
+mod tail;
 pub mod track;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod wide;

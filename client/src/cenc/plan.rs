@@ -9,13 +9,17 @@ use core::ops::Range;
 use crate::cenc::aux_info::{self, AuxInfo, Subsample};
 use crate::cenc::boxes::{BoxRef, Boxes};
 use crate::cenc::cipher::{Ciphers, Progress, SampleCipher};
+use crate::cenc::clearing::Clearing;
 use crate::cenc::error::Error;
 use crate::cenc::fragment;
-use crate::cenc::init::{self, Clearing, Init};
+use crate::cenc::init::{self, Init};
 use crate::cenc::keys::Keys;
+use crate::cenc::notes::{Note, Notes};
 use crate::cenc::protection::{IvBlock, Protection};
 use crate::cenc::samples::{Media, Samples};
+use crate::cenc::signals::{Contradiction, Signals};
 use crate::cenc::table;
+use crate::cenc::tail;
 use crate::key::KeyId;
 
 /// What is to be done to one segment, or to a whole file. [`Init::plan`] makes it.
@@ -49,6 +53,7 @@ pub struct Plan {
     length: usize,
     pub(super) fragments: Vec<Fragment>,
     pub(super) clearings: Vec<Clearing>,
+    pub(super) notes: Notes,
 }
 
 /// A sample of a plan.
@@ -64,7 +69,7 @@ pub struct Sample {
 /// Samples of one track in a row.
 #[derive(Debug)]
 pub(super) struct Fragment {
-    track_id: u32,
+    pub(super) track_id: u32,
     /// The positions of each sample's bytes.
     pub(super) samples: Vec<Range<usize>>,
     /// How the samples are protected; `None`: not at all.
@@ -168,7 +173,7 @@ impl Init {
         moov: &[u8],
         mdat_bodies: &[Range<usize>],
     ) -> Result<Plan, Error> {
-        let mut plan = Plan { length: moov.len(), fragments: Vec::new(), clearings: Vec::new() };
+        let mut plan = Plan::of(moov);
         let mut bodies = Media::default();
         bodies.extend(mdat_bodies.iter().cloned());
         for this in Boxes::of(moov) {
@@ -190,10 +195,10 @@ impl Init {
         origin: u64,
         ahead: Option<Range<usize>>,
     ) -> Result<Plan, Error> {
-        let mut plan = Plan { length: segment.len(), fragments: Vec::new(), clearings: Vec::new() };
+        let mut plan = Plan::of(segment);
         let (mut moov, mut moofs, mut media) = (None, Vec::new(), Media::default());
-        for this in Boxes::of(segment) {
-            let this = this?;
+        let boxes = tail::boxes_of(segment)?;
+        for this in boxes.iter() {
             match &this.kind.0 {
                 b"moov" if moov.is_some() => return Err(init::Error::Repeated(this.at).into()),
                 b"moov" => moov = Some(this),
@@ -203,11 +208,14 @@ impl Init {
             }
         }
         media.extend(ahead);
+        plan.notes.add_tail(boxes.tail_at);
         if let Some(moov) = moov {
             self.plan_moov(&mut plan, &moov, &media, segment)?;
         }
         for moof in &moofs {
-            plan.clear_pssh(moof)?;
+            if !self.leaves_track() {
+                plan.clear_pssh(moof)?;
+            }
             fragment::read_moof(self, moof, origin, &media, |samples| plan.add(samples, segment))?;
         }
         plan.refuse_overlaps()?;
@@ -227,7 +235,9 @@ impl Init {
                 continue;
             }
             let track_id = init::track_id_of(&trak)?;
-            let Some(track) = self.tracks.get(&track_id) else { continue };
+            let Some(track) = self.tracks.get(&track_id).filter(|track| !track.is_left) else {
+                continue;
+            };
             if let Some(samples) = table::read(track, track_id, &trak, media)? {
                 plan.add(samples, segment)?;
             }
@@ -237,6 +247,21 @@ impl Init {
 }
 
 impl Plan {
+    fn of(segment: &[u8]) -> Self {
+        Self {
+            length: segment.len(),
+            fragments: Vec::new(),
+            clearings: Vec::new(),
+            notes: Notes::default(),
+        }
+    }
+
+    /// What is worth saying of the segment: positions count from its start.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        self.notes.all()
+    }
+
     /// Every sample, in the order in which the boxes list them.
     pub fn samples(&self) -> impl Iterator<Item = Sample> {
         self.fragments.iter().flat_map(|fragment| {
@@ -249,7 +274,7 @@ impl Plan {
     /// the `moov` does not.
     #[must_use]
     pub fn kids(&self) -> Vec<KeyId> {
-        let kids = self.protections().map(|by| by.kid);
+        let kids = self.protections().map(|(_, by)| by.kid);
         kids.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
@@ -269,7 +294,7 @@ impl Plan {
     /// let plan = Init::parse(&film)?.plan(&film)?;
     /// // A missing key is found before a byte is changed.
     /// let refused = plan.decrypt(&Keys::default(), &mut film);
-    /// assert!(matches!(refused, Err(Error::MissingKey(kid)) if plan.kids() == [kid]));
+    /// assert!(matches!(refused, Err(Error::MissingKey(missing)) if plan.kids() == [missing.kid]));
     /// # assert!(film == encrypted);
     /// # Ok(())
     /// # }
@@ -296,7 +321,7 @@ impl Plan {
             let spans = fragment.protected.as_ref().map_or(&[][..], |info| &info.spans);
             let mut first = 0;
             for span in spans {
-                if let Some(cipher) = ciphers.find(span.by) {
+                if let Some(cipher) = ciphers.find(fragment.track_id, span.by) {
                     fragment.decrypt(cipher, first, span.count, segment, 0);
                 }
                 first += span.count;
@@ -313,19 +338,30 @@ impl Plan {
     /// # Errors
     /// [`Error::MissingKey`].
     pub(super) fn prepare(&self, ciphers: &mut Ciphers, keys: &Keys) -> Result<(), Error> {
-        self.protections().try_for_each(|by| ciphers.prepare(by, keys))
+        self.protections().try_for_each(|(track, by)| ciphers.prepare(track, by, keys))
     }
 
-    fn protections(&self) -> impl Iterator<Item = Protection> {
-        let infos = self.fragments.iter().filter_map(|fragment| fragment.protected.as_ref());
-        infos.flat_map(|info| &info.spans).filter_map(|span| span.by)
+    /// How the samples are protected, each with its track ID.
+    fn protections(&self) -> impl Iterator<Item = (u32, Protection)> {
+        self.fragments.iter().flat_map(|fragment| {
+            let spans = fragment.protected.iter().flat_map(|info| &info.spans);
+            spans.filter_map(|span| Some((fragment.track_id, span.by?)))
+        })
     }
 
     fn add(&mut self, mut samples: Samples<'_>, segment: &[u8]) -> Result<(), Error> {
+        let signals = samples.signals()?;
         let mut protected = None;
-        if samples.is_protected() {
-            protected = Some(aux_info::read(&mut samples, segment, &mut self.clearings)?);
+        if !samples.has_protected_entry {
+            refuse_contradiction(&samples, &signals)?;
+        } else if samples.are_inserted(&signals) {
+            let first_at = u64::try_from(samples.container.at).unwrap_or(u64::MAX);
+            self.notes.add(Note::ClearFragments { count: 1, first_at });
+        } else if samples.is_protected() {
+            protected = Some(aux_info::read(&mut samples, &signals, segment)?);
         }
+        // Whatever is about protection speaks of samples that are clear afterwards.
+        self.clearings.extend(signals.all().iter().map(Clearing::free));
         let Samples { track_id, ranges, .. } = samples;
         self.fragments.push(Fragment { track_id, samples: ranges, protected });
         Ok(())
@@ -341,24 +377,46 @@ impl Plan {
         Ok(())
     }
 
-    /// Refuses samples that share bytes: decrypted twice, those would be garbage.
+    /// Refuses protected samples that share bytes with others: decrypted twice, those would be garbage. Clear samples may
+    /// share bytes with each other.
     fn refuse_overlaps(&self) -> Result<(), fragment::Error> {
-        let all = || self.fragments.iter().flat_map(|fragment| &fragment.samples);
-        let is_overlap = |one: &Range<usize>, next: &Range<usize>| {
-            !one.is_empty() && !next.is_empty() && next.start < one.end
-        };
         let mut end = 0;
         let mut is_next =
             |range: &Range<usize>| range.start >= core::mem::replace(&mut end, range.end);
         if self.fragments.iter().all(|fragment| fragment.samples.iter().all(&mut is_next)) {
             return Ok(());
         }
-        let mut sorted: Vec<_> = all().filter(|range| !range.is_empty()).collect();
-        sorted.sort_unstable_by_key(|range| range.start);
-        let pairs = sorted.iter().zip(sorted.iter().skip(1));
-        match pairs.into_iter().find(|(one, next)| is_overlap(one, next)) {
-            Some((_, next)) => Err(fragment::Error::Overlap(next.start)),
-            None => Ok(()),
+        let of = |fragment: &Fragment| {
+            let is_protected = fragment.protected.is_some();
+            let ranges = fragment.samples.iter().filter(|range| !range.is_empty());
+            ranges.map(|range| (range.clone(), is_protected)).collect::<Vec<_>>()
+        };
+        let mut sorted: Vec<_> = self.fragments.iter().flat_map(of).collect();
+        sorted.sort_unstable_by_key(|(range, _)| range.start);
+        // How far the samples before reach: all of them, and the protected ones.
+        let (mut end, mut protected_end) = (0, 0);
+        for (range, is_protected) in sorted {
+            if range.start < if is_protected { end } else { protected_end } {
+                return Err(fragment::Error::Overlap(range.start));
+            }
+            end = end.max(range.end);
+            if is_protected {
+                protected_end = protected_end.max(range.end);
+            }
         }
+        Ok(())
+    }
+}
+
+/// Refuses clear samples that a box says to be encrypted.
+fn refuse_contradiction(
+    samples: &Samples<'_>,
+    signals: &Signals<'_>,
+) -> Result<(), fragment::Error> {
+    let (at, track) = (samples.container.at, samples.track_id);
+    match signals.encrypted()? {
+        None => Ok(()),
+        Some(_) if !samples.is_known => Err(fragment::Error::UnknownTrack { at, track }),
+        Some(this) => Err(Contradiction { kind: this.kind, at: this.at, track }.into()),
     }
 }

@@ -129,6 +129,11 @@ pub enum Error {
         /// Clear blocks.
         skip: u8,
     },
+    /// Samples with several keys each (6).
+    #[error(
+        "multi_key_flag is set: samples with several keys are not supported (ISO/IEC 23001-7, 6)"
+    )]
+    MultiKey,
     /// PIFF's AlgorithmID is none of 0, 1 and 2 (PIFF 1.1, 5.3.2).
     #[error("PIFF's algorithm {0} is not supported (PIFF 1.1, 5.3.2)")]
     Algorithm(u32),
@@ -172,6 +177,11 @@ impl Description {
 
     /// A group description of type `seig` (6), whose fields are those of `tenc`.
     pub(super) fn of_seig(fields: &mut Fields<'_>) -> Result<Self, Error> {
+        const MULTI_KEY_FLAG: u8 = 1 << 7;
+        let mut first = fields.clone();
+        if first.u8()? & MULTI_KEY_FLAG != 0 {
+            return Err(Error::MultiKey);
+        }
         Self::read(fields)
     }
 

@@ -5,9 +5,10 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::cenc::boxes::BoxRef;
+use crate::cenc::boxes::{self, BoxRef};
 use crate::cenc::group::GroupRun;
 use crate::cenc::protection::{self, Entry, Protection};
+use crate::cenc::signals::Signals;
 
 /// The samples of one `traf`, or of a track that is not fragmented.
 #[derive(Debug)]
@@ -16,6 +17,10 @@ pub(super) struct Samples<'a> {
     pub(super) container: BoxRef<'a>,
     /// The `trak` around an `stbl`.
     pub(super) outer: Option<BoxRef<'a>>,
+    /// Whether the `moov` has the track.
+    pub(super) is_known: bool,
+    /// Whether any of them has a protected sample entry.
+    pub(super) has_protected_entry: bool,
     /// The track ID.
     pub(super) track_id: u32,
     /// The position from which offsets of auxiliary information count.
@@ -46,7 +51,22 @@ pub(super) struct EntryRun {
     pub(super) entry: Option<Entry>,
 }
 
-impl Samples<'_> {
+impl<'a> Samples<'a> {
+    /// The boxes that are about their protection.
+    pub(super) fn signals(&self) -> Result<Signals<'a>, boxes::Error> {
+        let containers = [Some(self.container), self.outer].into_iter().flatten();
+        Signals::of(containers, self.has_protected_entry)
+    }
+
+    /// Whether they are samples of a fragment that says nothing of encryption, though they need something said: IVs of
+    /// their own. An advertisement that was inserted is so.
+    pub(super) fn are_inserted(&self, signals: &Signals<'_>) -> bool {
+        let has_own_iv = |span: &Span| {
+            span.by.is_some_and(|by| matches!(by.scheme.iv(), protection::Iv::PerSample(_)))
+        };
+        self.outer.is_none() && signals.all().is_empty() && self.spans.iter().any(has_own_iv)
+    }
+
     /// Whether any of them is protected.
     pub(super) fn is_protected(&self) -> bool {
         self.spans.iter().any(|span| span.by.is_some())

@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use crate::cenc::boxes::{self, FourCc};
 use crate::cenc::error::Error;
 use crate::cenc::flow::Flow;
+use crate::cenc::tail::MediaWatch;
 
 /// What comes next in a stream. "Held" are the bytes that came and are not final.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) enum State {
         this: StreamBox,
         /// How many bytes of the box are still to come; `u64::MAX` at first for a box up to the end of the stream.
         left: u64,
+        /// Looks for media in a box of a type that nobody knows: it may be none.
+        watch: Option<MediaWatch>,
     },
     /// The held bytes begin with a whole `moof`. Its samples are not known to be complete.
     Fragment(Gathered),

@@ -21,6 +21,7 @@ use crate::cenc::flow::Flow;
 use crate::cenc::init::Init;
 use crate::cenc::keys::Keys;
 use crate::cenc::machine::Machine;
+use crate::cenc::notes::{Note, Notes};
 
 /// The most bytes that a stream holds, unless [`Stream::holding_at_most`] sets another limit.
 const HELD_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -103,9 +104,12 @@ impl From<PushError<Infallible>> for Error {
 ///     stream.finish(append_to(&mut film))?;
 ///     Ok(film)
 /// }
-/// # // A box that is not protected passes as it is.
-/// # assert_eq!(decrypt(&Keys::default(), &[b"\0\0\0\x09fr", b"ee."]).unwrap(), b"\0\0\0\x09free.");
-/// # assert!(decrypt(&Keys::default(), &[b"\0\0\0\x09fr"]).is_err());
+/// # let film = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../src/cli/demo/clip/cbcs/video.mp4"));
+/// # let kid = "5ee1ce7a-0d3b-4c5d-8e6f-708192a3b4c5".parse().unwrap();
+/// # let key = reelkey_client::key::ContentKey::parse_hex("0f1e2d3c4b5a69788796a5b4c3d2e1f0").unwrap();
+/// # let keys = Keys::from_iter([(kid, key)]);
+/// # assert_eq!(decrypt(&keys, &[&film[..70], &film[70..]]).unwrap().len(), film.len());
+/// # assert!(decrypt(&keys, &[b"\0\0\0\x09fr"]).is_err());
 /// ```
 pub fn append_to(film: &mut Vec<u8>) -> impl FnMut(&[u8]) -> Result<(), Infallible> {
     |clear| {
@@ -186,11 +190,14 @@ impl<K: Borrow<Keys>> Stream<K> {
         moov: &[u8],
         mdat_bodies: &[Range<usize>],
     ) -> Result<Option<Self>, Error> {
-        let plan = match Init::parse(moov)?.plan_table(moov, mdat_bodies) {
+        let (mut init, mut notes) = (Init::parse(moov)?, Notes::default());
+        init.leave_tracks(keys.borrow(), &mut notes);
+        let plan = match init.plan_table(moov, mdat_bodies) {
             Err(Error::AuxInfo(aux_info::Error::Offset(_))) => return Ok(None),
             planned => planned?,
         };
         let mut ciphers = Ciphers::default();
+        ciphers.bind_only_of(&init, keys.borrow())?;
         let table = Flow::begin(plan, &mut ciphers, keys.borrow())?;
         let machine = table.map(|table| Machine::with_table(table, ciphers, HELD_BYTES_MAX));
         Ok(machine.map(|machine| Self { keys, machine }))
@@ -233,6 +240,28 @@ impl<K: Borrow<Keys>> Stream<K> {
     #[must_use]
     pub fn init(&self) -> Option<&Init> {
         self.machine.init.as_ref()
+    }
+
+    /// What is worth saying of the film so far.
+    ///
+    /// ```
+    /// # use reelkey_client::cenc::Stream;
+    /// # fn report(stream: &Stream) {
+    /// for note in stream.notes() {
+    ///     eprintln!("note: {note}");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn notes(&self) -> Vec<Note> {
+        self.machine.notes().into_all()
+    }
+
+    /// The position up to which all boxes and fragments are whole and clear, in bytes from the start of the file: after an
+    /// error, what comes before it can be kept.
+    #[must_use]
+    pub fn whole(&self) -> u64 {
+        self.machine.whole()
     }
 
     /// How many samples have come out.

@@ -40,7 +40,7 @@ pub enum Error {
     /// Chunks that `stsc` does not describe, or in another order (8.7.4).
     #[error("the stsc at byte {0} does not describe the chunks (ISO/IEC 14496-12, 8.7.4)")]
     Chunks(usize),
-    /// More samples in chunks than have a size, or fewer (8.7.4).
+    /// Fewer samples in chunks than have a size (8.7.4).
     #[error(
         "the stbl at byte {at} has {sizes} sizes for {samples} samples in chunks (ISO/IEC 14496-12, 8.7.4)"
     )]
@@ -108,6 +108,8 @@ pub(super) fn read<'a>(
     let mut samples = Samples {
         container: stbl,
         outer: Some(*trak),
+        is_known: true,
+        has_protected_entry: false,
         track_id,
         base: 0,
         ranges: Vec::new(),
@@ -115,6 +117,7 @@ pub(super) fn read<'a>(
         spans: Vec::new(),
     };
     let entries = place(&mut samples, track, sizes, &chunks, &offsets, media, stbl.at)?;
+    samples.has_protected_entry = entries.iter().any(|run| run.entry.is_some());
     let none = Descriptions::default();
     let count = samples.ranges.len();
     let groups = group::read_runs(sbgp.as_ref(), &none, &track.groups, count)?;
@@ -140,14 +143,15 @@ fn place(
     let total = sizes.count;
     let mut entries: Vec<EntryRun> = Vec::new();
     for chunk in 1..=offsets.u32()? {
+        if samples.ranges.len() == total {
+            // Some writers list more chunks than there are samples for.
+            break;
+        }
         let mut at = if wide { offsets.u64()? } else { offsets.u32()?.into() };
         let ChunkRun { samples_per_chunk, entry_index: index, .. } = runs.of(chunk)?;
         let entry = track.entry(index).ok_or(Error::SampleEntry { at: stsc.at, index })?;
         let count = usize::try_from(samples_per_chunk).unwrap_or(usize::MAX);
-        let placed = samples.ranges.len().saturating_add(count);
-        if placed > total {
-            return Err(Error::Count { at: stbl_at, sizes: total, samples: placed });
-        }
+        let count = count.min(total.saturating_sub(samples.ranges.len()));
         samples.runs.push(samples.ranges.len());
         for _ in 0..count {
             let size = u64::from(sizes.next()?);

@@ -6,6 +6,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::cenc::boxes::FourCc;
+use crate::cenc::clearing::Clearing;
 use crate::cenc::group::Descriptions;
 use crate::cenc::protection::Entry;
 use crate::key::KeyId;
@@ -60,9 +61,20 @@ pub(super) struct TrackFacts {
     pub(super) entries: Vec<Option<Entry>>,
     /// The groups of protection that are described for the whole track.
     pub(super) groups: Descriptions,
-    /// The index of the sample entry of fragments that name none (`trex`).
+    /// What makes its boxes those of a clear file.
+    pub(super) clearings: Vec<Clearing>,
+    /// Whether the track stays as it is: there is no key for it.
+    pub(super) is_left: bool,
+    /// What fragments leave out (`trex`); `None`: they have to leave out nothing.
+    pub(super) defaults: Option<Defaults>,
+}
+
+/// What a track's `trex` says for fragments that do not (8.8.3).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Defaults {
+    /// The index of the sample entry.
     pub(super) description_index: u32,
-    /// The size of samples in fragments that name none (`trex`), in bytes.
+    /// The size of samples, in bytes.
     pub(super) sample_size: u32,
 }
 

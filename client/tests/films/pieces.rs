@@ -154,8 +154,8 @@ impl Read for Boaster {
 
 #[test]
 fn a_reader_is_not_believed_more_than_it_was_asked_for() {
-    // The bytes are zeros: an mdat of 2^40 bytes goes by.
-    let head = [1_u32.to_be_bytes(), *b"mdat", [0, 0, 1, 0], [0; 4]].concat();
+    // The bytes are zeros: a free box of 2^40 bytes goes by.
+    let head = [1_u32.to_be_bytes(), *b"free", [0, 0, 1, 0], [0; 4]].concat();
     let mut stream = Stream::new(keys());
     let mut handed_on = Vec::new();
     stream.push(&head, append_to(&mut handed_on)).unwrap();
