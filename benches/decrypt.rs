@@ -215,7 +215,9 @@ fn rates_in_cache(head: &[u8], scheme: &str) -> [f64; 2] {
     let rate = |spent: Duration| f64::from(ROUNDS) * 131_072.0 / spent.as_secs_f64();
     let mut race = || {
         let begun = Instant::now();
-        (0..ROUNDS).for_each(|_| plan.decrypt(&keys, &mut media).unwrap());
+        for _ in 0..ROUNDS {
+            plan.decrypt(&keys, &mut media).unwrap();
+        }
         let decrypted = begun.elapsed();
         let begun = Instant::now();
         for _ in 0..ROUNDS {

@@ -8,6 +8,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -39,11 +40,25 @@ enum State {
 }
 
 impl AsideFile {
-    /// Makes a file of mode 0600 that will get the name `path`. An existing file is replaced only if `overwrite`.
+    /// Makes a file for a secret, of mode 0600, that will get the name `path`. An existing file is replaced only if
+    /// `overwrite`.
     ///
     /// # Errors
     /// [`Failure`].
     pub(crate) fn create(path: &Path, overwrite: bool) -> Result<Self, Failure> {
+        Self::with_mode(path, overwrite, Mode::RUSR | Mode::WUSR)
+    }
+
+    /// As [`create`](Self::create), for what is no secret: the umask says who may read it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(crate) fn create_public(path: &Path, overwrite: bool) -> Result<Self, Failure> {
+        let all = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP | Mode::ROTH | Mode::WOTH;
+        Self::with_mode(path, overwrite, all)
+    }
+
+    fn with_mode(path: &Path, overwrite: bool, mode: Mode) -> Result<Self, Failure> {
         let during = |error: io::Error| Failure::from(error).during(path.display());
         // A link stays, and what it leads to is written.
         let real = fs::canonicalize(path);
@@ -53,18 +68,17 @@ impl AsideFile {
                 State::Special(OpenOptions::new().write(true).open(path).map_err(during)?)
             }
             Ok(_) if !overwrite => return Err(exists(path)),
-            _ => Self::unnamed(folder_of(path)).map_err(during)?,
+            _ => Self::unnamed(folder_of(path), mode).map_err(during)?,
         };
         Ok(Self { path: path.to_owned(), overwrite, state })
     }
 
-    fn unnamed(folder: &Path) -> io::Result<State> {
-        let (flags, mode) =
-            (OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
+    fn unnamed(folder: &Path, mode: Mode) -> io::Result<State> {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         match rustix::fs::open(folder, flags, mode) {
             Ok(file) => Ok(State::Unnamed(file.into())),
             // The file system or the kernel does not support it.
-            Err(Errno::OPNOTSUPP | Errno::ISDIR) => State::temporary(folder),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR) => State::temporary(folder, mode),
             Err(error) => Err(error.into()),
         }
     }
@@ -75,6 +89,11 @@ impl AsideFile {
             State::Unnamed(file) | State::Special(file) => file,
             State::Temporary(file) => file.as_file(),
         }
+    }
+
+    /// The folder where it gets its name.
+    pub(crate) fn folder(&self) -> &Path {
+        folder_of(&self.path)
     }
 
     /// Whether its bytes can be written in any order. Devices and pipes take them in sequence only.
@@ -125,9 +144,10 @@ impl AsideFile {
 }
 
 impl State {
-    fn temporary(folder: &Path) -> io::Result<Self> {
+    fn temporary(folder: &Path, mode: Mode) -> io::Result<Self> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-        let file = NamedTempFile::new_in(folder)?;
+        let permissions = fs::Permissions::from_mode(mode.bits());
+        let file = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
         let path = file.path().to_owned();
         thread::spawn(move || {
             if let Some(signal) = signals.forever().next() {
@@ -199,7 +219,7 @@ mod tests {
     #[test]
     fn a_signal_removes_a_file_with_a_temporary_name() {
         if let Some(folder) = std::env::var_os(CHILD) {
-            let _file = State::temporary(Path::new(&folder)).unwrap();
+            let _file = State::temporary(Path::new(&folder), Mode::RUSR).unwrap();
             loop {
                 thread::park();
             }

@@ -127,6 +127,11 @@ pub fn run() -> ExitCode {
         Err(code) => return code,
     };
     let json = cli.global.json;
+    if let Command::Decrypt(args) = &cli.command
+        && let Err(error) = args.check()
+    {
+        return usage::tell(&error, json);
+    }
     let is_service = matches!(cli.command, Command::Serve(_));
     hygiene::quiet_caught_panics();
     let result = match hygiene::guard_memory() {
@@ -160,7 +165,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 fn say(result: Result<Output, Failure>, json: bool) -> io::Result<()> {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     match result {
-        Ok(output) => output.write(json, &mut out),
+        Ok(output) => {
+            output.write_notes(&mut err)?;
+            output.write(json, &mut out)
+        }
         Err(failure) => failure.write(json, &mut out, &mut err),
     }
 }

@@ -120,6 +120,7 @@ pub(super) const EXAMPLES: [(&str, &[&str]); 37] = [
             "reelkey decrypt --key @pairs in.mp4 out.mp4",
             "reelkey decrypt --key @pairs --init init.mp4 segment.m4s - > clear.mp4",
             "reelkey decrypt --key @pairs --in-place film.mp4",
+            "reelkey decrypt --key @pairs --init init.mp4 --out clear segment-1.m4s segment-2.m4s",
         ],
     ),
     (

@@ -32,7 +32,8 @@ where
     matches.and_then(|matches| C::from_arg_matches(&matches)).map_err(|error| tell(&error, as_json))
 }
 
-fn tell(error: &Error, as_json: bool) -> ExitCode {
+/// Writes what is wrong with a command line, or what was asked for. Returns the exit code.
+pub(super) fn tell(error: &Error, as_json: bool) -> ExitCode {
     if !error.use_stderr() {
         // Help or the version: that is what was asked for.
         return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };

@@ -74,6 +74,17 @@ reelkey_status reelkey_decrypter_add_key(reelkey_decrypter *decrypter,
                                          const uint8_t *key);
 
 /*
+ Adds a key for all protected samples of the track with this ID, whatever their KID, before anything is fed. It goes before
+ the keys of `reelkey_decrypter_add_key`. The key is copied, and the copy is zeroed in the end.
+
+ # Safety
+ `decrypter` came from `reelkey_decrypter_new` and is not freed; 16 bytes can be read at `key`.
+ */
+reelkey_status reelkey_decrypter_add_track_key(reelkey_decrypter *decrypter,
+                                               uint32_t track_id,
+                                               const uint8_t *key);
+
+/*
  Takes the initialization segment of media segments that come without it, before anything is fed.
 
  # Safety

@@ -62,6 +62,21 @@ impl Decrypter {
         Status::Misuse
     }
 
+    /// Adds a key of 16 bytes.
+    fn add(&mut self, key: &[u8], insert: impl FnOnce(&mut Keys, ContentKey)) -> Status {
+        let Ok(key) = ContentKey::try_init(|own| {
+            own.copy_from_slice(key);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        match &mut self.state {
+            State::Fresh(keys, _) => {
+                insert(keys, key);
+                Status::Ok
+            }
+            _ => self.misuse("keys go before the first bytes"),
+        }
+    }
+
     /// Turns a result into a status, and keeps the message of an error. After an error the decrypter is over.
     fn take<T>(&mut self, result: Result<T, Error>) -> Status {
         match result {
@@ -122,17 +137,27 @@ pub unsafe extern "C" fn reelkey_decrypter_add_key(
     let (Some(kid), Some(key)) = (kid.and_then(<[u8]>::first_chunk), key) else {
         return this.misuse("a key and its KID are 16 bytes each");
     };
-    let Ok(key) = ContentKey::try_init(|own| {
-        own.copy_from_slice(key);
-        Ok::<_, std::convert::Infallible>(())
-    });
-    match &mut this.state {
-        State::Fresh(keys, _) => {
-            keys.insert(KeyId::from_bytes(*kid), key);
-            Status::Ok
-        }
-        _ => this.misuse("keys go before the first bytes"),
-    }
+    this.add(key, |keys, key| keys.insert(KeyId::from_bytes(*kid), key))
+}
+
+/// Adds a key for all protected samples of the track with this ID, whatever their KID, before anything is fed. It goes before
+/// the keys of `reelkey_decrypter_add_key`. The key is copied, and the copy is zeroed in the end.
+///
+/// # Safety
+/// `decrypter` came from `reelkey_decrypter_new` and is not freed; 16 bytes can be read at `key`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reelkey_decrypter_add_track_key(
+    decrypter: *mut Decrypter,
+    track_id: u32,
+    key: *const u8,
+) -> Status {
+    // SAFETY: it is null or what `new` made, of which C has the only address.
+    let Some(this) = (unsafe { decrypter.as_mut() }) else { return Status::Misuse };
+    // SAFETY: the caller promises 16 bytes.
+    let Some(key) = (unsafe { read(key, 16) }) else {
+        return this.misuse("a key is 16 bytes");
+    };
+    this.add(key, |keys, key| keys.insert_for_track(track_id, key))
 }
 
 /// Takes the initialization segment of media segments that come without it, before anything is fed.
@@ -258,7 +283,7 @@ pub unsafe extern "C" fn reelkey_decrypter_decrypt_in_place(
         None => reelkey_client::cenc::decrypt_file(keys, bytes),
     };
     match decrypted {
-        Ok(()) => Status::Ok,
+        Ok(_) => Status::Ok,
         // One segment's error is not another's.
         Err(error) => {
             let state = std::mem::replace(&mut this.state, State::Over);

@@ -65,7 +65,7 @@ impl Film {
                 .and_then(|init| init.plan(&film))
                 .and_then(|plan| plan.decrypt(&self.keys(), &mut film)),
         };
-        decrypted.map_or_else(words, |()| film)
+        decrypted.map_or_else(words, |_notes| film)
     }
 
     fn stream(&self) -> Vec<u8> {

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use crate::cenc::boxes::{self, BoxRef, Boxes, FourCc};
 use crate::cenc::clearing::Clearing;
 use crate::cenc::init::{Error, need};
+use crate::cenc::judge::Form;
 use crate::cenc::protection::{self, Description, Entry, PIFF_TENC};
 
 /// The formats of protected sample entries (8.12.1), and those of Apple's.
@@ -19,19 +20,20 @@ const PROTECTED: [&[u8; 4]; 11] = [
 /// The schemes that are decrypted here: those of Common Encryption, and PIFF's.
 const SCHEMES: [&[u8; 4]; 5] = [b"cenc", b"cbc1", b"cens", b"cbcs", b"piff"];
 
-/// Reads a sample entry: how its samples are protected, or `None` if they are clear. What is to be done to its boxes is
-/// added to `clearings`.
+/// Reads a sample entry: how its samples are protected, or `None` if they are clear, and what they look like once they are
+/// decrypted, if that can be judged. What is to be done to its boxes is added to `clearings`.
 pub(super) fn read(
     entry: &BoxRef<'_>,
     is_in_stsd_of_version_0: bool,
     clearings: &mut Vec<Clearing>,
-) -> Result<Option<Entry>, Error> {
+) -> Result<Option<(Entry, Option<Form>)>, Error> {
     let is_protected = PROTECTED.contains(&&entry.kind.0);
-    let sinfs = match &entry.kind.0 {
-        b"encv" => sinfs_of(entry.children(78)?)?,
-        b"enca" => sinfs_of(entry.children(audio_fields_len(entry, is_in_stsd_of_version_0)?)?)?,
+    let boxes = match &entry.kind.0 {
+        b"encv" => entry.children(78)?,
+        b"enca" => entry.children(audio_fields_len(entry, is_in_stsd_of_version_0)?)?,
         _ => find_sinfs(entry)?,
     };
+    let sinfs = sinfs_of(boxes.clone())?;
     let Some(first) = sinfs.first() else {
         let missing = Error::Missing { at: entry.at, missing: FourCc(*b"sinf") };
         return if is_protected { Err(missing) } else { Ok(None) };
@@ -61,7 +63,7 @@ pub(super) fn read(
     let kind_at = entry.at.saturating_add(4);
     clearings.push(Clearing { at: kind_at, old: entry.kind.0, new: format });
     clearings.extend(sinfs.iter().map(Clearing::free));
-    Ok(Some(found))
+    Ok(Some((found, Form::read(FourCc(format), boxes))))
 }
 
 fn sinfs_of(boxes: Boxes<'_>) -> Result<Vec<BoxRef<'_>>, boxes::Error> {
@@ -75,9 +77,9 @@ fn sinfs_of(boxes: Boxes<'_>) -> Result<Vec<BoxRef<'_>>, boxes::Error> {
     Ok(sinfs)
 }
 
-/// Finds the `sinf` boxes of an entry whose fields are not known: those of timed text, for example, have strings of any
+/// Finds the boxes from the first `sinf` on of an entry whose fields are not known: those of timed text, for example, have strings of any
 /// length before the boxes. A `sinf` is one that begins with the box that it has to have.
-fn find_sinfs<'a>(entry: &BoxRef<'a>) -> Result<Vec<BoxRef<'a>>, boxes::Error> {
+fn find_sinfs<'a>(entry: &BoxRef<'a>) -> Result<Boxes<'a>, boxes::Error> {
     const FIRST_SIZE_BYTES: usize = 4;
     let kinds = entry.body.windows(4).enumerate();
     for (at, _) in kinds.filter(|(_, kind)| kind == b"sinf") {
@@ -86,10 +88,10 @@ fn find_sinfs<'a>(entry: &BoxRef<'a>) -> Result<Vec<BoxRef<'a>>, boxes::Error> {
         let Some(Ok(sinf)) = rest.clone().next() else { continue };
         let first = Boxes::of(sinf.body).next().and_then(Result::ok);
         if first.is_some_and(|first| matches!(&first.kind.0, b"frma" | b"schm" | b"schi")) {
-            return sinfs_of(rest);
+            return Ok(rest);
         }
     }
-    Ok(Vec::new())
+    entry.children(entry.body.len())
 }
 
 /// The scheme of a `sinf`: that of its `schm` (8.12.5).

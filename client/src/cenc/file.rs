@@ -1,11 +1,14 @@
 //! A whole file in memory, decrypted in one call.
 
+use alloc::vec::Vec;
+
 use crate::cenc::error::Error;
 use crate::cenc::init::Init;
 use crate::cenc::keys::Keys;
+use crate::cenc::notes::Note;
 
 /// Decrypts a file that holds its `moov` and all of its samples, in place. No byte moves: the boxes about protection
-/// become `free` boxes, and `encv` and `enca` get back their original types.
+/// become `free` boxes, and `encv` and `enca` get back their original types. Returns what is worth saying of the film.
 ///
 /// ```
 /// use reelkey_client::cenc::{Keys, decrypt_file};
@@ -24,10 +27,13 @@ use crate::cenc::keys::Keys;
 ///
 /// # Errors
 /// [`Error`]; the file is then as it was.
-pub fn decrypt_file(keys: &Keys, file: &mut [u8]) -> Result<(), Error> {
-    let init = Init::parse(file)?;
+pub fn decrypt_file(keys: &Keys, file: &mut [u8]) -> Result<Vec<Note>, Error> {
+    let mut init = Init::parse(file)?;
+    let mut notes = init.leave_tracks_without_keys(keys);
     let plan = init.plan(file)?;
-    plan.decrypt(keys, file)?;
+    notes.extend(plan.decrypt(keys, file)?);
     init.clear(file);
-    Ok(())
+    notes.extend(plan.notes().iter().cloned());
+    notes.extend(plan.judge(file));
+    Ok(notes)
 }

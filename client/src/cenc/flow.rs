@@ -13,6 +13,8 @@ use crate::cenc::error::Error;
 use crate::cenc::keys::Keys;
 use crate::cenc::notes::Notes;
 use crate::cenc::plan::{Encryption, Fragment, Plan};
+use crate::cenc::protection::Protection;
+use crate::cenc::suspicion::Suspicions;
 
 /// A plan that is carried out. Positions count from where those of the plan do.
 #[derive(Debug)]
@@ -63,13 +65,16 @@ impl Cursor {
         &self,
         fragment: &'a Fragment,
         ciphers: &'a Ciphers,
-    ) -> (&'a [Range<usize>], Option<&'a SampleCipher>) {
+    ) -> (&'a [Range<usize>], Option<&'a SampleCipher>, Option<Protection>) {
         let rest = fragment.samples.get(self.sample..).unwrap_or_default();
         match fragment.protected.as_ref().and_then(|info| info.spans.get(self.span)) {
-            None => (rest, None),
+            None => (rest, None, None),
             Some(span) => {
                 let left = span.count.saturating_sub(self.in_span).min(rest.len());
-                (rest.get(..left).unwrap_or_default(), ciphers.find(fragment.track_id, span.by))
+                {
+                    let cipher = ciphers.find(fragment.track_id, span.by);
+                    (rest.get(..left).unwrap_or_default(), cipher, span.by)
+                }
             }
         }
     }
@@ -129,13 +134,19 @@ impl Flow {
 
     /// Decrypts `bytes`, which begin at position `from` and have all that was not final before. Returns how many of them are
     /// final now.
-    pub(super) fn advance(&mut self, ciphers: &Ciphers, bytes: &mut [u8], from: usize) -> usize {
+    pub(super) fn advance(
+        &mut self,
+        ciphers: &Ciphers,
+        suspicions: &mut Suspicions,
+        bytes: &mut [u8],
+        from: usize,
+    ) -> usize {
         let end = from.saturating_add(bytes.len());
         while let Some(Reverse(NextSample { fragment: index, .. })) = self.next.pop() {
             let limit = self.next.peek().map_or(usize::MAX, |Reverse(next)| next.start);
             let fragment = self.plan.fragments.get(index).zip(self.cursors.get_mut(index));
             let Some((fragment, cursor)) = fragment else { break };
-            let (rest, cipher) = cursor.rest_of_span(fragment, ciphers);
+            let (rest, cipher, by) = cursor.rest_of_span(fragment, ciphers);
             let Some(range) = rest.first() else { break };
             let is_next = |range: &&Range<usize>| range.start < limit && range.end <= end;
             let whole = match self.progress {
@@ -146,14 +157,19 @@ impl Flow {
             if whole > 0 {
                 if let Some(cipher) = cipher {
                     fragment.decrypt(cipher, cursor.sample, whole, bytes, from);
+                    let samples = cursor.sample..cursor.sample.saturating_add(whole);
+                    suspicions.look(fragment, by, samples, bytes, from);
                 }
                 cursor.advance(fragment, whole);
             } else {
-                let by = cipher.zip(fragment.encryption(cursor.sample));
-                let done = match by {
+                let done = match cipher.zip(fragment.encryption(cursor.sample)) {
                     Some((cipher, encryption)) => {
                         let progress = &mut self.progress;
-                        decrypt_part(progress, range, cipher, encryption, bytes, from)
+                        let done = decrypt_part(progress, range, cipher, encryption, bytes, from);
+                        let part =
+                            range.start.max(from).saturating_sub(from)..done.saturating_sub(from);
+                        suspicions.take_part(fragment, by, bytes.get(part).unwrap_or_default());
+                        done
                     }
                     None => range.end.min(end),
                 };
@@ -161,6 +177,7 @@ impl Flow {
                     cut = Some(done.min(end) - from);
                 } else {
                     self.progress = None;
+                    suspicions.end_parts(fragment, by, cursor.sample);
                     cursor.advance(fragment, 1);
                 }
             }

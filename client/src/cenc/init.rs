@@ -198,6 +198,15 @@ impl Init {
         }
     }
 
+    /// Leaves the tracks encrypted for which there is no key, if `keys` say so
+    /// ([`Keys::leave_tracks_without_keys`]): plans leave out their samples then, and [`clear`](Self::clear) their boxes.
+    /// Returns which tracks those are.
+    pub fn leave_tracks_without_keys(&mut self, keys: &Keys) -> Vec<Note> {
+        let mut notes = Notes::default();
+        self.leave_tracks(keys, &mut notes);
+        notes.into_all()
+    }
+
     /// Leaves the tracks as they are for which `keys` have no key, if those say so. What was left is added to `notes`.
     pub(super) fn leave_tracks(&mut self, keys: &Keys, notes: &mut Notes) {
         if !keys.leaves_tracks() {
@@ -224,7 +233,10 @@ impl Init {
         let mut track = TrackFacts { handler: handler_of(trak), ..TrackFacts::default() };
         for entry in stsd.children(8)? {
             let is_version_0 = stsd.body.first() == Some(&0);
-            track.entries.push(entry::read(&entry?, is_version_0, &mut track.clearings)?);
+            let found = entry::read(&entry?, is_version_0, &mut track.clearings)?;
+            let (found, form) = found.unzip();
+            track.entries.push(found);
+            track.forms.extend(form);
         }
         let is_protected = track.entries.iter().any(Option::is_some);
         let signals = Signals::of([stbl, *trak], is_protected)?;

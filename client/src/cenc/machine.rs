@@ -20,6 +20,7 @@ use crate::cenc::init::{self, Init};
 use crate::cenc::keys::Keys;
 use crate::cenc::notes::{Note, Notes};
 use crate::cenc::state::{Gathered, Media, State, StreamBox};
+use crate::cenc::suspicion::Suspicions;
 use crate::cenc::table;
 use crate::cenc::tail::{MediaWatch, is_no_header, may_be_tail};
 
@@ -46,6 +47,8 @@ pub(super) struct Machine {
     state: State,
     /// How many samples came out.
     pub(super) samples: usize,
+    /// What the first samples say about their keys.
+    suspicions: Suspicions,
     /// What there is to say of the bytes so far, apart from the keys.
     notes: Notes,
     /// The position up to which whole boxes, and whole fragments, are final.
@@ -64,6 +67,7 @@ impl Machine {
             table: None,
             is_begun: false,
             has_whole_table: false,
+            suspicions: Suspicions::default(),
             notes: Notes::default(),
             whole: 0,
             ciphers: Ciphers::default(),
@@ -239,6 +243,7 @@ impl Machine {
     pub(super) fn notes(&self) -> Notes {
         let mut notes = self.notes.clone();
         notes.add_all(&self.ciphers.notes, 0);
+        self.suspicions.add_to(&mut notes);
         notes
     }
 
@@ -496,7 +501,7 @@ impl Machine {
         let Some(flow) = flow else { return Ok(false) };
         let ours = self.held.len().min(media.end.saturating_sub(media.gone));
         let bytes = self.held.bytes_mut().get_mut(..ours).unwrap_or_default();
-        let done = flow.advance(&self.ciphers, bytes, media.gone);
+        let done = flow.advance(&self.ciphers, &mut self.suspicions, bytes, media.gone);
         let is_there = ours == media.end.saturating_sub(media.gone);
         media.gone = media.gone.saturating_add(done);
         let is_all = media.gone == media.end;
@@ -544,6 +549,7 @@ impl Machine {
         self.ciphers.keep_few();
         plan.decrypt_with(&mut self.ciphers, keys, fragment)?;
         self.notes.add_all(&plan.notes, self.at);
+        plan.look(&mut self.suspicions, fragment);
         self.samples = self.samples.saturating_add(plan.count());
         self.emit(length);
         self.state = State::AtBox;

@@ -29,6 +29,13 @@ pub enum Note {
         /// The KID of the film.
         kid: KeyId,
     },
+    /// A key does not seem to fit: the first samples that it decrypted break the rules of their format.
+    WrongKey {
+        /// The track ID.
+        track: u32,
+        /// The KID.
+        kid: KeyId,
+    },
     /// A track was left encrypted, because no key was given for it
     /// ([`Keys::leave_tracks_without_keys`](crate::cenc::Keys::leave_tracks_without_keys)).
     LeftTrack {
@@ -57,6 +64,10 @@ impl fmt::Display for Note {
                 f,
                 "the key for KID {} was used for KID {kid}: the same in PlayReady's byte order",
                 kid.in_playready_order()
+            ),
+            Self::WrongKey { track, kid } => write!(
+                f,
+                "the key for KID {kid} does not seem to fit: what it decrypted of track {track} is noise"
             ),
             Self::LeftTrack { track, kid } => {
                 write!(f, "track {track} was left encrypted: there is no key for KID {kid}")

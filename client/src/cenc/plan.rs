@@ -13,13 +13,16 @@ use crate::cenc::clearing::Clearing;
 use crate::cenc::error::Error;
 use crate::cenc::fragment;
 use crate::cenc::init::{self, Init};
+use crate::cenc::judge::Form;
 use crate::cenc::keys::Keys;
 use crate::cenc::notes::{Note, Notes};
 use crate::cenc::protection::{IvBlock, Protection};
 use crate::cenc::samples::{Media, Samples};
 use crate::cenc::signals::{Contradiction, Signals};
+use crate::cenc::suspicion::Suspicions;
 use crate::cenc::table;
 use crate::cenc::tail;
+use crate::cenc::track::TrackFacts;
 use crate::key::KeyId;
 
 /// What is to be done to one segment, or to a whole file. [`Init::plan`] makes it.
@@ -74,6 +77,8 @@ pub(super) struct Fragment {
     pub(super) samples: Vec<Range<usize>>,
     /// How the samples are protected; `None`: not at all.
     pub(super) protected: Option<AuxInfo>,
+    /// What they look like once they are decrypted, if that can be judged.
+    pub(super) form: Option<Form>,
 }
 
 /// What a cipher needs of one protected sample, apart from the key.
@@ -149,7 +154,8 @@ impl Init {
     /// /// Decrypts the segment that begins at byte `at` of `file`, and nothing else of the file.
     /// fn decrypt_segment(init: &Init, keys: &Keys, file: &mut [u8], at: usize) -> Result<(), Error> {
     ///     let segment = &mut file[at..];
-    ///     init.plan_at(segment, at as u64)?.decrypt(keys, segment)
+    ///     init.plan_at(segment, at as u64)?.decrypt(keys, segment)?;
+    ///     Ok(())
     /// }
     /// # let mut film = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../src/cli/demo/clip/cbcs/video.mp4")).to_vec();
     /// # let moof = film.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
@@ -216,7 +222,10 @@ impl Init {
             if !self.leaves_track() {
                 plan.clear_pssh(moof)?;
             }
-            fragment::read_moof(self, moof, origin, &media, |samples| plan.add(samples, segment))?;
+            fragment::read_moof(self, moof, origin, &media, |samples| {
+                let track = self.tracks.get(&samples.track_id);
+                plan.add(track.and_then(TrackFacts::form), samples, segment)
+            })?;
         }
         plan.refuse_overlaps()?;
         Ok(plan)
@@ -239,7 +248,7 @@ impl Init {
                 continue;
             };
             if let Some(samples) = table::read(track, track_id, &trak, media)? {
-                plan.add(samples, segment)?;
+                plan.add(track.form(), samples, segment)?;
             }
         }
         Ok(())
@@ -283,7 +292,7 @@ impl Plan {
         self.fragments.iter().map(|fragment| fragment.samples.len()).sum()
     }
 
-    /// Decrypts `segment`, the bytes that were planned for, in place.
+    /// Decrypts `segment`, the bytes that were planned for, in place. Returns what is worth saying of the keys.
     ///
     /// ```
     /// # use reelkey_client::cenc::{Error, Init, Keys};
@@ -302,8 +311,53 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::MissingKey`], or [`Error::OtherBytes`] if `segment` has another length. No byte is changed then.
-    pub fn decrypt(&self, keys: &Keys, segment: &mut [u8]) -> Result<(), Error> {
-        self.decrypt_with(&mut Ciphers::default(), keys, segment)
+    pub fn decrypt(&self, keys: &Keys, segment: &mut [u8]) -> Result<Vec<Note>, Error> {
+        let mut ciphers = Ciphers::default();
+        self.decrypt_with(&mut ciphers, keys, segment)?;
+        Ok(ciphers.notes.into_all())
+    }
+
+    /// Judges the first samples of a segment that was decrypted by the rules of their format. Returns the keys that do not seem
+    /// to fit ([`Note::WrongKey`]); what cannot be judged is passed over.
+    ///
+    /// ```
+    /// # use reelkey_client::cenc::Init;
+    /// # use reelkey_client::cenc::Keys;
+    /// # use reelkey_client::key::ContentKey;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/cli/demo/clip/cbcs/audio.mp4");
+    /// # let mut film = std::fs::read(path)?;
+    /// # let mut keys = Keys::default();
+    /// # keys.insert_only(ContentKey::parse_hex("00000000000000000000000000000000")?);
+    /// let plan = Init::parse(&film)?.plan(&film)?;
+    /// plan.decrypt(&keys, &mut film)?;
+    /// for note in plan.judge(&film) {
+    ///     eprintln!("{note}");
+    /// }
+    /// # assert_eq!(plan.judge(&film).len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn judge(&self, segment: &[u8]) -> Vec<Note> {
+        let mut suspicions = Suspicions::default();
+        self.look(&mut suspicions, segment);
+        let mut notes = Notes::default();
+        suspicions.add_to(&mut notes);
+        notes.into_all()
+    }
+
+    /// Judges the samples of a decrypted segment, as far as their keys need it.
+    pub(super) fn look(&self, suspicions: &mut Suspicions, segment: &[u8]) {
+        for fragment in &self.fragments {
+            let spans = fragment.protected.as_ref().map_or(&[][..], |info| &info.spans);
+            let mut first = 0_usize;
+            for span in spans {
+                let samples = first..first.saturating_add(span.count);
+                first = samples.end;
+                suspicions.look(fragment, span.by, samples, segment, 0);
+            }
+        }
     }
 
     /// As [`decrypt`](Self::decrypt), with the ciphers of the segments before, which had the same keys.
@@ -349,7 +403,12 @@ impl Plan {
         })
     }
 
-    fn add(&mut self, mut samples: Samples<'_>, segment: &[u8]) -> Result<(), Error> {
+    fn add(
+        &mut self,
+        form: Option<&Form>,
+        mut samples: Samples<'_>,
+        segment: &[u8],
+    ) -> Result<(), Error> {
         let signals = samples.signals()?;
         let mut protected = None;
         if !samples.has_protected_entry {
@@ -363,7 +422,8 @@ impl Plan {
         // Whatever is about protection speaks of samples that are clear afterwards.
         self.clearings.extend(signals.all().iter().map(Clearing::free));
         let Samples { track_id, ranges, .. } = samples;
-        self.fragments.push(Fragment { track_id, samples: ranges, protected });
+        let form = protected.as_ref().and(form).cloned();
+        self.fragments.push(Fragment { track_id, samples: ranges, protected, form });
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use crate::cenc::boxes::FourCc;
 use crate::cenc::clearing::Clearing;
 use crate::cenc::group::Descriptions;
+use crate::cenc::judge::Form;
 use crate::cenc::protection::Entry;
 use crate::key::KeyId;
 
@@ -59,6 +60,8 @@ pub(super) struct TrackFacts {
     pub(super) handler: Option<FourCc>,
     /// For each sample entry its protection, if it has one. The indices of sample entries count from 1.
     pub(super) entries: Vec<Option<Entry>>,
+    /// What the samples of each protected entry look like once they are decrypted.
+    pub(super) forms: Vec<Option<Form>>,
     /// The groups of protection that are described for the whole track.
     pub(super) groups: Descriptions,
     /// What makes its boxes those of a clear file.
@@ -83,6 +86,12 @@ impl TrackFacts {
     pub(super) fn entry(&self, index: u32) -> Option<Option<Entry>> {
         let at = usize::try_from(index.checked_sub(1)?).ok()?;
         self.entries.get(at).copied()
+    }
+
+    /// What decrypted samples look like, if all of them look alike.
+    pub(super) fn form(&self) -> Option<&Form> {
+        let (first, others) = self.forms.split_first()?;
+        first.as_ref().filter(|_| others.iter().all(|other| other == first))
     }
 
     /// The KIDs of sample entries and groups. Some may be there twice.

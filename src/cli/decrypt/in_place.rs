@@ -32,7 +32,7 @@ pub(super) fn decrypt_in_place(
     let film = Arc::new(OpenOptions::new().read(true).write(true).open(path)?);
     lock(&film)?;
     let bar = progress(film.metadata()?.len());
-    let done = match Way::find(keys, &film, jobs)? {
+    let done = match Way::find(keys, &film, jobs, false)? {
         Way::InOrder(stream, layout) => {
             check(keys, &film, &layout)?;
             let transfer = Transfer { keys, input: &film, output: None, bar: &bar };

@@ -15,6 +15,8 @@ const PART_BYTES: u64 = 8 * 1024 * 1024;
 pub(super) struct Layout {
     /// Whether the file can be decrypted from its start to its end: a `moov` and a `moof` come before its first `mdat`.
     pub(super) is_in_order: bool,
+    /// Whether a `moov` comes before its first `mdat`.
+    pub(super) has_moov_first: bool,
     /// Where each `moof` begins, if one `moov` is for all of them.
     moofs: Vec<u64>,
     /// The only `moov`, if it lists all samples: there are no fragments.
@@ -39,6 +41,7 @@ impl Layout {
     pub(super) fn read(file: &File, wants_all: bool) -> io::Result<Self> {
         let length = file.metadata()?.len();
         let (mut at, mut moovs, mut mdat_in_order) = (0_u64, Vec::new(), None);
+        let mut has_moov_first = true;
         let (mut moofs, mut is_one_film, mut mdat_bodies) = (Vec::new(), true, Vec::new());
         while at < length && (wants_all || mdat_in_order.is_none()) {
             let mut bytes = [0; 16];
@@ -54,6 +57,7 @@ impl Layout {
                 }
                 b"moof" => moofs.push(at),
                 b"mdat" => {
+                    has_moov_first &= !moovs.is_empty() || mdat_in_order.is_some();
                     mdat_in_order.get_or_insert(!moovs.is_empty() && !moofs.is_empty());
                     mdat_bodies.push(at.saturating_add(header_length.into())..end);
                 }
@@ -63,7 +67,8 @@ impl Layout {
         }
         let table = moovs.pop().filter(|_| moovs.is_empty() && moofs.is_empty());
         moofs.retain(|_| is_one_film);
-        Ok(Self { is_in_order: mdat_in_order.unwrap_or(true), moofs, table, mdat_bodies })
+        let is_in_order = mdat_in_order.unwrap_or(true);
+        Ok(Self { is_in_order, has_moov_first, moofs, table, mdat_bodies })
     }
 
     /// The parts of the file, which has `length` bytes.

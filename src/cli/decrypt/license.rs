@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use reelkey_client::exchange::jwks::Jwks;
 use reelkey_client::exchange::license::BYTES_MAX;
-use reelkey_client::exchange::{Pending, StoredRequest};
+use reelkey_client::exchange::{Pending, StoredRequest, stored};
 use reelkey_client::key::{ContentKey, KeyId};
 
 use crate::cli::clock;
@@ -43,10 +43,19 @@ impl LicenseArgs {
         else {
             return Ok(Vec::new());
         };
+        if let SecretArgument::Value(value) = key
+            && !value.trim_start().starts_with('{')
+        {
+            return Err(Failure::new("--license-key: this is no JWK")
+                .remedy("name the file that holds it, with an @ before its name: @FILE"));
+        }
         let private = key.read()?;
         let stored = StoredRequest { request: &read(request)?, private_jwk: private.as_bytes() };
-        let pending = Pending::resume(stored)
-            .map_err(|error| Failure::from(error).during(request.display()))?;
+        let pending = Pending::resume(stored).map_err(|error| {
+            let is_key = matches!(error, stored::Error::Key);
+            let place = if is_key { key.to_string() } else { request.display().to_string() };
+            Failure::from(error).during(place)
+        })?;
         let service = Jwks::parse(&read(jwks)?)
             .map_err(|error| Failure::from(error).during(jwks.display()))?;
         let opened = pending

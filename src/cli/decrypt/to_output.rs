@@ -1,14 +1,17 @@
 //! Writing a clear film to a file or to standard output. A file has its name once the film in it is whole.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, Read, Write};
 use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use reelkey_client::cenc::{Init, Keys, Reader, Stream};
 
 use crate::cli::aside::AsideFile;
+use crate::cli::decrypt::next_step::with_next_step;
+use crate::cli::decrypt::pipe::Pipe;
 use crate::cli::decrypt::report::{Done, progress};
 use crate::cli::decrypt::transfer::Transfer;
 use crate::cli::decrypt::way::Way;
@@ -23,6 +26,8 @@ pub(super) struct Film<'a> {
     pub(super) input: &'a Path,
     /// How many parts of it are decrypted at once.
     pub(super) jobs: NonZeroUsize,
+    /// Whether what is whole of it is kept if it breaks off.
+    pub(super) is_partial: bool,
 }
 
 /// Decrypts `film` and writes it to the file at `path`, or to standard output. A file that is there is replaced only if
@@ -36,78 +41,171 @@ pub(super) fn write_clear_film(
     path: &Path,
     overwrite: bool,
 ) -> Result<Done, Failure> {
-    let init = film.init.map(read).transpose()?;
-    let mut target = Target::open(path, overwrite)?;
-    let done = target.fill(keys, init, film).map_err(|e| e.during(film.input.display()))?;
+    refuse_same_file(film.input, path)?;
+    let mut head_done = Done::default();
+    let init = film.init.map(|path| read_init(keys, path, &mut head_done)).transpose()?;
+    let mut target = match is_standard(path) {
+        true => Target::standard(film.is_partial),
+        false => Target::file(path, overwrite, film.is_partial)?,
+    };
+    if let Some((_, clear)) = &init {
+        // A media segment is of no use without its initialization segment, so both come out.
+        target.write(clear)?;
+        target.head = u64::try_from(clear.len()).unwrap_or(u64::MAX);
+        head_done.bytes = target.head;
+    }
+    let init = init.as_ref().map(|(init, _)| init);
+    let done = target.fill(keys, init, film.input, film.jobs);
+    let done = done.map_err(|e| with_next_step(e, film.init).during(film.input.display()))?;
     target.finish()?;
-    Ok(done)
+    head_done.add(done);
+    Ok(head_done)
+}
+
+/// Reads an initialization segment: what it says, and its bytes as those of a clear one.
+///
+/// # Errors
+/// [`Failure`].
+pub(super) fn read_init(
+    keys: &Keys,
+    path: &Path,
+    done: &mut Done,
+) -> Result<(Init, Vec<u8>), Failure> {
+    let mut bytes = Vec::new();
+    let during = |error: Failure| error.during(path.display());
+    let read = source::open(path).and_then(|mut input| input.read_to_end(&mut bytes));
+    read.map_err(|error| during(error.into()))?;
+    let mut init = Init::parse(&bytes).map_err(|error| during(error.into()))?;
+    done.notes.extend(init.leave_tracks_without_keys(keys));
+    init.clear(&mut bytes);
+    Ok((init, bytes))
+}
+
+/// Refuses a file that would be written over itself: what fails half-way would have lost it.
+///
+/// # Errors
+/// [`Failure`].
+pub(super) fn refuse_same_file(input: &Path, output: &Path) -> Result<(), Failure> {
+    if is_standard(input) || is_standard(output) {
+        return Ok(());
+    }
+    let (Ok(one), Ok(other)) = (fs::metadata(input), fs::metadata(output)) else { return Ok(()) };
+    if one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino()) {
+        return Err(Failure::new("the input would be its own output")
+            .during(input.display())
+            .remedy("name another output, or decrypt the file where it lies with --in-place"));
+    }
+    Ok(())
 }
 
 /// Where the clear film goes.
-enum Target {
+pub(super) struct Target {
+    place: TargetPlace,
+    /// Whether what is whole of a film that breaks off is kept.
+    is_partial: bool,
+    /// How many bytes were written before the film's own.
+    head: u64,
+}
+
+enum TargetPlace {
     Standard(io::StdoutLock<'static>),
     /// A file without a name, in the folder where it gets one.
     File(AsideFile),
 }
 
 impl Target {
-    fn open(path: &Path, overwrite: bool) -> Result<Self, Failure> {
-        match is_standard(path) {
-            true => Ok(Self::Standard(io::stdout().lock())),
-            false => AsideFile::create(path, overwrite).map(Self::File),
-        }
+    /// Standard output.
+    fn standard(is_partial: bool) -> Self {
+        Self { place: TargetPlace::Standard(io::stdout().lock()), is_partial, head: 0 }
     }
 
-    /// Takes in the whole film.
-    fn fill(
+    /// A file, which gets its name at the end.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(super) fn file(path: &Path, overwrite: bool, is_partial: bool) -> Result<Self, Failure> {
+        let file = AsideFile::create_public(path, overwrite)?;
+        Ok(Self { place: TargetPlace::File(file), is_partial, head: 0 })
+    }
+
+    /// Takes in the whole film at `input`, whose initialization segment is `init` unless it has its own.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(super) fn fill(
         &mut self,
         keys: &Keys,
-        init: Option<Vec<u8>>,
-        film: &Film<'_>,
+        init: Option<&Init>,
+        input: &Path,
+        jobs: NonZeroUsize,
     ) -> Result<Done, Failure> {
-        let (stream, head) = match init {
-            None if is_standard(film.input) => (Stream::new(keys), Vec::new()),
-            None => return self.fill_from_file(keys, film),
-            Some(mut bytes) => {
-                let init = Init::parse(&bytes)?;
-                init.clear(&mut bytes);
-                (Stream::with_init(keys, init), bytes)
+        if is_standard(input) {
+            return self.fill_from_pipe(keys, init, standard_input()?);
+        }
+        let file = Arc::new(File::open(input)?);
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return self.fill_from_pipe(keys, init, &*file);
+        }
+        if meta.len() == 0 {
+            return Err(Failure::new("the file is empty"));
+        }
+        match init {
+            Some(init) => {
+                let stream = Stream::with_init(keys, init.clone());
+                self.pour(stream, &mut &*file, meta.len())
             }
-        };
-        // A media segment is of no use without its initialization segment, so both come out.
-        self.write(&head)?;
-        let mut done = match is_standard(film.input) {
-            true => self.pour(stream, &mut standard_input()?, 0)?,
-            false => {
-                let mut input = File::open(film.input)?;
-                let length = input.metadata()?.len();
-                self.pour(stream, &mut input, length)?
-            }
-        };
-        done.bytes = done.bytes.saturating_add(u64::try_from(head.len()).unwrap_or(u64::MAX));
-        Ok(done)
+            None => self.fill_from_file(keys, &file, jobs),
+        }
     }
 
-    fn fill_from_file(&mut self, keys: &Keys, film: &Film<'_>) -> Result<Done, Failure> {
-        let input = Arc::new(File::open(film.input)?);
-        let meta = input.metadata()?;
-        if !meta.is_file() {
-            return self.pour(Stream::new(keys), &mut &*input, 0);
+    fn fill_from_pipe(
+        &mut self,
+        keys: &Keys,
+        init: Option<&Init>,
+        input: impl Read,
+    ) -> Result<Done, Failure> {
+        if let Some(init) = init {
+            let stream = Stream::with_init(keys, init.clone());
+            return self.pour(stream, &mut { input }, 0);
         }
-        match (Way::find(keys, &input, film.jobs)?, &self) {
+        let folder = match &self.place {
+            TargetPlace::Standard(_) => None,
+            TargetPlace::File(file) => Some(file.folder()),
+        };
+        match Pipe::begin(keys, input, folder)? {
+            Pipe::InOrder(mut bytes) => self.pour(Stream::new(keys), &mut bytes, 0),
+            Pipe::Spooled(file) => {
+                let mut done = self.fill_from_file(keys, &Arc::new(file), NonZeroUsize::MIN)?;
+                done.was_spooled = true;
+                Ok(done)
+            }
+        }
+    }
+
+    fn fill_from_file(
+        &mut self,
+        keys: &Keys,
+        input: &Arc<File>,
+        jobs: NonZeroUsize,
+    ) -> Result<Done, Failure> {
+        let length = input.metadata()?.len();
+        match (Way::find(keys, input, jobs, self.is_partial)?, &self.place) {
             (Way::Whole, _) => {
-                let Whole { clear, done } = Whole::decrypt(keys, &input)?;
+                let Whole { clear, done } = Whole::decrypt(keys, input)?;
                 self.write(&clear)?;
                 Ok(done)
             }
-            (Way::InOrder(stream, layout), Self::File(output)) if output.takes_any_order() => {
-                let (output, bar) = (output.file(), progress(meta.len()));
-                let transfer = Transfer { keys, input: &input, output: Some(output), bar: &bar };
-                let done = transfer.decrypt(*stream, &layout, film.jobs);
+            (Way::InOrder(stream, layout), TargetPlace::File(output))
+                if output.takes_any_order() && !self.is_partial =>
+            {
+                let (output, bar) = (output.file(), progress(length));
+                let transfer = Transfer { keys, input, output: Some(output), bar: &bar };
+                let done = transfer.decrypt(*stream, &layout, jobs);
                 bar.finish_and_clear();
                 done
             }
-            (Way::InOrder(stream, _), _) => self.pour(*stream, &mut &*input, meta.len()),
+            (Way::InOrder(stream, _), _) => self.pour(*stream, &mut &**input, length),
         }
     }
 
@@ -118,44 +216,65 @@ impl Target {
         input: &mut dyn Read,
         length: u64,
     ) -> Result<Done, Failure> {
-        let (bar, mut bytes) = (progress(length), 0_u64);
+        let (bar, mut done) = (progress(length), Done::default());
         let mut reader = Reader::from_stream(input, stream);
         loop {
-            let clear = reader.fill_buf()?;
+            let clear = match reader.fill_buf() {
+                Ok(clear) => clear,
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    if !self.is_partial || reader.stream().samples() == 0 {
+                        return Err(failure);
+                    }
+                    done.bytes = self.keep(reader.stream().whole(), done.bytes)?;
+                    done.stopped = Some(failure);
+                    break;
+                }
+            };
             let length = clear.len();
             if length == 0 {
                 break;
             }
             self.write(clear)?;
             reader.consume(length);
-            bytes = bytes.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
-            bar.set_position(bytes);
+            done.bytes = done.bytes.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+            bar.set_position(done.bytes);
         }
         bar.finish_and_clear();
-        Ok(Done { samples: reader.stream().samples(), bytes })
+        done.samples = reader.stream().samples();
+        done.notes = reader.stream().notes();
+        Ok(done)
+    }
+
+    /// Keeps the first `whole` bytes of a film of which `written` are there: fragments that are whole. What went to
+    /// standard output stays there. Returns how many bytes of it are there.
+    fn keep(&self, whole: u64, written: u64) -> Result<u64, Failure> {
+        match &self.place {
+            TargetPlace::File(file) if file.takes_any_order() => {
+                file.file().set_len(self.head.saturating_add(whole))?;
+                Ok(whole)
+            }
+            _ => Ok(written),
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let written = match self {
-            Self::Standard(out) => out.write_all(bytes),
-            Self::File(file) => file.write_all(bytes),
+        let written = match &mut self.place {
+            TargetPlace::Standard(out) => out.write_all(bytes),
+            TargetPlace::File(file) => file.write_all(bytes),
         };
         written.map_err(|error| Failure::from(error).during("writing"))
     }
 
     /// The film is whole: gives the file its name.
-    fn finish(self) -> Result<(), Failure> {
-        match self {
-            Self::Standard(mut out) => Ok(out.flush()?),
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(super) fn finish(self) -> Result<(), Failure> {
+        match self.place {
+            TargetPlace::Standard(mut out) => Ok(out.flush()?),
             // What can be decrypted again need not be on disk yet.
-            Self::File(file) => file.finish(false),
+            TargetPlace::File(file) => file.finish(false),
         }
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let read = source::open(path).and_then(|mut input| input.read_to_end(&mut bytes));
-    read.map_err(|error| Failure::from(error).during(path.display()))?;
-    Ok(bytes)
 }

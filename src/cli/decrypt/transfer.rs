@@ -33,7 +33,7 @@ pub(super) struct Transfer<'a> {
 
 /// A part that was decrypted.
 struct DonePart {
-    samples: usize,
+    done: Done,
     /// What its last `moov` says, or the one that it was given.
     init: Option<Init>,
 }
@@ -54,51 +54,55 @@ impl Transfer<'_> {
             1 => Parts { head: 0..length, fragments: Vec::new() },
             _ => layout.parts(length),
         };
-        let DonePart { mut samples, init } = self.decrypt_part(stream, head)?;
+        let DonePart { mut done, init } = self.decrypt_part(stream, head)?;
         if let (Some(init), false) = (init, fragments.is_empty()) {
-            samples += self.decrypt_parts(&init, &fragments, jobs)?;
+            done.add(self.decrypt_parts(&init, &fragments, jobs)?);
         }
-        Ok(Done { samples, bytes: length })
+        Ok(done)
     }
 
-    /// Decrypts as many parts at once as there are jobs, and returns how many samples they have. The first failure ends
-    /// all of them.
+    /// Decrypts as many parts at once as there are jobs. The first failure ends all of them.
     fn decrypt_parts(
         &self,
         init: &Init,
         parts: &[Range<u64>],
         jobs: NonZeroUsize,
-    ) -> Result<usize, Failure> {
+    ) -> Result<Done, Failure> {
         let next = AtomicUsize::new(0);
         let job = || {
-            let mut samples = 0;
+            let mut all = Done::default();
             while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let stream = Stream::with_init(self.keys, init.clone())
                     .starting_at(part.start)
                     .holding_at_most(usize::MAX);
                 match self.decrypt_part(stream, part.clone()) {
-                    Ok(part) => samples += part.samples,
+                    Ok(part) => all.add(part.done),
                     Err(failure) => {
                         next.store(parts.len(), Ordering::Relaxed);
                         return Err(failure);
                     }
                 }
             }
-            Ok(samples)
+            Ok(all)
         };
-        thread::scope(|scope| {
+        let ended: Result<Vec<Done>, Failure> = thread::scope(|scope| {
             let jobs = jobs.get().min(parts.len());
             let jobs: Vec<_> = (0..jobs).map(|_| scope.spawn(job)).collect();
             let ended = jobs.into_iter().map(thread::ScopedJoinHandle::join);
             ended
                 .map(|ended| ended.unwrap_or_else(|_| Err(Failure::new("a job ended early"))))
-                .sum()
-        })
+                .collect()
+        });
+        let mut all = Done::default();
+        for done in ended? {
+            all.add(done);
+        }
+        Ok(all)
     }
 
     /// Decrypts the bytes at these positions, and writes them to the same positions of the output.
     fn decrypt_part(&self, stream: Stream<&Keys>, range: Range<u64>) -> Result<DonePart, Failure> {
-        let mut at = range.start;
+        let (mut at, start) = (range.start, range.start);
         let window = match self.output {
             Some(_) => None,
             None => Window::onto(self.input).map(RefCell::new),
@@ -122,6 +126,12 @@ impl Transfer<'_> {
             self.bar.inc(length);
         }
         let stream = reader.stream();
-        Ok(DonePart { samples: stream.samples(), init: stream.init().cloned() })
+        let done = Done {
+            samples: stream.samples(),
+            bytes: at.saturating_sub(start),
+            notes: stream.notes(),
+            ..Done::default()
+        };
+        Ok(DonePart { done, init: stream.init().cloned() })
     }
 }

@@ -23,13 +23,18 @@ pub(super) enum Way<'k> {
 }
 
 impl<'k> Way<'k> {
-    /// Finds the way that needs least memory.
+    /// Finds the way that needs least memory. With `is_partial` the file may break off.
     ///
     /// # Errors
     /// [`Failure`] if the file cannot be read, or the samples in its `moov` cannot be decrypted.
-    pub(super) fn find(keys: &'k Keys, file: &File, jobs: NonZeroUsize) -> Result<Self, Failure> {
+    pub(super) fn find(
+        keys: &'k Keys,
+        file: &File,
+        jobs: NonZeroUsize,
+        is_partial: bool,
+    ) -> Result<Self, Failure> {
         let layout = Layout::read(file, jobs.get() > 1)?;
-        if layout.is_in_order {
+        if layout.is_in_order || is_partial && layout.has_moov_first {
             // Of a file no more can be held than is there.
             let stream = Stream::new(keys).holding_at_most(usize::MAX);
             return Ok(Self::InOrder(Box::new(stream), layout));

@@ -23,11 +23,15 @@ impl Whole {
     pub(super) fn decrypt(keys: &Keys, mut input: &File) -> Result<Self, Failure> {
         let mut media = Vec::new();
         input.read_to_end(&mut media)?;
-        let init = Init::parse(&media)?;
+        let mut init = Init::parse(&media)?;
+        let mut notes = init.leave_tracks_without_keys(keys);
         let plan = init.plan(&media)?;
-        plan.decrypt(keys, &mut media)?;
+        notes.extend(plan.notes().iter().cloned());
+        notes.extend(plan.decrypt(keys, &mut media)?);
         init.clear(&mut media);
+        notes.extend(plan.judge(&media));
         let bytes = u64::try_from(media.len()).unwrap_or(u64::MAX);
-        Ok(Self { clear: media, done: Done { samples: plan.samples().count(), bytes } })
+        let samples = plan.samples().count();
+        Ok(Self { clear: media, done: Done { samples, bytes, notes, ..Done::default() } })
     }
 }

@@ -19,12 +19,24 @@ pub(crate) struct Output {
     pub(crate) json: Value,
     /// For people. It ends without a line break.
     pub(crate) text: String,
+    /// What there is to say besides: sentences for people, on standard error.
+    notes: Vec<String>,
 }
 
 impl Output {
     /// Makes a result from both forms.
     pub(crate) fn new(json: Value, text: impl Into<String>) -> Self {
-        Self { json, text: text.into() }
+        Self { json, text: text.into(), notes: Vec::new() }
+    }
+
+    /// Adds what there is to say besides.
+    pub(crate) fn with_notes(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
+    }
+
+    /// Writes the notes to `err`.
+    pub(crate) fn write_notes(&self, err: &mut impl Write) -> io::Result<()> {
+        self.notes.iter().try_for_each(|note| writeln!(err, "note: {}", harmless(note)))
     }
 
     /// Writes the requested form to `out`.
@@ -43,7 +55,7 @@ impl Output {
 pub(crate) struct Failure {
     what: String,
     remedy: Option<String>,
-    answer: Option<Output>,
+    answer: Option<Box<Output>>,
 }
 
 impl Failure {
@@ -59,7 +71,7 @@ impl Failure {
 
     /// Adds the result of a command that failed but has one all the same.
     pub(crate) fn after(self, answer: Output) -> Self {
-        Self { answer: Some(answer), ..self }
+        Self { answer: Some(Box::new(answer)), ..self }
     }
 
     /// Our own fault, with its causes.
@@ -86,8 +98,10 @@ impl Failure {
         err: &mut impl Write,
     ) -> io::Result<()> {
         if let Some(answer) = &self.answer {
+            answer.write_notes(err)?;
             answer.write(as_json, out)?;
-            return if as_json { Ok(()) } else { writeln!(err, "{}", harmless(&self.what)) };
+            let is_said = as_json && !answer.json.is_null();
+            return if is_said { Ok(()) } else { writeln!(err, "{}", harmless(&self.what)) };
         }
         if as_json {
             let error = json!({ "message": self.what, "remedy": self.remedy });
