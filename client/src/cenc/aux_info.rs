@@ -277,7 +277,12 @@ impl Reader<'_, '_> {
         let default_size = sizes.u8()?;
         let count = sizes.u32()?;
         let listed = self.listed(saiz, count)?;
-        let rows = self.read_saio(saio)?;
+        // Where all entries are empty, it does not matter where they would be.
+        let is_empty = match default_size {
+            0 => sizes.clone().bytes(listed)?.iter().all(|size| *size == 0),
+            _ => listed == 0,
+        };
+        let rows = if is_empty { Vec::new() } else { self.read_saio(saio)? };
         let mut rows = rows.into_iter().peekable();
         let mut row: &[u8] = &[];
         for (sample, source) in ivs(&self.samples.spans).enumerate() {

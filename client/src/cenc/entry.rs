@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 
 use crate::cenc::boxes::{self, BoxRef, Boxes, FourCc};
 use crate::cenc::clearing::Clearing;
-use crate::cenc::init::{Error, need};
+
 use crate::cenc::judge::Form;
+use crate::cenc::moov::{Error, need};
 use crate::cenc::protection::{self, Description, Entry, PIFF_TENC};
 
 /// The formats of protected sample entries (8.12.1), and those of Apple's.
@@ -66,10 +67,14 @@ pub(super) fn read(
     Ok(Some((found, Form::read(FourCc(format), boxes))))
 }
 
+/// The `sinf` boxes among these. QuickTime ends a sample entry with four bytes of zero, which are no box.
 fn sinfs_of(boxes: Boxes<'_>) -> Result<Vec<BoxRef<'_>>, boxes::Error> {
     let mut sinfs = Vec::new();
     for this in boxes {
-        let this = this?;
+        let this = match this {
+            Err(boxes::Error::Header { .. }) => break,
+            this => this?,
+        };
         if this.kind.0 == *b"sinf" {
             sinfs.push(this);
         }

@@ -12,7 +12,8 @@ use crate::cenc::cipher::{Ciphers, Progress, SampleCipher};
 use crate::cenc::error::Error;
 use crate::cenc::keys::Keys;
 use crate::cenc::notes::Notes;
-use crate::cenc::plan::{Encryption, Fragment, Plan};
+use crate::cenc::plan::Plan;
+use crate::cenc::planned::{Encryption, Fragment};
 use crate::cenc::protection::Protection;
 use crate::cenc::suspicion::Suspicions;
 

@@ -10,7 +10,7 @@ use crate::cenc::group::{self, Descriptions};
 use crate::cenc::init::Init;
 use crate::cenc::protection;
 use crate::cenc::samples::{EntryRun, Media, Samples, spans};
-use crate::cenc::signals::Contradiction;
+use crate::cenc::signals::{Contradiction, Signals};
 
 /// A fragment is unreadable or contradicts the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -283,4 +283,17 @@ fn lay_out(
         at = at.saturating_add(size.into());
     }
     Some(at)
+}
+
+/// Refuses clear samples that a box says to be encrypted.
+pub(super) fn refuse_contradiction(
+    samples: &Samples<'_>,
+    signals: &Signals<'_>,
+) -> Result<(), Error> {
+    let (at, track) = (samples.container.at, samples.track_id);
+    match signals.encrypted()? {
+        None => Ok(()),
+        Some(_) if !samples.is_known => Err(Error::UnknownTrack { at, track }),
+        Some(this) => Err(Contradiction { kind: this.kind, at: this.at, track }.into()),
+    }
 }

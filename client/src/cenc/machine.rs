@@ -9,20 +9,20 @@
 use alloc::boxed::Box;
 
 use crate::cenc::aux_info;
-use crate::cenc::boxes::{self, Boxes, FourCc, Header};
+use crate::cenc::boxes::{self, FourCc, Header};
 use crate::cenc::buffer::Buffer;
 use crate::cenc::cipher::Ciphers;
 use crate::cenc::error::Error;
 use crate::cenc::flow::Flow;
-use crate::cenc::foreign::{self, Foreign, is_known_box};
+use crate::cenc::foreign::is_known_box;
 use crate::cenc::fragment;
 use crate::cenc::init::{self, Init};
 use crate::cenc::keys::Keys;
-use crate::cenc::notes::{Note, Notes};
+use crate::cenc::notes::Notes;
 use crate::cenc::state::{Gathered, Media, State, StreamBox};
 use crate::cenc::suspicion::Suspicions;
 use crate::cenc::table;
-use crate::cenc::tail::{MediaWatch, is_no_header, may_be_tail};
+use crate::cenc::tail::{MediaWatch, is_no_header};
 
 /// A stream without its keys, which every call brings.
 #[derive(Debug)]
@@ -31,28 +31,28 @@ pub(super) struct Machine {
     pub(super) init: Option<Init>,
     /// The samples that the `moov` lists, where it lists any: then all samples of the stream are those. Positions count
     /// from the start of the file.
-    table: Option<Flow>,
+    pub(super) table: Option<Flow>,
     /// Whether the keys were held against the `moov` that the stream was given.
     is_begun: bool,
     /// Whether the `moov` was read before the stream began. Then the position of each sample was checked.
-    has_whole_table: bool,
+    pub(super) has_whole_table: bool,
     /// The ciphers of the fragments before: a fragment may be short, and have the same keys.
-    ciphers: Ciphers,
+    pub(super) ciphers: Ciphers,
     /// The bytes that came: some are final and wait to be handed on, the others are what the state says.
     pub(super) held: Buffer,
     /// The most bytes that may be held.
     pub(super) held_max: usize,
     /// The position in the file of the first byte that is not final.
     pub(super) at: u64,
-    state: State,
+    pub(super) state: State,
     /// How many samples came out.
     pub(super) samples: usize,
     /// What the first samples say about their keys.
-    suspicions: Suspicions,
+    pub(super) suspicions: Suspicions,
     /// What there is to say of the bytes so far, apart from the keys.
-    notes: Notes,
+    pub(super) notes: Notes,
     /// The position up to which whole boxes, and whole fragments, are final.
-    whole: u64,
+    pub(super) whole: u64,
 }
 
 /// After each of the first `mdat`s of a `moof` the boxes are taken for a whole fragment; after more than this many only
@@ -124,151 +124,18 @@ impl Machine {
         self.state = State::Failed;
     }
 
-    /// Ends the stream: all held bytes are final then.
-    ///
-    /// # Errors
-    /// [`Error`], also where the stream ends in the middle of a box.
-    pub(super) fn end(&mut self, keys: &Keys) -> Result<(), Error> {
-        if let State::Failed = self.state {
-            return Err(Error::Failed);
-        }
-        if let State::FragmentMedia(_, media) | State::TableMedia(media) = &self.state {
-            let held = self.held.len();
-            if media.mdat.size.is_some() || held > 0 {
-                let missing = u64::try_from(media.missing(held)).unwrap_or(u64::MAX);
-                return Err(media.mdat.cut_short(missing));
-            }
-            // An mdat up to the end of the file.
-            self.end_media();
-        }
-        match &self.table {
-            Some(table) if table.is_done() => self.samples = table.samples(),
-            Some(_) if self.has_whole_table => return Err(Error::OtherBytes),
-            Some(_) => return Err(outside_media(usize::try_from(self.at).unwrap_or(usize::MAX))),
-            None => {}
-        }
-        match &self.state {
-            State::Passing { this: StreamBox { size: None, kind, at }, .. } => {
-                let junk = !is_known_box(&kind.0);
-                return self.finish(junk.then_some(*at));
-            }
-            // No box at all: nobody knows the type, and its size is wrong.
-            State::Passing { this, watch: Some(_), .. } => return self.finish(Some(this.at)),
-            State::Passing { this, left, .. } => return Err(this.cut_short(*left)),
-            State::AtBox => return self.end_at_box(keys),
-            _ => {}
-        }
-        self.flush(self.held.len(), keys).map_err(|error| self.here(error))
-    }
-
-    /// Ends the stream where a box may begin: what is held is part of one, or one up to the end of the stream, or none.
-    fn end_at_box(&mut self, keys: &Keys) -> Result<(), Error> {
-        let length = self.held.len();
-        if length == 0 {
-            return self.finish(None);
-        }
-        self.refuse_foreign(true)?;
-        if self.header(0).is_none() && self.at > 0 && may_be_tail(self.held.bytes()) {
-            let at = self.at;
-            self.emit(length);
-            return self.finish(Some(at));
-        }
-        let mut boxes = Boxes::of(self.held.bytes());
-        boxes.try_for_each(|this| this.map(|_| ())).map_err(|e| self.here(e.into()))?;
-        let ended = match self.header(0).map(|header| header.kind.0) {
-            Some(kind) if kind == *b"moov" => self.read_moov(length, keys),
-            _ => self.flush(length, keys),
-        };
-        ended.map_err(|error| self.here(error))?;
-        self.finish(None)
-    }
-
-    /// The stream is at its end. From `junk_at` on, its bytes were no box.
-    fn finish(&mut self, junk_at: Option<u64>) -> Result<(), Error> {
-        if let Some(at) = junk_at {
-            self.notes.add(Note::Junk { at });
-        }
-        match (self.at, &self.init, &self.table) {
-            (0, None, None) => Err(Foreign::Nothing.into()),
-            (_, None, None) => Err(init::Error::NoMoov.into()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Leaves out the next bytes of the stream, at most `rest`, if nothing that follows depends on them. Returns how many
-    /// that are.
-    pub(super) fn skip(&mut self, rest: u64) -> u64 {
-        if self.table.is_some() {
-            // The samples that a moov lists were checked before the stream began.
-            return 0;
-        }
-        if let State::Passing { watch: Some(_), .. } = self.state {
-            return 0;
-        }
-        let held = self.held.len();
-        let missing = match &self.state {
-            State::FragmentMedia(_, media) => media.missing(held),
-            State::Passing { left, .. } => {
-                usize::try_from(*left).unwrap_or(usize::MAX).saturating_sub(held)
-            }
-            _ => 0,
-        };
-        let skipped = rest.min(u64::try_from(missing).unwrap_or(u64::MAX));
-        if skipped == 0 {
-            return 0;
-        }
-        self.emit(held);
-        self.at = self.at.saturating_add(skipped);
-        self.held.consume(self.held.ready().len(), self.at);
-        let passed = held.saturating_add(usize::try_from(skipped).unwrap_or(usize::MAX));
-        match &mut self.state {
-            State::FragmentMedia(_, media) => {
-                media.gone = media.gone.saturating_add(passed);
-                if media.gone == media.end {
-                    self.end_media();
-                }
-            }
-            State::Passing { left, .. } => {
-                *left = left.saturating_sub(u64::try_from(passed).unwrap_or(u64::MAX));
-                if *left == 0 {
-                    self.state = State::AtBox;
-                }
-            }
-            _ => {}
-        }
-        skipped
-    }
-
-    /// What there is to say of the bytes and the keys so far.
-    pub(super) fn notes(&self) -> Notes {
-        let mut notes = self.notes.clone();
-        notes.add_all(&self.ciphers.notes, 0);
-        self.suspicions.add_to(&mut notes);
-        notes
-    }
-
-    /// The position up to which whole boxes, and whole fragments, are final.
-    pub(super) fn whole(&self) -> u64 {
-        match self.state {
-            State::AtBox => self.at,
-            // The boxes about these samples came first: each is right for itself.
-            State::TableMedia(_) => self.at,
-            _ => self.whole,
-        }
-    }
-
     /// An error of what is held, whose position the error itself does not have.
-    fn here(&self, error: Error) -> Error {
+    pub(super) fn here(&self, error: Error) -> Error {
         error.within(self.at)
     }
 
     /// The header of the held box at `parsed`, if all of the header is there.
-    fn header(&self, parsed: usize) -> Option<Header> {
+    pub(super) fn header(&self, parsed: usize) -> Option<Header> {
         Header::parse(self.held.bytes().get(parsed..)?)
     }
 
     /// The next `length` held bytes are final.
-    fn emit(&mut self, length: usize) {
+    pub(super) fn emit(&mut self, length: usize) {
         self.held.finish(length);
         self.at = self.at.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
     }
@@ -314,46 +181,6 @@ impl Machine {
             _ => self.state = State::Fragment(Gathered { parsed: end, ..Gathered::default() }),
         }
         Ok(true)
-    }
-
-    /// Refuses a stream that is no MP4 from its first bytes on. Returns whether there are enough of them to tell.
-    fn refuse_foreign(&self, is_end: bool) -> Result<bool, Error> {
-        /// As many bytes tell every format.
-        const TELLING_BYTES: usize = 1024;
-        if self.at > 0 || self.init.is_some() || self.table.is_some() {
-            return Ok(true);
-        }
-        let bytes = self.held.bytes();
-        match foreign::recognize(bytes) {
-            None => Ok(true),
-            Some(_) if bytes.len() < TELLING_BYTES && !is_end => Ok(false),
-            Some(foreign) => Err(foreign.into()),
-        }
-    }
-
-    /// More of a box came that goes by.
-    fn pass(
-        &mut self,
-        this: StreamBox,
-        left: u64,
-        mut watch: Option<MediaWatch>,
-    ) -> Result<bool, Error> {
-        let there = u64::try_from(self.held.len()).unwrap_or(u64::MAX);
-        let now = left.min(there);
-        let length = usize::try_from(now).unwrap_or(usize::MAX);
-        if let Some(watch) = &mut watch {
-            let passing = self.held.bytes().get(..length).unwrap_or_default();
-            if watch.sees(passing) && (this.size.is_none() || there < left) {
-                // Not a tail: a damaged box in the middle of the film.
-                return Err(this.cut_short(left));
-            }
-        }
-        self.emit(length);
-        match left - now {
-            0 => self.state = State::AtBox,
-            left => self.state = State::Passing { this, left, watch },
-        }
-        Ok(left == now)
     }
 
     /// Another box of a fragment came, or part of it.
@@ -412,7 +239,7 @@ impl Machine {
     }
 
     /// A `moov` of `length` bytes is whole.
-    fn read_moov(&mut self, length: usize, keys: &Keys) -> Result<(), Error> {
+    pub(super) fn read_moov(&mut self, length: usize, keys: &Keys) -> Result<(), Error> {
         let end = usize::try_from(self.at).ok().and_then(|at| at.checked_add(length));
         let moov = self.held.bytes_mut().get_mut(..length).unwrap_or_default();
         let mut init = Init::parse(moov)?;
@@ -517,7 +344,7 @@ impl Machine {
     }
 
     /// An `mdat` is out. Samples that a `moov` lists may go on in another.
-    fn end_media(&mut self) {
+    pub(super) fn end_media(&mut self) {
         if let State::FragmentMedia(flow, _) = &self.state {
             self.samples = self.samples.saturating_add(flow.samples());
             self.notes.add_all(flow.notes(), self.whole);
@@ -542,7 +369,7 @@ impl Machine {
     }
 
     /// Decrypts the fragment that the first `length` held bytes are.
-    fn flush(&mut self, length: usize, keys: &Keys) -> Result<(), Error> {
+    pub(super) fn flush(&mut self, length: usize, keys: &Keys) -> Result<(), Error> {
         let init = self.init.as_ref().ok_or(init::Error::NoMoov)?;
         let fragment = self.held.bytes_mut().get_mut(..length).unwrap_or_default();
         let plan = init.plan_at(fragment, self.at)?;
@@ -558,6 +385,6 @@ impl Machine {
 }
 
 /// The error of a sample that is not within an `mdat`, at a position of the file.
-fn outside_media(at: usize) -> Error {
+pub(super) fn outside_media(at: usize) -> Error {
     table::Error::OutsideMedia { kind: FourCc(*b"stco"), at }.into()
 }

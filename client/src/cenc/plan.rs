@@ -6,19 +6,21 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::cenc::aux_info::{self, AuxInfo, Subsample};
+use crate::cenc::aux_info;
 use crate::cenc::boxes::{BoxRef, Boxes};
-use crate::cenc::cipher::{Ciphers, Progress, SampleCipher};
+use crate::cenc::cipher::Ciphers;
 use crate::cenc::clearing::Clearing;
 use crate::cenc::error::Error;
 use crate::cenc::fragment;
-use crate::cenc::init::{self, Init};
+use crate::cenc::init::Init;
 use crate::cenc::judge::Form;
 use crate::cenc::keys::Keys;
+use crate::cenc::moov;
 use crate::cenc::notes::{Note, Notes};
-use crate::cenc::protection::{IvBlock, Protection};
+use crate::cenc::overlap::refuse_overlaps;
+use crate::cenc::planned::Fragment;
+use crate::cenc::protection::Protection;
 use crate::cenc::samples::{Media, Samples};
-use crate::cenc::signals::{Contradiction, Signals};
 use crate::cenc::suspicion::Suspicions;
 use crate::cenc::table;
 use crate::cenc::tail;
@@ -67,57 +69,6 @@ pub struct Sample {
     pub track_id: u32,
     /// The positions of its bytes in the segment.
     pub bytes: Range<usize>,
-}
-
-/// Samples of one track in a row.
-#[derive(Debug)]
-pub(super) struct Fragment {
-    pub(super) track_id: u32,
-    /// The positions of each sample's bytes.
-    pub(super) samples: Vec<Range<usize>>,
-    /// How the samples are protected; `None`: not at all.
-    pub(super) protected: Option<AuxInfo>,
-    /// What they look like once they are decrypted, if that can be judged.
-    pub(super) form: Option<Form>,
-}
-
-/// What a cipher needs of one protected sample, apart from the key.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Encryption<'a> {
-    pub(super) iv: IvBlock,
-    /// None: all of the sample is protected.
-    pub(super) subsamples: &'a [Subsample],
-}
-
-impl Fragment {
-    /// How the sample with this index is encrypted, if any is.
-    pub(super) fn encryption(&self, index: usize) -> Option<Encryption<'_>> {
-        let info = self.protected.as_ref()?;
-        let sample = info.samples.get(index)?;
-        let subsamples = info.subsamples.get(sample.subsamples.clone())?;
-        Some(Encryption { iv: sample.iv, subsamples })
-    }
-
-    /// Decrypts `count` samples from the one with index `first` on. `bytes` begin at position `from` and have all of the
-    /// samples.
-    pub(super) fn decrypt(
-        &self,
-        cipher: &SampleCipher,
-        first: usize,
-        count: usize,
-        bytes: &mut [u8],
-        from: usize,
-    ) {
-        let Some(info) = &self.protected else { return };
-        let samples = self.samples.iter().zip(&info.samples);
-        for (range, sample) in samples.skip(first).take(count) {
-            let here = range.start.saturating_sub(from)..range.end.saturating_sub(from);
-            let bytes = bytes.get_mut(here).unwrap_or_default();
-            let subsamples = info.subsamples.get(sample.subsamples.clone()).unwrap_or_default();
-            let length = bytes.len();
-            cipher.decrypt(&mut Progress::new(sample.iv), bytes, length, subsamples);
-        }
-    }
 }
 
 impl Init {
@@ -189,7 +140,7 @@ impl Init {
                 self.plan_moov(&mut plan, &this, &bodies, &[])?;
             }
         }
-        plan.refuse_overlaps()?;
+        refuse_overlaps(&plan.fragments)?;
         Ok(plan)
     }
 
@@ -206,7 +157,7 @@ impl Init {
         let boxes = tail::boxes_of(segment)?;
         for this in boxes.iter() {
             match &this.kind.0 {
-                b"moov" if moov.is_some() => return Err(init::Error::Repeated(this.at).into()),
+                b"moov" if moov.is_some() => return Err(moov::Error::Repeated(this.at).into()),
                 b"moov" => moov = Some(this),
                 b"moof" => moofs.push(this),
                 b"mdat" => media.push(&this),
@@ -227,7 +178,7 @@ impl Init {
                 plan.add(track.and_then(TrackFacts::form), samples, segment)
             })?;
         }
-        plan.refuse_overlaps()?;
+        refuse_overlaps(&plan.fragments)?;
         Ok(plan)
     }
 
@@ -243,7 +194,7 @@ impl Init {
             if trak.kind.0 != *b"trak" {
                 continue;
             }
-            let track_id = init::track_id_of(&trak)?;
+            let track_id = moov::track_id_of(&trak)?;
             let Some(track) = self.tracks.get(&track_id).filter(|track| !track.is_left) else {
                 continue;
             };
@@ -412,7 +363,7 @@ impl Plan {
         let signals = samples.signals()?;
         let mut protected = None;
         if !samples.has_protected_entry {
-            refuse_contradiction(&samples, &signals)?;
+            fragment::refuse_contradiction(&samples, &signals)?;
         } else if samples.are_inserted(&signals) {
             let first_at = u64::try_from(samples.container.at).unwrap_or(u64::MAX);
             self.notes.add(Note::ClearFragments { count: 1, first_at });
@@ -430,53 +381,10 @@ impl Plan {
     fn clear_pssh(&mut self, moof: &BoxRef<'_>) -> Result<(), Error> {
         for this in moof.children(0)? {
             let this = this?;
-            if init::is_pssh(&this) {
+            if moov::is_pssh(&this) {
                 self.clearings.push(Clearing::free(&this));
             }
         }
         Ok(())
-    }
-
-    /// Refuses protected samples that share bytes with others: decrypted twice, those would be garbage. Clear samples may
-    /// share bytes with each other.
-    fn refuse_overlaps(&self) -> Result<(), fragment::Error> {
-        let mut end = 0;
-        let mut is_next =
-            |range: &Range<usize>| range.start >= core::mem::replace(&mut end, range.end);
-        if self.fragments.iter().all(|fragment| fragment.samples.iter().all(&mut is_next)) {
-            return Ok(());
-        }
-        let of = |fragment: &Fragment| {
-            let is_protected = fragment.protected.is_some();
-            let ranges = fragment.samples.iter().filter(|range| !range.is_empty());
-            ranges.map(|range| (range.clone(), is_protected)).collect::<Vec<_>>()
-        };
-        let mut sorted: Vec<_> = self.fragments.iter().flat_map(of).collect();
-        sorted.sort_unstable_by_key(|(range, _)| range.start);
-        // How far the samples before reach: all of them, and the protected ones.
-        let (mut end, mut protected_end) = (0, 0);
-        for (range, is_protected) in sorted {
-            if range.start < if is_protected { end } else { protected_end } {
-                return Err(fragment::Error::Overlap(range.start));
-            }
-            end = end.max(range.end);
-            if is_protected {
-                protected_end = protected_end.max(range.end);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Refuses clear samples that a box says to be encrypted.
-fn refuse_contradiction(
-    samples: &Samples<'_>,
-    signals: &Signals<'_>,
-) -> Result<(), fragment::Error> {
-    let (at, track) = (samples.container.at, samples.track_id);
-    match signals.encrypted()? {
-        None => Ok(()),
-        Some(_) if !samples.is_known => Err(fragment::Error::UnknownTrack { at, track }),
-        Some(this) => Err(Contradiction { kind: this.kind, at: this.at, track }.into()),
     }
 }

@@ -9,7 +9,7 @@ use core::ops::Range;
 use crate::cenc::block::BLOCK_BYTES;
 use crate::cenc::judge::{Form, LOOKED_AT_BYTES, Tally};
 use crate::cenc::notes::{Note, Notes};
-use crate::cenc::plan::{Encryption, Fragment};
+use crate::cenc::planned::{Encryption, Fragment};
 use crate::cenc::protection::{Pattern, Protection, Scheme};
 use crate::key::KeyId;
 

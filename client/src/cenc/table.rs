@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::cenc::boxes::{self, BoxRef, Fields, FourCc};
 use crate::cenc::group::{self, Descriptions};
-use crate::cenc::init;
+use crate::cenc::moov;
 use crate::cenc::protection;
 use crate::cenc::samples::{EntryRun, Media, Samples, spans};
 use crate::cenc::track::TrackFacts;
@@ -20,7 +20,7 @@ pub enum Error {
     Box(#[from] boxes::Error),
     /// A mandatory box is missing.
     #[error(transparent)]
-    Init(#[from] init::Error),
+    Init(#[from] moov::Error),
     /// A group of protection.
     #[error(transparent)]
     Group(#[from] group::Error),
@@ -79,7 +79,7 @@ pub(super) fn read<'a>(
     trak: &BoxRef<'a>,
     media: &Media,
 ) -> Result<Option<Samples<'a>>, Error> {
-    let stbl = init::stbl_of(trak)?;
+    let stbl = moov::stbl_of(trak)?;
     let mut chunk_offsets = None;
     let (mut sizes, mut chunks, mut sbgp) = (None, None, None);
     for this in stbl.children(0)? {
@@ -93,7 +93,7 @@ pub(super) fn read<'a>(
         }
     }
     let Some(sizes) = sizes.filter(|sizes| sizes.count > 0) else { return Ok(None) };
-    let missing = |kind: &[u8; 4]| init::Error::Missing { at: stbl.at, missing: FourCc(*kind) };
+    let missing = |kind: &[u8; 4]| moov::Error::Missing { at: stbl.at, missing: FourCc(*kind) };
     let chunks = chunks.ok_or_else(|| missing(b"stsc"))?;
     let offsets = chunk_offsets.ok_or_else(|| missing(b"stco"))?;
 

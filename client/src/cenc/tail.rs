@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::cenc::boxes::{self, BoxRef, Boxes, Header};
 use crate::cenc::foreign::{self, is_known_box};
-use crate::cenc::init;
+use crate::cenc::moov;
 
 /// The boxes of a whole file or segment.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ impl<'a> FileBoxes<'a> {
 /// The boxes of a file or segment that is there as a whole.
 ///
 /// # Errors
-/// [`init::Error::Foreign`] if it is no MP4, or [`init::Error::Box`] if a box is damaged.
-pub(super) fn boxes_of(file: &[u8]) -> Result<FileBoxes<'_>, init::Error> {
+/// [`moov::Error::Foreign`] if it is no MP4, or [`moov::Error::Box`] if a box is damaged.
+pub(super) fn boxes_of(file: &[u8]) -> Result<FileBoxes<'_>, moov::Error> {
     if let Some(foreign) = foreign::recognize(file) {
         return Err(foreign.into());
     }
@@ -53,7 +53,7 @@ pub(super) fn boxes_of(file: &[u8]) -> Result<FileBoxes<'_>, init::Error> {
                 {
                     let header = Header::parse(tail);
                     let error = header.map(|header| wrong_size(&header, tail_at, tail.len()));
-                    return Err(this.err().or(error).map_or(init::Error::NoMoov, Into::into));
+                    return Err(this.err().or(error).map_or(moov::Error::NoMoov, Into::into));
                 }
                 found.tail_at = Some(tail_at);
                 return Ok(found);

@@ -109,7 +109,7 @@ impl Film {
     }
 
     /// Encrypts block by block, as the standard describes it.
-    fn encrypt(&self, key: [u8; 16], bytes: &mut [u8], sample: &Sample) {
+    pub(crate) fn encrypt(&self, key: [u8; 16], bytes: &mut [u8], sample: &Sample) {
         let iv = self.iv(sample.iv);
         let whole = vec![(0, bytes.len() as u32)];
         let layout = if sample.layout.is_empty() { &whole } else { &sample.layout };
@@ -160,7 +160,7 @@ impl Film {
     }
 
     /// The fields that `tenc` and `seig` share.
-    fn protection(&self, kid: [u8; 16]) -> Vec<u8> {
+    pub(crate) fn protection(&self, kid: [u8; 16]) -> Vec<u8> {
         let mut fields = vec![0, self.pattern.0 << 4 | self.pattern.1, 1, self.iv_size];
         fields.extend(kid);
         if self.iv_size == 0 {

@@ -10,4 +10,5 @@ mod defects;
 mod film;
 mod pieces;
 mod properties;
+mod reports;
 mod tracks;

@@ -1,0 +1,51 @@
+//! The boxes of a stream that go by as they are, and what is no box.
+//!
+//! Deliberately absent: the boxes that are read or decrypted, which [`machine`](crate::cenc::machine) has.
+
+use crate::cenc::error::Error;
+use crate::cenc::foreign;
+use crate::cenc::machine::Machine;
+use crate::cenc::state::{State, StreamBox};
+use crate::cenc::tail::MediaWatch;
+
+impl Machine {
+    /// Refuses a stream that is no MP4 from its first bytes on. Returns whether there are enough of them to tell.
+    pub(super) fn refuse_foreign(&self, is_end: bool) -> Result<bool, Error> {
+        /// As many bytes tell every format.
+        const TELLING_BYTES: usize = 1024;
+        if self.at > 0 || self.init.is_some() || self.table.is_some() {
+            return Ok(true);
+        }
+        let bytes = self.held.bytes();
+        match foreign::recognize(bytes) {
+            None => Ok(true),
+            Some(_) if bytes.len() < TELLING_BYTES && !is_end => Ok(false),
+            Some(foreign) => Err(foreign.into()),
+        }
+    }
+
+    /// More of a box came that goes by.
+    pub(super) fn pass(
+        &mut self,
+        this: StreamBox,
+        left: u64,
+        mut watch: Option<MediaWatch>,
+    ) -> Result<bool, Error> {
+        let there = u64::try_from(self.held.len()).unwrap_or(u64::MAX);
+        let now = left.min(there);
+        let length = usize::try_from(now).unwrap_or(usize::MAX);
+        if let Some(watch) = &mut watch {
+            let passing = self.held.bytes().get(..length).unwrap_or_default();
+            if watch.sees(passing) && (this.size.is_none() || there < left) {
+                // Not a tail: a damaged box in the middle of the film.
+                return Err(this.cut_short(left));
+            }
+        }
+        self.emit(length);
+        match left - now {
+            0 => self.state = State::AtBox,
+            left => self.state = State::Passing { this, left, watch },
+        }
+        Ok(left == now)
+    }
+}
