@@ -40,7 +40,9 @@ impl Form {
     pub(crate) fn read(format: FourCc, boxes: Boxes<'_>) -> Option<Self> {
         let nal = |codec, kind| {
             let configuration = find(boxes.clone(), kind)?;
-            NalUnits::read(codec, configuration.body).map(Self::Nal)
+            // Samples of these formats bring no parameter sets of their own (ISO/IEC 14496-15, 5.4.2).
+            let has_all_sets = matches!(&format.0, b"avc1" | b"avc2" | b"dva1");
+            NalUnits::read(codec, configuration.body, has_all_sets).map(Self::Nal)
         };
         match &format.0 {
             b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"dva1" | b"dvav" => nal(Codec::H264, b"avcC"),

@@ -15,6 +15,7 @@ mod audio;
 mod bits;
 mod decrypted;
 mod form;
+mod h264;
 mod nal;
 mod obu;
 mod tally;

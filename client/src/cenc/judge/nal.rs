@@ -3,15 +3,18 @@
 //! The lengths have to add up to the sample. The header of each unit has bits that are always 0, and one of its numbers
 //! is never 0. No slice has the bytes 00 00 00, 00 00 01 or 00 00 02 (ISO/IEC 14496-10:2022, 7.4.1; ISO/IEC 23008-2:2023,
 //! 7.4.2; ISO/IEC 23090-3:2022, 7.4.2). Encrypted films mostly leave lengths and headers clear, and the noise of one slice
-//! seldom has those bytes: then all of that is silent.
+//! seldom has those bytes. So slices of H.264 are parsed to their end; of the other codecs, all of that is silent then.
 //!
 //! Real files have units of no bytes, zeros behind the last unit and zeros behind a slice. Aggregators have lengths in
 //! them, so the bytes of other units than slices are not looked at. A needless 00 00 03 is harmless to decoders, and
 //! not held against a file.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ops::{ControlFlow, Range};
 
 use crate::cenc::judge::decrypted::Decrypted;
+use crate::cenc::judge::h264::{ParameterSets, Parsed};
 use crate::cenc::judge::verdict::{Evidence, Verdict};
 
 /// A video codec with NAL units.
@@ -26,22 +29,49 @@ pub(crate) enum Codec {
 }
 
 /// What is known of the NAL units of a track.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct NalUnits {
     codec: Codec,
     /// How many bytes the length of a unit takes: 1 to 4.
     length_bytes: usize,
+    /// Of H.264, where the sample entry has all of them.
+    sets: Option<Arc<Sets>>,
 }
 
+/// The parameter sets of the sample entry.
+#[derive(Debug)]
+struct Sets {
+    parsed: ParameterSets,
+    /// The body of `avcC`.
+    configuration: Vec<u8>,
+}
+
+/// The same configuration, for all that is judged by it.
+impl PartialEq for NalUnits {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |units: &Self| units.sets.as_ref().map(|sets| sets.configuration.clone());
+        (self.codec, self.length_bytes) == (other.codec, other.length_bytes)
+            && of(self) == of(other)
+    }
+}
+
+impl Eq for NalUnits {}
+
 impl NalUnits {
-    /// Reads the size of the lengths from the body of `avcC`, `hvcC` or `vvcC` (14496-15, 5.3.3, 8.3.3 and 11.2.4).
-    pub(super) fn read(codec: Codec, configuration: &[u8]) -> Option<Self> {
+    /// Reads the size of the lengths from the body of `avcC`, `hvcC` or `vvcC` (14496-15, 5.3.3, 8.3.3 and 11.2.4), and the
+    /// parameter sets unless samples may bring others.
+    pub(super) fn read(codec: Codec, configuration: &[u8], has_all_sets: bool) -> Option<Self> {
         let length_size_minus_1 = match codec {
             Codec::H264 => configuration.get(4)? & 3,
             Codec::Hevc => configuration.get(21)? & 3,
             Codec::Vvc => configuration.get(4)? >> 1 & 3,
         };
-        Some(Self { codec, length_bytes: usize::from(length_size_minus_1).saturating_add(1) })
+        let wanted = codec == Codec::H264 && has_all_sets;
+        let parsed = wanted.then(|| ParameterSets::read(configuration)).flatten();
+        let sets =
+            parsed.map(|parsed| Arc::new(Sets { parsed, configuration: Vec::from(configuration) }));
+        let length_bytes = usize::from(length_size_minus_1).saturating_add(1);
+        Some(Self { codec, length_bytes, sets })
     }
 
     pub(super) fn judge(&self, sample: &Decrypted<'_>) -> Verdict {
@@ -98,6 +128,9 @@ impl Walk<'_> {
             self.evidence.add(prefix_bits.saturating_sub(left_bits));
         }
         let end = unit.end;
+        if self.is_other_set(&unit) {
+            return ControlFlow::Break(Verdict::Unreliable);
+        }
         match self.unit(unit) {
             Some(broken) => ControlFlow::Break(self.broken(broken)),
             None => ControlFlow::Continue(end),
@@ -131,7 +164,36 @@ impl Walk<'_> {
                 self.evidence.add(1);
             }
         }
-        self.start_code(unit.start, bytes)
+        self.start_code(unit.start, bytes).or_else(|| self.slice_data(unit))
+    }
+
+    /// Whether the unit is a clear parameter set of H.264 that the sample entry does not have.
+    fn is_other_set(&self, unit: &Range<usize>) -> bool {
+        const KIND: u8 = 0x1f;
+        let Some(sets) = &self.of.sets else { return false };
+        let bytes = self.sample.part(unit.clone());
+        let is_set = bytes.first().is_some_and(|header| matches!(header & KIND, 7 | 8));
+        let is_clear = !self.sample.was_encrypted(unit.clone());
+        is_set && is_clear && !sets.configuration.windows(bytes.len()).any(|there| there == bytes)
+    }
+
+    /// Parses the data of a slice of H.264, if it was encrypted and all of it is at hand. `Some`: an encrypted byte of it.
+    fn slice_data(&mut self, unit: Range<usize>) -> Option<Range<usize>> {
+        /// A slice of noise ends where its bytes do in less than one of so many cases: a power of two.
+        const PARSED_BITS: u32 = 16;
+        let sets = self.of.sets.as_ref()?;
+        let bytes = self.sample.get(unit.clone())?;
+        if !self.sample.was_encrypted(unit.clone()) {
+            return None;
+        }
+        match sets.parsed.parse_slice(bytes) {
+            Parsed::Broken => Some(unit),
+            Parsed::Whole => {
+                self.evidence.add(PARSED_BITS);
+                None
+            }
+            Parsed::Unknown => None,
+        }
     }
 
     /// Bytes that a slice cannot have, if one of them was encrypted.

@@ -16,18 +16,29 @@ pub(crate) struct Tally {
     seen: u8,
     judged: u8,
     broken: u8,
+    /// Whether no verdict counts.
+    is_spoiled: bool,
 }
+
+/// So many samples that fit are enough, and so many that do not.
+const FITTING_ENOUGH: u8 = 3;
+const BROKEN_ENOUGH: u8 = 8;
 
 impl Tally {
     /// For samples of this form. One of them is enough, but for AAC, whose frames are judged by fewer bits.
     pub(crate) fn new(form: &Form) -> Self {
         let least = if *form == Form::Aac { 8 } else { 1 };
-        Self { least, seen: 0, judged: 0, broken: 0 }
+        Self { least, seen: 0, judged: 0, broken: 0, is_spoiled: false }
     }
 
     /// Whether further samples would change nothing.
     pub(crate) fn is_full(&self) -> bool {
-        self.seen >= SAMPLES_MAX
+        let fitting = self.judged.saturating_sub(self.broken);
+        let is_clear = match self.broken {
+            0 => fitting >= FITTING_ENOUGH,
+            broken => fitting == 0 && broken >= BROKEN_ENOUGH,
+        };
+        self.is_spoiled || self.seen >= SAMPLES_MAX || is_clear && self.judged >= self.least
     }
 
     /// Takes the verdict on a sample.
@@ -35,8 +46,10 @@ impl Tally {
         if self.is_full() {
             return;
         }
+        self.is_spoiled = verdict == Verdict::Unreliable;
+        let is_judged = matches!(verdict, Verdict::Fits | Verdict::Breaks);
         self.seen = self.seen.saturating_add(1);
-        self.judged = self.judged.saturating_add(u8::from(verdict != Verdict::Silent));
+        self.judged = self.judged.saturating_add(u8::from(is_judged));
         self.broken = self.broken.saturating_add(u8::from(verdict == Verdict::Breaks));
     }
 
@@ -44,14 +57,14 @@ impl Tally {
     /// Damage to a sample or two is not the key's fault.
     pub(crate) fn is_wrong(&self) -> bool {
         let [seen, judged, broken] = [self.seen, self.judged, self.broken].map(u16::from);
-        self.judged >= self.least && broken * 2 > judged && broken * 8 >= seen
+        !self.is_spoiled && self.judged >= self.least && broken * 2 > judged && broken * 8 >= seen
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Verdict::{Breaks, Fits, Silent};
+    use Verdict::{Breaks, Fits, Silent, Unreliable};
 
     fn is_wrong(form: &Form, verdicts: &[(Verdict, usize)]) -> bool {
         let mut tally = Tally::new(form);
@@ -71,15 +84,16 @@ mod tests {
     #[test]
     fn a_few_broken_samples_among_right_or_silent_ones_are_damage() {
         assert!(!is_wrong(&Form::Xml, &[]));
-        assert!(!is_wrong(&Form::Xml, &[(Fits, 3), (Breaks, 3)]));
-        assert!(is_wrong(&Form::Xml, &[(Fits, 3), (Breaks, 4)]));
+        assert!(!is_wrong(&Form::Xml, &[(Breaks, 3), (Fits, 3)]));
+        assert!(is_wrong(&Form::Xml, &[(Breaks, 4), (Fits, 3)]));
         assert!(!is_wrong(&Form::Xml, &[(Silent, 29), (Breaks, 3)]));
         assert!(is_wrong(&Form::Xml, &[(Silent, 28), (Breaks, 4)]));
     }
 
     #[test]
     fn later_samples_are_not_counted() {
-        assert!(!is_wrong(&Form::Xml, &[(Fits, 32), (Breaks, 1000)]));
+        assert!(!is_wrong(&Form::Xml, &[(Fits, 3), (Breaks, 1000)]));
+        assert!(!is_wrong(&Form::Xml, &[(Unreliable, 1), (Breaks, 1000)]));
         let mut tally = Tally::new(&Form::Xml);
         (0..32).for_each(|_| tally.count(Silent));
         assert!(tally.is_full() && !tally.is_wrong());

@@ -11,6 +11,8 @@ pub(crate) enum Verdict {
     Breaks,
     /// Nothing that was encrypted could be judged.
     Silent,
+    /// The track is not what its sample entry says, so none of its samples can be judged.
+    Unreliable,
 }
 
 impl Verdict {
