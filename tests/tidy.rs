@@ -175,7 +175,7 @@ const FLOORS: [(&str, &[&str]); 27] = [
     ),
     (
         "client/src/cenc/judge",
-        &["tally", "form", "aac audio nal obu text", "bits decrypted h264 verdict"],
+        &["tally", "form", "aac audio nal obu text", "testing", "bits decrypted h264 verdict"],
     ),
     (
         "client/src/exchange",

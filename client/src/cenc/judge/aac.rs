@@ -170,3 +170,88 @@ fn skip_bytes(bits: &mut Bits<'_>, count: u32) -> Result<(), Stop> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     bits.skip(count.saturating_mul(8)).ok_or(Stop::Unknown)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cenc::judge::testing::{judged, noise_verdicts};
+
+    /// One channel, by FFmpeg.
+    const FRAME: [u8; 141] = [
+        0x01, 0x04, 0x94, 0xda, 0x09, 0x75, 0x44, 0xba, 0xa2, 0x5d, 0x59, 0x4e, 0x9f, 0xff, 0xa3,
+        0xff, 0xbf, 0xe3, 0xad, 0x6a, 0x6b, 0x5e, 0xbf, 0xff, 0x0f, 0xff, 0x7f, 0xd7, 0xae, 0x35,
+        0x6e, 0x3d, 0x7f, 0xfe, 0x1f, 0xfd, 0x7f, 0x9e, 0xb5, 0xc4, 0xbb, 0xdf, 0xff, 0xe3, 0xff,
+        0xcf, 0xfc, 0x79, 0xd6, 0xa4, 0xe0, 0x25, 0xe3, 0x3d, 0xcf, 0x3c, 0xf3, 0xcf, 0x04, 0xbc,
+        0x9a, 0xef, 0xf0, 0x57, 0xbb, 0x8d, 0x77, 0xbd, 0x24, 0xe9, 0x53, 0x15, 0x3b, 0xd3, 0xce,
+        0xf4, 0xf3, 0xbd, 0x3c, 0xef, 0x73, 0x4e, 0xf4, 0xea, 0x53, 0xc9, 0x9c, 0xe7, 0x53, 0xcf,
+        0x73, 0x55, 0x66, 0xf1, 0x36, 0x5f, 0x15, 0x66, 0xf5, 0x13, 0xa4, 0xec, 0x85, 0xb7, 0xb9,
+        0xb9, 0xde, 0x9f, 0x9d, 0xe8, 0x79, 0xde, 0xf9, 0x7d, 0x1e, 0xf9, 0x7d, 0x3e, 0x8c, 0xf9,
+        0x1d, 0xe7, 0x93, 0xe7, 0xb2, 0xaf, 0xa7, 0x3e, 0x91, 0xf6, 0xe8, 0xd4, 0x48, 0x18, 0x18,
+        0x18, 0x90, 0xe6, 0x41, 0xb3, 0xe0,
+    ];
+
+    #[test]
+    fn a_right_frame_fits_and_noise_breaks_or_is_silent() {
+        assert_eq!(judged(judge, &FRAME, 0..141), Verdict::Fits);
+        assert_eq!(judged(judge, &FRAME, 0..0), Verdict::Silent);
+        assert_eq!(judged(judge, &FRAME, 20..141), Verdict::Silent);
+        let (breaks, fits) = noise_verdicts(judge, &FRAME, 0..141);
+        assert!(breaks > 600 && fits < 40, "{breaks} {fits}");
+    }
+
+    /// A frame of bits, written as ones and zeros.
+    fn frame(bits: &str) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        for (at, bit) in bits.bytes().filter(|bit| *bit != b' ').enumerate() {
+            bytes[at / 8] |= (bit - b'0') << (7 - at % 8);
+        }
+        bytes
+    }
+
+    #[test]
+    fn each_element_is_read_as_it_is_laid_out() {
+        // Long windows with two bands: reserved, sequence, shape, bands, prediction.
+        let long = "0 00 0 000010 0";
+        // One section of both bands.
+        let sections = "0001 00010";
+        let gain = "10000000";
+        for (verdict, bits) in [
+            (Verdict::Fits, alloc::format!("000 0000 {gain} {long} {sections}")),
+            (Verdict::Fits, alloc::format!("001 0000 0 {gain} {long} {sections}")),
+            // A pair with common windows, and a mask of its bands.
+            (Verdict::Fits, alloc::format!("001 0000 1 {long} 01 11 {gain} {sections}")),
+            (Verdict::Breaks, alloc::format!("001 0000 1 {long} 11 11 {gain} {sections}")),
+            // A fill element of one byte; an empty one, and a data element whose one byte is aligned.
+            (Verdict::Fits, alloc::format!("110 0001 11111111 000 0000 {gain} {long} {sections}")),
+            (
+                Verdict::Fits,
+                alloc::format!(
+                    "110 0000 100 0000 1 00000001 1 11111111 000 0000 {gain} {long} {sections}"
+                ),
+            ),
+            // Short windows in two groups of one band.
+            (
+                Verdict::Fits,
+                alloc::format!("000 0000 {gain} 0 10 0 0001 1110111 0001 001 0001 001"),
+            ),
+            (
+                Verdict::Breaks,
+                alloc::format!("000 0000 {gain} 0 10 0 0001 1110111 0001 001 0001 011"),
+            ),
+            // Prediction, too many bands, a reserved codebook, a section that is too long.
+            (Verdict::Breaks, alloc::format!("000 0000 {gain} 0 00 0 000010 1 {sections}")),
+            (Verdict::Breaks, alloc::format!("000 0000 {gain} 0 00 0 110100 0 {sections}")),
+            (Verdict::Breaks, alloc::format!("000 0000 {gain} {long} 1100 00010")),
+            (Verdict::Breaks, alloc::format!("000 0000 {gain} {long} 0001 00011")),
+            // Elements that cannot be the first one, and one that is not read.
+            (Verdict::Breaks, "010".into()),
+            (Verdict::Breaks, "011".into()),
+            (Verdict::Breaks, "111".into()),
+            (Verdict::Silent, "101".into()),
+            (Verdict::Silent, "110 0000 111".into()),
+        ] {
+            assert_eq!(judged(judge, &frame(&bits), 0..24), verdict, "{bits}");
+        }
+        assert_eq!(judged(judge, &[0xe0, 0], 0..2), Verdict::Silent);
+    }
+}

@@ -30,3 +30,28 @@ fn judge<const N: usize>(sample: &Decrypted<'_>, holds: impl FnOnce([u8; N]) -> 
     let Some(start) = sample.bytes.first_chunk() else { return Verdict::Silent };
     Verdict::of(holds(*start), sample.was_encrypted(0..N))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cenc::judge::testing::{judged, noise_verdicts};
+
+    #[test]
+    fn a_sync_word_fits_and_noise_breaks() {
+        // The first bytes of frames by FFmpeg and LAME.
+        let ac3 = [0x0b, 0x77, 0x5f, 0xe2, 0x80, 0x40, 0x2f, 0x84];
+        let eac3 = [0x0b, 0x77, 0x00, 0x3f, 0x32, 0x87, 0xc0, 0x00];
+        let flac = [0xff, 0xf8, 0x24, 0x08, 0x00, 0xca, 0x00, 0x00];
+        let mp3 = [0xff, 0xf3, 0x18, 0xc4, 0x00, 0x04, 0xf8, 0x02];
+        let judges: [fn(&Decrypted<'_>) -> Verdict; 4] =
+            [judge_ac3, judge_ac3, judge_flac, judge_mp3];
+        for (judge, frame) in judges.into_iter().zip([ac3, eac3, flac, mp3]) {
+            assert_eq!(judged(judge, &frame, 0..8), Verdict::Fits, "{frame:?}");
+            assert_eq!(judged(judge, &frame, 3..8), Verdict::Silent, "{frame:?}");
+            assert_eq!(judged(judge, &[0; 8], 3..8), Verdict::Silent);
+            assert_eq!(judged(judge, &frame[..1], 0..1), Verdict::Silent);
+            let (breaks, fits) = noise_verdicts(judge, &frame, 0..8);
+            assert!(breaks > 990 && breaks + fits == 1000, "{breaks} {fits}");
+        }
+    }
+}

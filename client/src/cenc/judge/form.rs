@@ -158,3 +158,157 @@ fn object_type(bits: &mut Bits<'_>) -> Option<u32> {
 fn skip_frequency(bits: &mut Bits<'_>) -> Option<()> {
     if bits.read(4)? == 15 { bits.skip(24) } else { Some(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cenc::Init;
+    use crate::cenc::judge::tally::Tally;
+    use crate::cenc::judge::testing::with_noise;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    const VIDEO: &[u8] = include_bytes!("../../../../src/cli/demo/clip/clear/video.mp4");
+    const AUDIO: &[u8] = include_bytes!("../../../../src/cli/demo/clip/clear/audio.mp4");
+
+    /// A film of the demo: its form, and its samples.
+    fn film(film: &'static [u8], fields_bytes: usize) -> (Form, Vec<&'static [u8]>) {
+        let entries_at = film.windows(4).position(|kind| kind == b"stsd").unwrap() + 12;
+        let entry = Boxes::of(&film[entries_at..]).next().unwrap().unwrap();
+        let form = Form::read(entry.kind, entry.children(fields_bytes).unwrap()).unwrap();
+        let plan = Init::parse(film).unwrap().plan(film).unwrap();
+        (form, plan.samples().map(|sample| &film[sample.bytes]).collect())
+    }
+
+    fn films() -> [(Form, Vec<&'static [u8]>); 2] {
+        [film(VIDEO, 78), film(AUDIO, 28)]
+    }
+
+    fn esds(object_type: u8, specific: &[u8]) -> Vec<u8> {
+        let mut decoder = [&[object_type, 0x15][..], &[0; 11], &[5, 0x80, 0x80, 0x80]].concat();
+        decoder.push(specific.len().try_into().unwrap());
+        decoder.extend(specific);
+        let stream =
+            [&[0, 1, 0xe0, 9, 9, 1, b'u', 9, 9, 4][..], &[decoder.len().try_into().unwrap()]];
+        let stream = [&stream.concat()[..], &decoder].concat();
+        let body = [&[0, 0, 0, 0, 3][..], &[stream.len().try_into().unwrap()], &stream].concat();
+        make_box(b"esds", &body)
+    }
+
+    fn make_box(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(body.len() + 8).unwrap();
+        [&size.to_be_bytes()[..], kind, body].concat()
+    }
+
+    fn read(format: &[u8; 4], boxes: &[u8]) -> Option<Form> {
+        Form::read(FourCc(*format), Boxes::of(boxes))
+    }
+
+    #[test]
+    fn a_right_film_is_not_called_wrong_and_noise_is() {
+        for (form, samples) in films() {
+            let [mut right, mut wrong] = [Tally::new(&form), Tally::new(&form)];
+            assert!(samples.len() > 70);
+            for (seed, sample) in (1..).zip(samples) {
+                let whole = 0..sample.len();
+                let verdict = form.judge(sample, sample.len(), core::slice::from_ref(&whole));
+                assert_eq!(verdict, Verdict::Fits, "{form:?}, sample {seed}");
+                right.count(verdict);
+                let noisy = with_noise(sample, whole.clone(), seed);
+                wrong.count(form.judge(&noisy, sample.len(), &[whole]));
+            }
+            assert!(!right.is_wrong() && wrong.is_wrong(), "{right:?} {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_mp4a_is_stands_in_its_esds() {
+        let stereo = [0x12, 0x10];
+        for (expected, object_type, specific) in [
+            (Some(Form::Aac), 0x40, &stereo[..]),
+            (Some(Form::Aac), 0x67, &stereo),
+            // HE-AAC, signalled as such, of 24 kHz and with a frequency that is written out.
+            (Some(Form::Aac), 0x40, &[0x2b, 0x11, 0x88, 0]),
+            (Some(Form::Aac), 0x40, &[0xef, 0x80, 0, 0, 0x08, 0x88, 0]),
+            (Some(Form::Mp3), 0x6b, &[]),
+            (Some(Form::Ac3), 0xa6, &[]),
+            // Main, no configuration of channels, Extended HE-AAC; Vorbis.
+            (None, 0x40, &[0x0a, 0x10]),
+            (None, 0x40, &[0x12, 0x00]),
+            (None, 0x40, &[0xf9, 0x46, 0x10]),
+            (None, 0xdd, &stereo),
+        ] {
+            let esds = esds(object_type, specific);
+            assert_eq!(read(b"mp4a", &esds), expected, "{object_type:x} {specific:x?}");
+            let wave = [make_box(b"frma", b"mp4a"), esds.clone(), alloc::vec![0; 4]].concat();
+            assert_eq!(read(b"mp4a", &make_box(b"wave", &wave)), expected);
+            for end in 0..esds.len() {
+                assert_eq!(read(b"mp4a", &esds[..end]), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_format_without_rules_or_configuration_has_no_form() {
+        assert_eq!(read(b"Opus", b""), None);
+        assert_eq!(read(b"avc1", b""), None);
+        assert_eq!(read(b"avc1", &make_box(b"avcC", &[1, 2])), None);
+        assert_eq!(read(b"av01", b""), Some(Form::Obu));
+    }
+
+    fn every_form() -> Vec<Form> {
+        let nal = |codec, byte| Form::Nal(NalUnits::read(codec, &[byte; 22], false).unwrap());
+        let mut forms: Vec<_> = (0..4)
+            .flat_map(|size| {
+                [nal(Codec::H264, size), nal(Codec::Hevc, size), nal(Codec::Vvc, size * 2)]
+            })
+            .collect();
+        forms.extend([Form::Obu, Form::Ac3, Form::Flac, Form::Aac, Form::Mp3]);
+        forms.extend([Form::Xml, Form::Vtt, Form::Text3gpp]);
+        forms
+    }
+
+    /// Positions in order, of a sample that may be as long.
+    fn ranges(length: usize) -> impl Strategy<Value = Vec<Range<usize>>> {
+        prop::collection::vec(0..=length, 0..12).prop_map(|mut ends| {
+            ends.sort_unstable();
+            ends.chunks_exact(2).map(|pair| pair[0]..pair[1]).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_get_a_verdict(
+            sample in prop::collection::vec(prop_oneof![Just(0), Just(0x32), any::<u8>()], 0..200),
+            more in prop_oneof![Just(0), 0..300_usize, Just(usize::MAX)],
+            encrypted in ranges(200),
+        ) {
+            let length = sample.len().saturating_add(more);
+            for form in every_form() {
+                form.judge(&sample, length, &encrypted);
+                form.judge(&sample, sample.len() / 2, &encrypted);
+                prop_assert_eq!(form.judge(&sample, length, &[]), Verdict::Silent);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_as_boxes(bytes in prop::collection::vec(any::<u8>(), 0..80), kind: u8) {
+            let esds = make_box(b"esds", &bytes);
+            let avc = make_box(b"avcC", &bytes);
+            read(b"mp4a", &esds);
+            read(b"avc1", &avc);
+            read(b"hvc1", &bytes);
+            prop_assert_eq!(read(&[kind; 4], &bytes), None);
+        }
+
+        #[test]
+        fn a_right_sample_never_breaks(index in 0..70_usize, encrypted in ranges(1000), cut in 0..1000_usize) {
+            for (form, samples) in films() {
+                let sample = samples[index];
+                let at_hand = &sample[..cut.min(sample.len())];
+                prop_assert_ne!(form.judge(sample, sample.len(), &encrypted), Verdict::Breaks);
+                prop_assert_ne!(form.judge(at_hand, sample.len(), &encrypted), Verdict::Breaks);
+            }
+        }
+    }
+}

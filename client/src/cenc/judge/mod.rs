@@ -19,6 +19,8 @@ mod h264;
 mod nal;
 mod obu;
 mod tally;
+#[cfg(test)]
+mod testing;
 mod text;
 mod verdict;
 

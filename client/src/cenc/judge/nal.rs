@@ -251,3 +251,114 @@ impl Header {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cenc::judge::testing::{judged, noise_verdicts};
+    use Verdict::{Breaks, Fits, Silent};
+
+    const H264: NalUnits = NalUnits { codec: Codec::H264, length_bytes: 4, sets: None };
+    const HEVC: NalUnits = NalUnits { codec: Codec::Hevc, length_bytes: 4, sets: None };
+    const VVC: NalUnits = NalUnits { codec: Codec::Vvc, length_bytes: 2, sets: None };
+
+    /// A picture of 16 by 16 pixels, by x265.
+    const HEVC_SAMPLE: [u8; 32] = [
+        0x00, 0x00, 0x00, 0x1c, 0x02, 0x01, 0xd0, 0x09, 0x7e, 0x10, 0xc6, 0x4c, 0xa4, 0x40, 0x5c,
+        0xf1, 0xbd, 0x64, 0x31, 0x44, 0x18, 0x94, 0x7f, 0x22, 0x2e, 0x30, 0xfd, 0x9c, 0x18, 0xff,
+        0x07, 0x87,
+    ];
+
+    #[test]
+    fn the_size_of_lengths_is_where_each_configuration_has_it() {
+        let mut bytes = [0xfc; 23];
+        let read = |codec, bytes: &[u8]| {
+            NalUnits::read(codec, bytes, false).map(|units| units.length_bytes)
+        };
+        (bytes[4], bytes[21]) = (0xff, 0xfd);
+        assert_eq!(read(Codec::H264, &bytes), Some(4));
+        assert_eq!(read(Codec::Hevc, &bytes), Some(2));
+        assert_eq!(read(Codec::Vvc, &[0, 0, 0, 0, 0b1111_1011]), Some(2));
+        assert_eq!(read(Codec::Hevc, &bytes[..21]), None);
+    }
+
+    #[test]
+    fn a_right_sample_fits_and_noise_breaks() {
+        let judge = |sample: &Decrypted<'_>| HEVC.judge(sample);
+        assert_eq!(judged(judge, &HEVC_SAMPLE, 0..32), Fits);
+        assert_eq!(noise_verdicts(judge, &HEVC_SAMPLE, 0..32), (1000, 0));
+        // A clear length: a bit of the header, the layer and the first bit of the slice are left.
+        assert_eq!(judged(judge, &HEVC_SAMPLE, 4..32), Silent);
+        let (breaks, fits) = noise_verdicts(judge, &HEVC_SAMPLE, 4..32);
+        assert!(breaks > 600 && fits == 0, "{breaks} {fits}");
+        // A clear header as well.
+        assert_eq!(noise_verdicts(judge, &HEVC_SAMPLE, 7..32), (0, 0));
+    }
+
+    #[test]
+    fn lengths_add_up_to_the_sample() {
+        let judge =
+            |sample: &[u8], encrypted| judged(|sample| H264.judge(sample), sample, encrypted);
+        for (verdict, sample) in [
+            (Fits, &b"\0\0\0\x02\x65\x88\0\0\0\x01\x0c"[..]),
+            // Units of no bytes and zeros behind the last one.
+            (Fits, b"\0\0\0\0\0\0\0\x02\x65\x88\0\0\0"),
+            (Breaks, b"\0\0\0\x02\x65\x88\0\0\x01"),
+            (Breaks, b"\0\0\0\x03\x65\x88"),
+            (Breaks, b"\xff\xff\xff\xff\x65\x88"),
+        ] {
+            assert_eq!(judge(sample, 0..sample.len()), verdict, "{sample:?}");
+            assert_eq!(judge(sample, 0..0), Silent, "{sample:?}");
+        }
+        // The second length was clear, and the first, which led to it, was encrypted.
+        assert_eq!(judge(b"\0\0\0\x02\x65\x88\0\0\0\x09\x0c", 0..4), Breaks);
+        assert_eq!(judge(b"\0\0\0\x02\x65\x88\0\0\0\x09\x0c", 4..6), Silent);
+    }
+
+    #[test]
+    fn a_forbidden_bit_breaks_where_it_was_encrypted() {
+        for (units, sample) in [
+            (&H264, &b"\0\0\0\x02\xe5\x88"[..]),
+            (&H264, b"\0\0\0\x02\x60\x88"),
+            (&HEVC, b"\0\0\0\x03\x82\x01\xd0"),
+            (&HEVC, b"\0\0\0\x03\x02\x00\xd0"),
+            (&HEVC, b"\0\0\0\x03\x02\x01\x50"),
+            (&VVC, b"\0\x03\x80\x09\0"),
+            (&VVC, b"\0\x03\x40\x09\0"),
+            (&VVC, b"\0\x03\0\x08\0"),
+        ] {
+            let judge = |encrypted| judged(|sample| units.judge(sample), sample, encrypted);
+            assert_eq!(judge(units.length_bytes..sample.len()), Breaks, "{sample:?}");
+            assert_eq!(judge(sample.len()..sample.len()), Silent, "{sample:?}");
+        }
+        assert_eq!(judged(|sample| VVC.judge(sample), b"\0\x03\0\x09\0", 2..5), Silent);
+    }
+
+    #[test]
+    fn a_start_code_breaks_in_a_slice_alone() {
+        let judge =
+            |sample: &[u8], encrypted| judged(|sample| H264.judge(sample), sample, encrypted);
+        for (verdict, sample) in [
+            (Breaks, &b"\0\0\0\x06\x65\x88\0\0\x01\x80"[..]),
+            (Breaks, b"\0\0\0\x06\x41\x88\0\0\x02\x80"),
+            (Breaks, b"\0\0\0\x06\x41\x88\0\0\0\x80"),
+            // Bytes 3 that keep zeros apart, zeros behind a slice, and an aggregator with lengths.
+            (Silent, b"\0\0\0\x06\x65\x88\0\0\x03\x01"),
+            (Silent, b"\0\0\0\x06\x65\x88\x80\0\0\x00"),
+            (Silent, b"\0\0\0\x06\x7e\x88\0\0\0\x01"),
+        ] {
+            assert_eq!(judge(sample, 5..10), verdict, "{sample:?}");
+            assert_eq!(judge(sample, 9..10), Silent, "{sample:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_sample_is_judged_by_its_first_64_kib() {
+        let mut sample = alloc::vec![0x55; 100_000];
+        sample[..5].copy_from_slice(&[0, 1, 0x86, 0x9c, 0x65]);
+        let judge = |sample: &[u8]| judged(|sample| H264.judge(sample), sample, 0..100_000);
+        assert_eq!(judge(&sample), Fits);
+        sample[3] += 1;
+        assert_eq!(judge(&sample), Breaks);
+    }
+}

@@ -109,3 +109,48 @@ fn read_leb128(bytes: impl Iterator<Item = u8>) -> Option<(u64, usize)> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cenc::judge::testing::{judged, noise_verdicts};
+    use Verdict::{Breaks, Fits, Silent};
+
+    /// A picture of 16 by 16 pixels, by libaom.
+    const SAMPLE: [u8; 36] = [
+        0x32, 0x22, 0x30, 0x03, 0xc0, 0x80, 0x00, 0x00, 0x06, 0xc0, 0x00, 0x41, 0x01, 0x00, 0x28,
+        0xb8, 0x22, 0x00, 0x18, 0x1e, 0x81, 0x05, 0x1c, 0xd2, 0x9c, 0x72, 0x2a, 0x48, 0x98, 0xcf,
+        0x86, 0xc2, 0x69, 0xbe, 0xe7, 0xf5,
+    ];
+
+    #[test]
+    fn a_right_sample_fits_and_noise_breaks() {
+        assert_eq!(judged(judge, &SAMPLE, 0..36), Fits);
+        let (breaks, fits) = noise_verdicts(judge, &SAMPLE, 0..36);
+        assert!(breaks > 850 && fits < 5, "{breaks} {fits}");
+        // The header and the size are clear, as the binding wants them.
+        assert_eq!(judged(judge, &SAMPLE, 2..36), Silent);
+        assert_eq!(noise_verdicts(judge, &SAMPLE, 2..36), (0, 0));
+    }
+
+    #[test]
+    fn sizes_add_up_to_the_sample() {
+        for (verdict, sample) in [
+            // A temporal delimiter, a frame with an extension, one with its size in two bytes, one without a size.
+            (Fits, &[0x12, 0, 0x36, 0x20, 1, 7, 0x32, 0x81, 0, 7, 0x30, 1, 2][..]),
+            (Fits, &[0x12, 0, 0x32, 2, 1, 2]),
+            // Zeros behind the last unit.
+            (Silent, &[0x32, 2, 1, 2, 0, 0, 0]),
+            (Breaks, &[0x32, 3, 1, 2]),
+            (Breaks, &[0x32]),
+            (Breaks, &[0xb2, 2, 1, 2]),
+            (Breaks, &[0x33, 2, 1, 2]),
+            // A reserved type without a size; a size that does not end.
+            (Breaks, &[0x48, 2, 1, 2]),
+            (Breaks, &[0x32, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0]),
+        ] {
+            assert_eq!(judged(judge, sample, 0..sample.len()), verdict, "{sample:?}");
+            assert_eq!(judged(judge, sample, 0..0), Silent, "{sample:?}");
+        }
+    }
+}

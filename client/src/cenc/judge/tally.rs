@@ -21,7 +21,7 @@ pub(crate) struct Tally {
 }
 
 /// So many samples that fit are enough, and so many that do not.
-const FITTING_ENOUGH: u8 = 3;
+const FITTING_ENOUGH: u8 = 2;
 const BROKEN_ENOUGH: u8 = 8;
 
 impl Tally {

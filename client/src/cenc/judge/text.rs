@@ -126,3 +126,72 @@ fn box_end(sample: &Decrypted<'_>, header: Range<usize>) -> Option<Result<usize,
     let size = usize::try_from(size).ok().filter(|_| right);
     Some(size.map(|size| header.start.saturating_add(size)).ok_or(()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cenc::judge::testing::{judged, noise_verdicts};
+    use Verdict::{Breaks, Fits, Silent};
+
+    const XML: &[u8] =
+        b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<tt xmlns=\"http://www.w3.org/ns/ttml\"/>";
+
+    #[test]
+    fn a_document_begins_with_a_tag() {
+        for (verdict, sample) in [
+            (Fits, XML),
+            (Fits, b"\xef\xbb\xbf <tt/>"),
+            (Fits, b"\r\n\t<tt xml:lang='\xc3\xa4'/>"),
+            (Fits, b"\xfe\xff\0<\0t\0t"),
+            (Fits, b"\xff\xfe \0<\0t\0"),
+            (Fits, b"\0<\0t\0t"),
+            (Fits, b"<\0t\0t\0"),
+            // A picture behind the document.
+            (Fits, b"<tt/>\x89PNG\r\n\x1a\n\xff\xfe\0\x80"),
+            (Silent, b"  "),
+            (Silent, b""),
+            (Breaks, b"tt"),
+            (Breaks, b"\xfe\xff\0t\0t"),
+            (Breaks, b"<t\x01"),
+            (Breaks, b"<t\xff\x80"),
+            (Breaks, b"\xff\xfe\0<"),
+        ] {
+            assert_eq!(judged(judge_xml, sample, 0..sample.len()), verdict, "{sample:?}");
+            assert_eq!(judged(judge_xml, sample, 0..0), Silent, "{sample:?}");
+        }
+        assert_eq!(noise_verdicts(judge_xml, XML, 0..XML.len()), (1000, 0));
+    }
+
+    #[test]
+    fn boxes_fill_a_sample_of_webvtt() {
+        let cue = b"\0\0\0\x13vttc\0\0\0\x0bpaylHi!";
+        for (verdict, sample) in [
+            (Fits, &cue[..]),
+            (Fits, b"\0\0\0\x08vtte"),
+            (Silent, b""),
+            (Breaks, b"\0\0\0\x09vtte"),
+            (Breaks, b"\0\0\0\x08\0tte"),
+            (Breaks, b"\0\0\0\x07vtte"),
+            (Breaks, b"\0\0\0\x08vtte\0"),
+        ] {
+            assert_eq!(judged(judge_vtt, sample, 0..sample.len()), verdict, "{sample:?}");
+            assert_eq!(judged(judge_vtt, sample, 0..0), Silent, "{sample:?}");
+        }
+        assert_eq!(judged(judge_vtt, cue, 8..19), Silent);
+        assert_eq!(noise_verdicts(judge_vtt, cue, 0..19), (1000, 0));
+    }
+
+    #[test]
+    fn a_3gpp_text_is_no_longer_than_its_sample() {
+        for (verdict, sample) in [
+            (Fits, &b"\0\0"[..]),
+            (Fits, b"\0\x05H\xe4llo\0\0\0\x08styl"),
+            (Silent, b"\0"),
+            (Breaks, b"\0\x06Hello"),
+        ] {
+            assert_eq!(judged(judge_3gpp, sample, 0..sample.len()), verdict, "{sample:?}");
+        }
+        let (breaks, fits) = noise_verdicts(judge_3gpp, b"\0\x05Hello", 0..7);
+        assert!(breaks > 995 && fits < 5, "{breaks} {fits}");
+    }
+}
