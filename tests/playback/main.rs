@@ -8,6 +8,7 @@
 )]
 
 mod commands;
+mod decryption;
 mod drills;
 mod exports;
 mod film;

@@ -36,6 +36,10 @@ mod refused;
 mod tables;
 mod tails;
 
+use reelkey_client::cenc::notes::Note;
+use reelkey_client::cenc::stream::append_to;
+use reelkey_client::cenc::{Error, Stream, decrypt_file};
+
 use check::{
     hold_ended_in_error, hold_refused, hold_refused_or_right, hold_right, hold_right_as_file,
 };
@@ -216,4 +220,40 @@ fn one_key_without_a_kid_is_that_of_a_film_with_one_kid() {
 #[test]
 fn one_key_without_a_kid_is_not_taken_for_two() {
     hold_refused(keyring::only_key_of_two());
+}
+
+#[test]
+fn a_track_without_a_key_is_left_as_it_is_on_demand() {
+    for mut case in keyring::one_key_of_two() {
+        let refused = decrypt_file(&case.keys, &mut case.made.file.clone());
+        assert!(matches!(refused, Err(Error::MissingKey(_))), "{}: {refused:?}", case.name);
+        case.keys.leave_tracks_without_keys();
+        let mut file = case.made.file.clone();
+        let notes = decrypt_file(&case.keys, &mut file).unwrap();
+        assert!(
+            matches!(notes.first(), Some(Note::LeftTrack { track: 2, .. })),
+            "{}: {notes:?}",
+            case.name
+        );
+        for sample in &case.made.samples {
+            let there = &file[sample.at.clone()];
+            match sample.track {
+                1 => assert!(there == sample.clear, "{}: the video is not clear", case.name),
+                _ => assert!(there == &case.made.file[sample.at.clone()], "{}: changed", case.name),
+            }
+        }
+        let mut stream = Stream::new(&case.keys);
+        let mut streamed = Vec::new();
+        for piece in case.made.file.chunks(100) {
+            stream.push(piece, append_to(&mut streamed)).unwrap();
+        }
+        stream.finish(append_to(&mut streamed)).unwrap();
+        assert!(streamed == file, "{}: a stream comes out otherwise", case.name);
+        // With the other key, the rest of the film is decrypted later.
+        let mut whole = file;
+        decrypt_file(&keyring::text_key(), &mut whole).unwrap();
+        for sample in &case.made.samples {
+            assert!(whole[sample.at.clone()] == sample.clear, "{}: not clear at last", case.name);
+        }
+    }
 }

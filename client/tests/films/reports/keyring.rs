@@ -81,3 +81,22 @@ pub(crate) fn only_key_of_two() -> Vec<(Case, &'static str)> {
     }
     cases
 }
+
+/// Video and text, and the key of the video alone.
+pub(crate) fn one_key_of_two() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for mut case in by_track() {
+        let mut keys = Keys::default();
+        keys.insert_for_track(1, content_key(0));
+        case.keys = keys;
+        cases.push(case);
+    }
+    cases
+}
+
+/// The key of the text alone.
+pub(crate) fn text_key() -> Keys {
+    let mut keys = Keys::default();
+    keys.insert_for_track(2, content_key(1));
+    keys
+}
