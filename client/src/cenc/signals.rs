@@ -3,7 +3,7 @@
 //!
 //! Whatever says so is decrypted or is an error: ciphertext is never copied in silence. Once the samples are clear, none
 //! of these boxes is left. Deliberately absent: reading what they say of each sample, which
-//! [`aux_info`](crate::cenc::aux_info) and [`group`](crate::cenc::group) do.
+//! [`aux_info`](crate::cenc::aux_info) and [`group`] do.
 
 use alloc::vec::Vec;
 

@@ -2,7 +2,7 @@
 //! format at once.
 //!
 //! [`Form::read`] finds out from a sample entry what the samples of a track look like, [`Form::judge`] gives the
-//! [`Verdict`] on one sample, and a [`Tally`] of verdicts on the first samples of a track says whether the key is wrong.
+//! verdict on one sample, and a [`Tally`] of verdicts on the first samples of a track says whether the key is wrong.
 //!
 //! A false alarm is worse than silence. What was not encrypted proves nothing about a key; what real files are known to do
 //! against a standard is not held against them; and damage to a few samples does not make a key wrong. At most 16 KiB of a
