@@ -42,7 +42,9 @@ impl Machine {
                 return self.finish(junk.then_some(*at));
             }
             // No box at all: nobody knows the type, and its size is wrong.
-            State::Passing { this, watch: Some(_), .. } => return self.finish(Some(this.at)),
+            State::Passing { this, watch: Some(watch), .. } if !watch.has_seen() => {
+                return self.finish(Some(this.at));
+            }
             State::Passing { this, left, .. } => return Err(this.cut_short(*left)),
             State::AtBox => return self.end_at_box(keys),
             _ => {}

@@ -36,8 +36,8 @@ impl Machine {
         let length = usize::try_from(now).unwrap_or(usize::MAX);
         if let Some(watch) = &mut watch {
             let passing = self.held.bytes().get(..length).unwrap_or_default();
-            if watch.sees(passing) && (this.size.is_none() || there < left) {
-                // Not a tail: a damaged box in the middle of the film.
+            if watch.sees(passing) && this.size.is_none() {
+                // Not a tail: a damaged box in the middle of the film. One with a size may end where it says.
                 return Err(this.cut_short(left));
             }
         }

@@ -88,10 +88,17 @@ pub(super) fn is_no_header(header: &Header) -> bool {
 pub(super) struct MediaWatch {
     /// The last bytes of the piece before, the last one at the end.
     last: [u8; 3],
+    /// Whether a box of media began in the bytes so far.
+    has_seen: bool,
 }
 
 impl MediaWatch {
-    /// Whether a box of media begins in the next bytes, or began at the end of those before.
+    /// Whether a box of media began in the bytes so far.
+    pub(super) fn has_seen(&self) -> bool {
+        self.has_seen
+    }
+
+    /// Looks at the next bytes. Returns whether a box of media began in those so far.
     pub(super) fn sees(&mut self, bytes: &[u8]) -> bool {
         let is_media = |kind: &[u8]| matches!(kind, b"moof" | b"mdat" | b"moov");
         let mut seam = Vec::from(self.last);
@@ -102,7 +109,8 @@ impl MediaWatch {
         } else if let Some(last) = seam.last_chunk() {
             self.last = *last;
         }
-        found
+        self.has_seen |= found;
+        self.has_seen
     }
 }
 
