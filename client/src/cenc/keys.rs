@@ -26,7 +26,7 @@ use crate::key::{ContentKey, KeyId};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Keys {
     by_kid: BTreeMap<KeyId, ContentKey>,
     by_track: BTreeMap<u32, ContentKey>,
@@ -145,6 +145,21 @@ impl Keys {
     /// The error that there is none.
     pub(super) fn missing(&self, track: u32, kid: KeyId) -> MissingKey {
         MissingKey { kid, track, given: self.by_kid.keys().copied().collect() }
+    }
+}
+
+/// Prints the KIDs and track IDs for which there are keys.
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut keys = f.debug_tuple("Keys");
+        keys.field(&self.by_kid);
+        if !self.by_track.is_empty() {
+            keys.field(&self.by_track);
+        }
+        if let Some(only) = &self.only {
+            keys.field(only);
+        }
+        keys.finish()
     }
 }
 

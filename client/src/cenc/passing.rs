@@ -36,8 +36,9 @@ impl Machine {
         let length = usize::try_from(now).unwrap_or(usize::MAX);
         if let Some(watch) = &mut watch {
             let passing = self.held.bytes().get(..length).unwrap_or_default();
-            if watch.sees(passing) && this.size.is_none() {
-                // Not a tail: a damaged box in the middle of the film. One with a size may end where it says.
+            let may_be_box = this.size.is_some() && this.kind.0.iter().all(u8::is_ascii_graphic);
+            if watch.sees(passing) && !may_be_box {
+                // Not a tail: a damaged box in the middle of the film.
                 return Err(this.cut_short(left));
             }
         }
