@@ -16,7 +16,10 @@ fuzz_target!(|bytes: &[u8]| {
         let mut clear = bytes.to_vec();
         init.clear(&mut clear);
         assert_eq!(clear.len(), bytes.len());
-        Init::parse(&clear).expect("what was cleared is still a moov");
+        // Behind fields that are no longer skipped, other bytes of an entry may look like a sinf: that is refused again.
+        let looks_protected = clear.windows(4).any(|kind| kind == b"sinf");
+        let again = Init::parse(&clear);
+        assert!(again.is_ok() || looks_protected, "what was cleared is no moov: {again:?}");
     }
 });
 
