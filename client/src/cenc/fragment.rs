@@ -88,6 +88,9 @@ pub enum Error {
 /// not, so a `moof` of a few bytes could demand any amount of memory.
 const UNLISTED_SAMPLES_MAX: u32 = 1 << 21;
 
+/// A sample that has no bytes counts as so many.
+const EMPTY_SAMPLE_COST: u32 = 1 << 7;
+
 const BASE_DATA_OFFSET: u32 = 0x1;
 const SAMPLE_DESCRIPTION_INDEX: u32 = 0x2;
 const DEFAULT_SAMPLE_DURATION: u32 = 0x8;
@@ -245,7 +248,9 @@ fn read_trun(
         let no_trex = Error::NoTrex { at: samples.container.at, track: samples.track_id };
         let total = u64::from(count).saturating_mul(default_size.ok_or(no_trex)?.into());
         media.range(at, total).ok_or_else(outside)?;
-        *allowance = allowance.checked_sub(count).ok_or(Error::TooManySamples(trun.at))?;
+        // Samples without bytes are not bounded by the media either.
+        let cost = if total == 0 { count.saturating_mul(EMPTY_SAMPLE_COST) } else { count };
+        *allowance = allowance.checked_sub(cost).ok_or(Error::TooManySamples(trun.at))?;
     }
     samples.runs.push(samples.ranges.len());
     let laid_out = if has_size {

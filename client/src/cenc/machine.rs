@@ -252,7 +252,10 @@ impl Machine {
                 // Where its mdats will be is not known yet.
                 let media = end.map_or(0..0, |end| end..usize::MAX);
                 let plan = match init.plan_table(moov, &[media]) {
-                    Err(Error::AuxInfo(aux_info::Error::Offset(_))) => {
+                    Err(
+                        Error::AuxInfo(aux_info::Error::Offset(_))
+                        | Error::Table(table::Error::Unbounded(_)),
+                    ) => {
                         return Err(Error::NotInOrder);
                     }
                     planned => planned?,

@@ -121,6 +121,11 @@ impl Media {
         self.0.extend(bodies);
     }
 
+    /// Whether it is not known where they end.
+    pub(super) fn is_open(&self) -> bool {
+        self.0.last().is_some_and(|media| media.end == usize::MAX)
+    }
+
     /// How many bytes they have in all.
     pub(super) fn bytes(&self) -> u64 {
         let bytes: usize = self.0.iter().map(Range::len).sum();

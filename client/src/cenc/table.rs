@@ -62,6 +62,11 @@ pub enum Error {
         /// The index, from 1.
         index: u32,
     },
+    /// More samples of one size than media that is still to come may be held to.
+    #[error(
+        "the stbl at byte {0} has too many samples of one size for a stream; read it as a file"
+    )]
+    Unbounded(usize),
     /// A sample that does not lie in an `mdat` (8.1.1).
     #[error("the {kind} at byte {at} points to bytes outside every mdat (ISO/IEC 14496-12, 8.1.1)")]
     OutsideMedia {
@@ -71,6 +76,9 @@ pub enum Error {
         at: usize,
     },
 }
+
+/// How many samples may have one size while nobody knows yet how long the media is.
+const UNBOUNDED_SAMPLES_MAX: usize = 1 << 18;
 
 /// The samples of a track, if its table has any. `media` is where they may be.
 pub(super) fn read<'a>(
@@ -102,6 +110,9 @@ pub(super) fn read<'a>(
         let total = u64::try_from(sizes.count).unwrap_or(u64::MAX).saturating_mul(size.into());
         if total > media.bytes() {
             return Err(Error::OutsideMedia { kind: FourCc(*b"stsz"), at: stbl.at });
+        }
+        if media.is_open() && sizes.count > UNBOUNDED_SAMPLES_MAX {
+            return Err(Error::Unbounded(stbl.at));
         }
     }
 
