@@ -75,8 +75,8 @@ fuzz_target!(|film: &[u8]| {
     assert!(streamed.len() <= film.len());
     let (other, other_ended) = stream(&keys, film, 100_000);
     assert_eq!(ended.is_ok(), other_ended.is_ok(), "{ended:?}, {other_ended:?}");
-    if let Some(clear) = table(&keys, film, 1 + film.len() % 200) {
-        in_place.as_ref().expect("it is right with the table at hand");
+    // A caller that has the table at hand knows that this is an MP4; in place, its first bytes have to say so.
+    if let (Some(clear), Ok(_)) = (table(&keys, film, 1 + film.len() % 200), &in_place) {
         assert_eq!(clear, placed);
     }
     let mut read = Vec::new();
