@@ -47,7 +47,7 @@ pub(super) struct Ciphers {
     tracks: BTreeSet<u32>,
     /// The KID that the only key is for, once one needed it.
     only: Option<KeyId>,
-    /// What there is to say of the keys that were used.
+    /// Notes about the keys that were used.
     pub(super) notes: Notes,
 }
 

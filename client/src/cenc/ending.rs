@@ -1,4 +1,4 @@
-//! The end of a stream, and what there is to say of it.
+//! The end of a stream, and its notes.
 //!
 //! Deliberately absent: the way there, which [`machine`](crate::cenc::machine) is.
 
@@ -130,7 +130,7 @@ impl Machine {
         skipped
     }
 
-    /// What there is to say of the bytes and the keys so far.
+    /// All notes so far: about the bytes and about the keys.
     pub(super) fn notes(&self) -> Notes {
         let mut notes = self.notes.clone();
         notes.add_all(&self.ciphers.notes, 0);

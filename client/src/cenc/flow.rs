@@ -201,7 +201,7 @@ impl Flow {
         self.next.is_empty()
     }
 
-    /// What there is to say of the plan: positions count from its start.
+    /// The notes of the plan. Positions count from its start.
     pub(super) fn notes(&self) -> &Notes {
         &self.plan.notes
     }

@@ -49,7 +49,7 @@ pub(super) struct Machine {
     pub(super) samples: usize,
     /// What the first samples say about their keys.
     pub(super) suspicions: Suspicions,
-    /// What there is to say of the bytes so far, apart from the keys.
+    /// Notes about the bytes so far. Those about the keys are with the ciphers.
     pub(super) notes: Notes,
     /// The position up to which whole boxes, and whole fragments, are final.
     pub(super) whole: u64,

@@ -1,7 +1,8 @@
 //! The order in which contents were given keys within one second: times of records are whole seconds.
 //!
-//! A long list of keys is read once a second, and not once for every new key. Deliberately absent: other processes.
-//! Two keys that two of them add in the same second may change places in a list.
+//! The keys that are there are counted in the first second of a process alone: another process may have added some just
+//! before. Afterwards the store has one writer. Deliberately absent: several writers. Two keys that two of them add in the
+//! same second may change places in a list.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,42 +17,48 @@ pub(in crate::authority) struct Additions(Mutex<InSecond>);
 
 #[derive(Debug, Default)]
 struct InSecond {
-    /// In seconds since 1970.
+    /// The first second in which a key was added, in seconds since 1970.
+    first: Option<u64>,
+    /// The current one.
     second: u64,
     /// For each content whose keys were counted: the position of its next key.
     next: BTreeMap<ContentId, u32>,
 }
 
 impl Additions {
-    /// Whether the keys of this content were counted in this second.
+    /// Whether it is known how many keys this content has been given in this second.
     pub(in crate::authority) fn are_counted(&self, content_id: &ContentId, now: UnixTime) -> bool {
-        self.change(now, |next| next.contains_key(content_id))
+        self.change(now, |this| {
+            this.first != Some(now.as_secs()) || this.next.contains_key(content_id)
+        })
     }
 
     /// The content has been given so many keys in this second.
     pub(in crate::authority) fn count(&self, content_id: &ContentId, now: UnixTime, keys: u32) {
-        self.change(now, |next| {
-            let there = next.entry(content_id.clone()).or_default();
+        self.change(now, |this| {
+            let there = this.next.entry(content_id.clone()).or_default();
             *there = keys.max(*there);
         });
     }
 
     /// The position of the next key among those that the content is given in this second, from 0.
     pub(in crate::authority) fn next(&self, content_id: &ContentId, now: UnixTime) -> u32 {
-        self.change(now, |next| {
-            let there = next.entry(content_id.clone()).or_default();
+        self.change(now, |this| {
+            let there = this.next.entry(content_id.clone()).or_default();
             let position = *there;
             *there = position.saturating_add(1);
             position
         })
     }
 
-    fn change<T>(&self, now: UnixTime, of: impl FnOnce(&mut BTreeMap<ContentId, u32>) -> T) -> T {
+    fn change<T>(&self, now: UnixTime, of: impl FnOnce(&mut InSecond) -> T) -> T {
         let mut this = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if this.second != now.as_secs() {
-            *this = InSecond { second: now.as_secs(), next: BTreeMap::new() };
+        let now = now.as_secs();
+        if this.second != now {
+            *this =
+                InSecond { first: this.first.or(Some(now)), second: now, next: BTreeMap::new() };
         }
-        of(&mut this.next)
+        of(&mut this)
     }
 }
 
@@ -71,7 +78,8 @@ mod tests {
         // Somebody counted before the last key was added.
         additions.count(&bunny, now, 3);
         assert_eq!(additions.next(&bunny, now), 4);
-        assert!(!additions.are_counted(&bunny, later));
+        // Later on, nobody else has added any.
+        assert!(additions.are_counted(&bunny, later));
         assert_eq!(additions.next(&bunny, later), 0);
     }
 }

@@ -26,7 +26,7 @@ pub struct Vault {
     keyring: RwLock<Arc<Keyring>>,
     root_key_file: PathBuf,
     gate: sync::RwLock<()>,
-    additions: Additions,
+    additions: Box<Additions>,
 }
 
 impl Vault {
@@ -46,7 +46,7 @@ impl Vault {
             keyring: RwLock::new(Arc::new(keyring)),
             root_key_file,
             gate: sync::RwLock::new(()),
-            additions: Additions::default(),
+            additions: Box::default(),
         })
     }
 

@@ -15,6 +15,9 @@ use crate::cli::terminal::output::Failure;
 /// As many bytes are read at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// At most so many bytes are kept until the boxes before the media are there.
+const BEGUN_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// How a film from a pipe is read.
 pub(super) enum Pipe<R> {
     /// As it comes in.
@@ -31,8 +34,7 @@ impl<R: Read> Pipe<R> {
     pub(super) fn begin(keys: &Keys, mut input: R, folder: Option<&Path>) -> Result<Self, Failure> {
         let (mut trial, mut clear) = (Stream::new(keys), Vec::new());
         let mut begun = Vec::new();
-        // Once a byte of media came out, nothing was held against it.
-        while trial.init().is_none() || trial.samples() == 0 {
+        while begun.len() < BEGUN_BYTES_MAX {
             let from = begun.len();
             let piece = u64::try_from(PIECE_BYTES).unwrap_or(u64::MAX);
             let read = input.by_ref().take(piece).read_to_end(&mut begun)?;
@@ -42,7 +44,7 @@ impl<R: Read> Pipe<R> {
                 Err(PushError::Media(error)) if needs_file(&error) => {
                     return Self::spool(&begun, input, folder);
                 }
-                // What else is wrong is found again.
+                // Another error comes again when the film is decrypted.
                 Err(_) => break,
                 Ok(()) if read == 0 || trial.init().is_some() => break,
                 Ok(()) => {}
@@ -52,7 +54,7 @@ impl<R: Read> Pipe<R> {
     }
 
     fn spool(begun: &[u8], mut input: R, folder: Option<&Path>) -> Result<Self, Failure> {
-        let spooled = || -> io::Result<File> {
+        let mut spooled = || -> io::Result<File> {
             let mut file = match folder {
                 Some(folder) => tempfile::tempfile_in(folder)?,
                 None => tempfile::tempfile()?,
@@ -62,7 +64,6 @@ impl<R: Read> Pipe<R> {
             file.rewind()?;
             Ok(file)
         };
-        let mut spooled = spooled;
         spooled().map(Self::Spooled).map_err(|error| {
             Failure::from(error)
                 .during("writing the film to a temporary file, which its order needs")

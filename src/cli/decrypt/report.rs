@@ -16,7 +16,7 @@ pub(super) struct Done {
     pub(super) samples: usize,
     /// How many bytes the film has.
     pub(super) bytes: u64,
-    /// What there is to say of it.
+    /// The notes about it.
     pub(super) notes: Vec<Note>,
     /// Whether the film came from a pipe and had to be written to a temporary file.
     pub(super) was_spooled: bool,

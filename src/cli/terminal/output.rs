@@ -19,7 +19,7 @@ pub(crate) struct Output {
     pub(crate) json: Value,
     /// For people. It ends without a line break.
     pub(crate) text: String,
-    /// What there is to say besides: sentences for people, on standard error.
+    /// Notes for people, which go to standard error.
     notes: Vec<String>,
 }
 
@@ -29,7 +29,7 @@ impl Output {
         Self { json, text: text.into(), notes: Vec::new() }
     }
 
-    /// Adds what there is to say besides.
+    /// Adds notes.
     pub(crate) fn with_notes(self, notes: Vec<String>) -> Self {
         Self { notes, ..self }
     }
