@@ -146,7 +146,8 @@ const FLOORS: [(&str, &[&str]); 27] = [
             "stored text",
         ],
     ),
-    ("client/src", &["cenc exchange", "strict", "key time"]),
+    ("client/src", &["cenc exchange", "pssh strict", "key time"]),
+    ("client/src/pssh", &["decoded", "layout playready system widevine"]),
     (
         "client/src/cenc",
         &[

@@ -90,6 +90,7 @@
 //! - [`cenc`] reads and decrypts media in Common Encryption;
 //! - [`strict`] accepts one form only of JSON and compact JOSE objects, so that two readers cannot disagree. The server
 //!   reads its input with the same code;
+//! - [`pssh`] decodes what a film says to DRM systems;
 //! - [`key`] and [`time`] hold the types that all of them share.
 //!
 //! None of them opens a socket, reads a clock or draws randomness by itself, and none has unsafe code.
@@ -114,5 +115,6 @@ extern crate std;
 pub mod cenc;
 pub mod exchange;
 pub mod key;
+pub mod pssh;
 pub mod strict;
 pub mod time;

@@ -3,21 +3,21 @@
 //! KIDs are taken from boxes of the Common system, version 1, which list them in the clear. Boxes of
 //! other systems and versions have to be well-formed, and their KIDs are ignored.
 //!
-//! Deliberately absent: the data of other DRM systems.
+//! Deliberately absent: the data of other DRM systems, which [`pssh`](crate::pssh) decodes.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use base64ct::{Base64, Encoding};
 
 use crate::key::KeyId;
+use crate::pssh::layout::PsshFields;
+use crate::pssh::system::SystemId;
 
 /// The greatest number of boxes in one text, and of texts in one request.
 pub const PSSH_MAX: usize = 8;
 
 /// The SystemID of the Common system (W3C "cenc" initialization data format, section 4).
-pub const COMMON_SYSTEM_ID: [u8; 16] = [
-    0x10, 0x77, 0xef, 0xec, 0xc0, 0xb2, 0x4d, 0x02, 0xac, 0xe3, 0x3c, 0x1e, 0x52, 0xe2, 0xfb, 0x4b,
-];
+pub const COMMON_SYSTEM_ID: [u8; 16] = SystemId::COMMON.0;
 
 /// The `pssh` boxes cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,25 +93,10 @@ fn read_box<'a>(bytes: &'a [u8], kids: &mut BTreeSet<KeyId>) -> Option<&'a [u8]>
     let size = usize::try_from(u32::from_be_bytes(*bytes.first_chunk()?)).ok()?;
     let (this, following) = bytes.split_at_checked(size)?;
     let (_, body) = this.split_at_checked(4)?;
-    let body = body.strip_prefix(b"pssh")?;
-    let (&[version, _, _, _], body) = body.split_first_chunk()?;
-    let (system, body) = body.split_first_chunk::<16>()?;
-    let mut body = body;
-    let mut named = BTreeSet::new();
-    if version > 0 {
-        let (count, rest) = body.split_first_chunk()?;
-        let count = usize::try_from(u32::from_be_bytes(*count)).ok()?;
-        let (listed, rest) = rest.split_at_checked(count.checked_mul(16)?)?;
-        let (listed, _) = listed.as_chunks::<16>();
-        named.extend(listed.iter().copied().map(KeyId::from_bytes));
-        body = rest;
-    }
-    let (data_size, data) = body.split_first_chunk()?;
-    if data.len() != usize::try_from(u32::from_be_bytes(*data_size)).ok()? {
-        return None;
-    }
-    if *system == COMMON_SYSTEM_ID && version == 1 {
-        kids.append(&mut named);
+    let PsshFields { version, system_id, kids: listed, .. } =
+        PsshFields::read(body.strip_prefix(b"pssh")?)?;
+    if system_id == COMMON_SYSTEM_ID && version == 1 {
+        kids.extend(listed.iter().copied().map(KeyId::from_bytes));
     }
     Some(following)
 }
