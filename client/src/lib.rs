@@ -32,6 +32,7 @@
 //! | a long file whose `moov` lists its samples | [`cenc::Stream::with_table`] |
 //! | files of any size, on a command line | `reelkey decrypt` |
 //! | a program in C, or a web page | `client/ffi`, `reelkey.h` |
+//! | a film of which nothing is known | [`cenc::inspect::Inspector`], or `reelkey inspect` |
 //! | no keys yet | [`cenc::Init::kids`], [`exchange::Ask`], then [`exchange::Pending`] |
 //! | a device key to save or load | [`exchange::DeviceKey`] |
 //! | a license that the device stored | [`exchange::Pending::resume`] |

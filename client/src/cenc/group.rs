@@ -16,7 +16,7 @@ use crate::key::KeyId;
 const SEIG: [u8; 4] = *b"seig";
 
 /// From this index on, the descriptions are those of the `traf` itself (14496-12, 8.9.4).
-const LOCAL: u32 = 0x1_0000;
+pub(super) const LOCAL: u32 = 0x1_0000;
 
 /// A group of protection is unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -156,13 +156,13 @@ pub(super) fn read_runs(
 
 /// Samples in a row, and the index of their group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct IndexRun {
-    count: u32,
-    index: u32,
+pub(super) struct IndexRun {
+    pub(super) count: u32,
+    pub(super) index: u32,
 }
 
 /// `sbgp` (8.9.2).
-fn read_plain(sbgp: &BoxRef<'_>) -> Result<Vec<IndexRun>, Error> {
+pub(super) fn read_plain(sbgp: &BoxRef<'_>) -> Result<Vec<IndexRun>, Error> {
     let mut fields = sbgp.fields();
     let version = fields.version_and_flags()?.version;
     fields.bytes(if version == 1 { 8 } else { 4 })?;
@@ -183,7 +183,7 @@ struct CompactPattern {
 }
 
 /// `csgp` (8.9.5): patterns of indices. The runs are never more than the samples, or than the bytes of the box.
-fn read_compact(csgp: &BoxRef<'_>, samples: usize) -> Result<Vec<IndexRun>, Error> {
+pub(super) fn read_compact(csgp: &BoxRef<'_>, samples: usize) -> Result<Vec<IndexRun>, Error> {
     let mut fields = csgp.fields();
     let flags = fields.version_and_flags()?.flags;
     fields.bytes(if flags & TYPE_PARAMETER_PRESENT == 0 { 4 } else { 8 })?;

@@ -54,6 +54,7 @@ pub mod foreign;
 pub mod fragment;
 pub mod group;
 pub mod init;
+pub mod inspect;
 mod judge;
 pub mod keys;
 mod machine;

@@ -8,6 +8,7 @@
 
 mod defects;
 mod film;
+mod inspect;
 mod pieces;
 mod properties;
 mod reports;
