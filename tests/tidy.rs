@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 /// The floors of each folder, top to bottom: an import may only point down. Rooms of one line are on one floor and do
 /// not know each other. A new room needs a floor here.
-const FLOORS: [(&str, &[&str]); 28] = [
+const FLOORS: [(&str, &[&str]); 29] = [
     ("src", &["cli", "http", "authority", "store", "domain crypto"]),
     (
         "src/cli",
         &[
             "command",
-            "content demo doctor init manifest manual root signer kek token policy serve usage",
+            "content demo doctor init inspect manifest manual root signer kek token policy serve usage",
             "key",
             "issuer key_file reload",
             "decrypt operator",
@@ -36,6 +36,7 @@ const FLOORS: [(&str, &[&str]); 28] = [
         ],
     ),
     ("src/cli/demo", &["page player", "setup", "film report tap"]),
+    ("src/cli/inspect", &["command", "document text", "next_step", "reading terms"]),
     (
         "src/cli/folder",
         &[

@@ -18,8 +18,8 @@ use tokio::runtime::Runtime;
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{self, Failure, Output};
 use crate::cli::{
-    content, decrypt, demo, doctor, hygiene, init, issuer, kek, key, manifest, manual, policy,
-    reload, root, serve, signer, token, usage,
+    content, decrypt, demo, doctor, hygiene, init, inspect, issuer, kek, key, manifest, manual,
+    policy, reload, root, serve, signer, token, usage,
 };
 
 /// The version, with the commit and its day where they are known.
@@ -95,6 +95,8 @@ enum Command {
     Manifest(manifest::ManifestArgs),
     /// Decrypt Common Encryption files with known keys or a stored license.
     Decrypt(decrypt::DecryptArgs),
+    /// Show what a film is and which keys it needs: tracks, schemes, KIDs and DRM systems.
+    Inspect(inspect::InspectArgs),
     /// Print the completion script of a shell.
     Completion {
         /// The shell.
@@ -111,6 +113,7 @@ impl Command {
             Self::Init
             | Self::Demo(_)
             | Self::Decrypt(_)
+            | Self::Inspect(_)
             | Self::Completion { .. }
             | Self::Man(_) => false,
             Self::Policy(command) => command.needs_folder(),
@@ -137,8 +140,9 @@ pub fn run() -> ExitCode {
     let result = match hygiene::guard_memory() {
         Err(error) => Err(Failure::from(error).during("switching core dumps off")),
         Ok(()) => match &cli.command {
-            // It uses no network, so it does not start the runtime's threads.
+            // These use no network, so they do not start the runtime's threads.
             Command::Decrypt(args) => decrypt::decrypt(args),
+            Command::Inspect(args) => inspect::inspect(args),
             _ => Runtime::new()
                 .map_err(Failure::from)
                 .and_then(|threads| threads.block_on(dispatch(cli))),
@@ -194,6 +198,7 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
         Command::Policy(command) => policy::run(&folder, command).await,
         Command::Manifest(args) => manifest::manifest(&folder, args).await,
         Command::Decrypt(args) => decrypt::decrypt(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
         Command::Completion { shell } => manual::completion(shell, usage::commands::<Cli>()),
         Command::Man(args) => manual::man(&args, usage::commands::<Cli>()),
     }

@@ -3,7 +3,7 @@
 use clap::Command;
 
 /// Each command and its examples, one per line, in the order of the help.
-pub(super) const EXAMPLES: [(&str, &[&str]); 37] = [
+pub(super) const EXAMPLES: [(&str, &[&str]); 38] = [
     ("init", &["reelkey init", "reelkey init --data /var/lib/reelkey"]),
     (
         "serve",
@@ -121,6 +121,14 @@ pub(super) const EXAMPLES: [(&str, &[&str]); 37] = [
             "reelkey decrypt --key @pairs --init init.mp4 segment.m4s - > clear.mp4",
             "reelkey decrypt --key @pairs --in-place film.mp4",
             "reelkey decrypt --key @pairs --init init.mp4 --out clear segment-1.m4s segment-2.m4s",
+        ],
+    ),
+    (
+        "inspect",
+        &[
+            "reelkey inspect film.mp4",
+            "reelkey inspect --init init.mp4 segment.m4s",
+            "reelkey inspect --json - < film.mp4",
         ],
     ),
     (

@@ -20,6 +20,7 @@ mod examples;
 mod folder;
 mod hygiene;
 mod init;
+mod inspect;
 mod issuer;
 mod kek;
 mod key;
