@@ -13,6 +13,7 @@ mod drills;
 mod exports;
 mod film;
 mod independent;
+mod inspect;
 mod installation;
 mod killpoints;
 mod kills;

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use reelkey_client::cenc::inspect::{Container, Error};
 use serde_json::json;
 
 use crate::cli::inspect::document::document;
+use crate::cli::inspect::next_step::next_step;
 use crate::cli::inspect::reading::{Seen, read_film};
 use crate::cli::inspect::text::text;
 use crate::cli::terminal::output::{Failure, Output};
@@ -24,18 +26,22 @@ pub(crate) struct InspectArgs {
 /// # Errors
 /// The file cannot be read, or is damaged. What was seen before the damage is the failure's result.
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Output, Failure> {
-    let name = args.file.display().to_string();
-    let Seen { film, damage } = read_film(args.init.as_deref(), &args.file)?;
+    let (name, init) = (args.file.display().to_string(), args.init.as_deref());
+    let Seen { film, damage } = read_film(init, &args.file)?;
+    let document = document(&film, &name);
     let Some(damage) = damage else {
-        let text = text(&film, &args.file, args.init.as_deref());
-        return Ok(Output::new(document(&film, &name), text));
+        let next = next_step(&film, &args.file, init);
+        return Ok(Output::new(document, text(&film, &args.file, Some(next))));
     };
     let failure = Failure::new(&damage).during(&name);
+    if let Error::Foreign(Container::HlsPlaylist | Container::Xml) = damage {
+        return Err(failure.remedy("inspect the initialization segment that it names"));
+    }
     if film.tracks.is_empty() && film.pssh.is_empty() {
         return Err(failure);
     }
-    let mut document = document(&film, &name);
+    let mut document = document;
     document["error"] = json!({ "message": failure.to_string(), "remedy": null });
-    let text = text(&film, &args.file, args.init.as_deref());
-    Err(Failure::new(format_args!("error: {failure}")).after(Output::new(document, text)))
+    let seen = Output::new(document, text(&film, &args.file, None));
+    Err(Failure::new(format_args!("error: {failure}")).after(seen))
 }

@@ -2,18 +2,18 @@
 
 use reelkey_client::cenc::boxes::FourCc;
 use reelkey_client::cenc::inspect::{
-    Described, Film, FilmTrack, FoundPssh, IvLength, LeftOut, SampleEntry, SampleGroup,
-    SampleProtection,
+    Described, DescribedKey, Film, FilmTrack, FoundPssh, IvLength, LeftOut, NeededKey, SampleEntry,
+    SampleGroup, SampleProtection,
 };
 use reelkey_client::key::KeyId;
 use reelkey_client::pssh::Contents;
 use serde_json::{Value, json};
 
-use crate::cli::inspect::terms::{is_encrypted, kind_name, piff_cipher};
+use crate::cli::inspect::terms::{is_encrypted, kind_name, piff_cipher, refusal};
 
 /// The document about a film in the file of this name.
 pub(super) fn document(film: &Film, name: &str) -> Value {
-    let key = |key: &reelkey_client::cenc::inspect::NeededKey| json!({ "kid": key.kid.to_string(), "tracks": key.tracks, "samples": key.samples });
+    let key = |key: &NeededKey| json!({ "kid": key.kid.to_string(), "tracks": key.tracks, "samples": key.samples });
     let LeftOut { tracks, entries, keys, groups, pssh, .. } = film.left_out;
     json!({
         "file": name,
@@ -27,7 +27,7 @@ pub(super) fn document(film: &Film, name: &str) -> Value {
         "keys_needed": film.keys.iter().map(key).collect::<Vec<_>>(),
         "pssh": film.pssh.iter().map(system).collect::<Vec<_>>(),
         "pssh_unreadable": film.pssh_unreadable,
-        "decrypt_refuses": film.refusal.filter(|_| is_encrypted(film)).map(|rule| rule.to_string()),
+        "decrypt_refuses": refusal(film),
         "trailing_bytes": film.trailing_bytes,
         "left_out": {
             "tracks": tracks, "entries": entries, "keys": keys, "groups": groups, "pssh": pssh,
@@ -102,7 +102,7 @@ fn constant(iv: IvLength) -> Option<u8> {
 
 fn group(group: &SampleGroup) -> Value {
     let Described { is_protected, crypt, skip, is_multi_key, keys, .. } = &group.described;
-    let key = |key: &reelkey_client::cenc::inspect::DescribedKey| {
+    let key = |key: &DescribedKey| {
         json!({
             "kid": key.kid.to_string(),
             "per_sample_iv_size": per_sample(key.iv),

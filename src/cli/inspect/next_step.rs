@@ -4,7 +4,7 @@ use std::path::Path;
 
 use reelkey_client::cenc::inspect::{Film, FilmKind};
 
-use crate::cli::inspect::terms::{has_several_keys, is_encrypted};
+use crate::cli::inspect::terms::{is_encrypted, refusal};
 
 /// With more keys than this a file of them is easier to write than arguments.
 const KEYS_AS_ARGUMENTS: usize = 4;
@@ -26,21 +26,13 @@ pub(super) fn next_step(film: &Film, file: &Path, init: Option<&Path>) -> String
             "it is encrypted. Its initialization segment names the keys: reelkey inspect --init INIT {file}"
         );
     }
-    if has_several_keys(film) {
-        return "reelkey decrypt refuses it: some samples have several keys.".into();
+    if let Some(rule) = refusal(film) {
+        return format!("reelkey decrypt refuses it: {rule}.");
     }
-    let is_protected = |film: &Film| {
-        let entries = film.tracks.iter().flat_map(|track| &track.entries);
-        entries.into_iter().any(|entry| !entry.protections.is_empty())
-    };
-    match film.refusal {
-        Some(rule) => return format!("reelkey decrypt refuses it: {rule}."),
-        None if !is_protected(film) => {
-            return "its moov says that nothing is encrypted, and its fragments that their samples are: \
-                    the initialization segment may be another film's."
-                .into();
-        }
-        None => {}
+    let mut entries = film.tracks.iter().flat_map(|track| &track.entries);
+    if entries.all(|entry| entry.protections.is_empty()) {
+        return "its samples are encrypted, but its moov names no key: that may be another film's."
+            .into();
     }
     if film.keys.is_empty() {
         return "no sample needs a key.".into();
@@ -66,7 +58,8 @@ pub(super) fn next_step(film: &Film, file: &Path, init: Option<&Path>) -> String
 
 /// A path as a shell takes it.
 fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
+    // A line break would look like the end of the output.
+    let text = path.display().to_string().replace('\n', "\\n");
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
     match !text.is_empty() && text.chars().all(is_plain) {
         true => text,

@@ -17,10 +17,13 @@ fn may_encrypt(by: &SampleProtection) -> bool {
     by.default.as_ref().is_none_or(|default| default.is_protected != 0)
 }
 
-/// Whether a group of samples has several keys for each sample.
-pub(super) fn has_several_keys(film: &Film) -> bool {
+/// Why `reelkey decrypt` refuses a film that is encrypted; `None` if it does not.
+pub(super) fn refusal(film: &Film) -> Option<String> {
     let mut groups = film.tracks.iter().flat_map(|track| &track.groups);
-    groups.any(|group| group.described.is_multi_key)
+    if groups.any(|group| group.described.is_multi_key) {
+        return Some("some samples may have several keys (ISO/IEC 23001-7, 6)".into());
+    }
+    film.refusal.filter(|_| is_encrypted(film)).map(|rule| rule.to_string())
 }
 
 /// The kind of the file as the document names it.

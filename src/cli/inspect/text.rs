@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
-use reelkey_client::cenc::inspect::{Film, FilmKind, FilmTrack, FoundPssh, LeftOut, SampleEntry};
+use reelkey_client::cenc::inspect::{
+    Film, FilmKind, FilmTrack, FoundPssh, LeftOut, NeededKey, SampleEntry, SampleGroup,
+};
 use reelkey_client::key::KeyId;
 use reelkey_client::pssh::Contents;
 
-use crate::cli::inspect::next_step::next_step;
 use crate::cli::inspect::terms::{iv_text, media_name, pattern_text, scheme_name};
 use crate::cli::terminal::table::table;
 
 /// A table shows so many rows. Live films have thousands of keys.
 const ROWS_MAX: usize = 50;
 
-/// Everything about a film that was in `file`, and behind the initialization segment `init`.
-pub(super) fn text(film: &Film, file: &Path, init: Option<&Path>) -> String {
+/// Everything about a film that was in `file`, and the next step if there is one.
+pub(super) fn text(film: &Film, file: &Path, next_step: Option<String>) -> String {
     let mut parts = vec![film_line(film, file)];
     let rows: Vec<_> = film.tracks.iter().flat_map(track_rows).collect();
     parts.extend(section(TRACK_HEADINGS, rows));
@@ -22,7 +23,7 @@ pub(super) fn text(film: &Film, file: &Path, init: Option<&Path>) -> String {
     parts.extend(section(GROUP_HEADINGS, film.tracks.iter().flat_map(group_rows).collect()));
     parts.extend(section(PSSH_HEADINGS, film.pssh.iter().map(pssh_row).collect()));
     parts.extend(remarks(film));
-    parts.push(next_step(film, file, init));
+    parts.extend(next_step);
     parts.join("\n\n")
 }
 
@@ -49,9 +50,10 @@ fn film_line(film: &Film, file: &Path) -> String {
     if film.fragments > 0 {
         facts.push(counted(film.fragments, "fragment"));
     }
-    facts.extend(film.major_brand.map(|brand| format!("brand {brand}")));
+    facts.extend(film.major_brand.map(|brand| format!("brand {}", brand.to_string().trim_end())));
     if !film.compatible_brands.is_empty() {
-        let brands: Vec<_> = film.compatible_brands.iter().map(ToString::to_string).collect();
+        let brands = film.compatible_brands.iter().map(|brand| brand.to_string());
+        let brands: Vec<_> = brands.map(|brand| brand.trim_end().to_owned()).collect();
         facts.push(format!("compatible with {}", brands.join(" ")));
     }
     // A name is one line, whatever is in it.
@@ -125,7 +127,7 @@ fn media_of(entry: &SampleEntry) -> String {
 const KEY_HEADINGS: [&str; 3] = ["KEY NEEDED (KID)", "TRACKS", "SAMPLES"];
 
 fn key_rows(film: &Film) -> Vec<[String; 3]> {
-    let row = |key: &reelkey_client::cenc::inspect::NeededKey| {
+    let row = |key: &NeededKey| {
         let tracks: Vec<_> = key.tracks.iter().map(u32::to_string).collect();
         let samples = if key.samples == 0 { String::new() } else { key.samples.to_string() };
         [key.kid.to_string(), tracks.join(", "), samples]
@@ -137,7 +139,7 @@ const GROUP_HEADINGS: [&str; 6] =
     ["SAMPLE GROUP (KID)", "TRACK", "SAMPLES", "IV", "PATTERN", "DESCRIBED IN"];
 
 fn group_rows(track: &FilmTrack) -> Vec<[String; 6]> {
-    let row = |group: &reelkey_client::cenc::inspect::SampleGroup| {
+    let row = |group: &SampleGroup| {
         let kids: Vec<_> = group.described.needed().collect();
         [
             if kids.is_empty() { "none: clear samples".into() } else { kid_list(&kids) },
@@ -151,9 +153,15 @@ fn group_rows(track: &FilmTrack) -> Vec<[String; 6]> {
     track.groups.iter().map(row).collect()
 }
 
+/// A cell shows so many KIDs.
+const KIDS_MAX: usize = 4;
+
 fn kid_list(kids: &[KeyId]) -> String {
-    let kids: Vec<_> = kids.iter().map(KeyId::to_string).collect();
-    kids.join(", ")
+    let shown: Vec<_> = kids.iter().take(KIDS_MAX).map(KeyId::to_string).collect();
+    match kids.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 fn place(in_moov: bool, fragments: u64) -> String {
@@ -209,23 +217,26 @@ fn id_text(id: &[u8]) -> String {
 fn remarks(film: &Film) -> Vec<String> {
     let LeftOut { tracks, entries, keys, groups, pssh, .. } = film.left_out;
     let left_out = [
-        (tracks, "of tracks"),
-        (entries, "of sample entries"),
-        (keys, "of keys"),
-        (groups, "of sample groups"),
-        (pssh, "of pssh boxes"),
+        (tracks, "tracks"),
+        (entries, "sample entries"),
+        (keys, "keys"),
+        (groups, "sample groups"),
+        (pssh, "pssh boxes"),
     ];
     let more = left_out.into_iter().filter(|(count, _)| *count > 0);
     let mut remarks: Vec<_> = more
-        .map(|(count, what)| format!("{count} more mentions {what} are not shown: 4096 are."))
+        .map(|(count, what)| {
+            format!(
+                "the first {what} are remembered, at most 4096; {count} further mentions are not."
+            )
+        })
         .collect();
     if film.pssh_unreadable > 0 {
-        let boxes = counted(film.pssh_unreadable, "pssh box");
-        remarks.push(format!("{} cannot be read.", boxes.replace("boxs", "boxes")));
+        remarks.push(format!("pssh boxes whose fields cannot be read: {}.", film.pssh_unreadable));
     }
     if film.trailing_bytes > 0 {
         let bytes = counted(film.trailing_bytes, "byte");
-        remarks.push(format!("{bytes} behind the last box: no box has them."));
+        remarks.push(format!("{bytes} behind the last box belong to no box."));
     }
     remarks
 }

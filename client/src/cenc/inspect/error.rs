@@ -11,7 +11,7 @@ use crate::cenc::boxes::{self, FourCc};
 #[non_exhaustive]
 pub enum Error {
     /// Another container, recognized by its first bytes.
-    #[error("this is {0}; only MP4 (ISO/IEC 14496-12) is read")]
+    #[error("this is {0}, not MP4 (ISO/IEC 14496-12)")]
     Foreign(Container),
     /// A box in a `moov` or `moof` is damaged. Offsets in `source` count from the start of that box.
     #[error("in the {kind} at byte {at}: {source}")]
@@ -103,9 +103,9 @@ impl fmt::Display for Container {
         f.write_str(match self {
             Self::WebM => "a WebM or Matroska file",
             Self::TransportStream => "an MPEG-2 transport stream",
-            Self::HlsPlaylist => "an HLS playlist; inspect the segments that it lists",
-            Self::Xml => "XML, perhaps a DASH manifest; inspect the segments that it names",
-            Self::Unknown => "no MP4 file",
+            Self::HlsPlaylist => "an HLS playlist",
+            Self::Xml => "XML, perhaps a DASH manifest",
+            Self::Unknown => "another kind of file",
         })
     }
 }
