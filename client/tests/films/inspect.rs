@@ -1,5 +1,6 @@
 //! What an inspection finds in films of our own making: whatever their form, and however their bytes come in.
 
+use reelkey_client::cenc::Init;
 use reelkey_client::cenc::boxes::FourCc;
 use reelkey_client::cenc::inspect::{
     Container, DescribedKey, Error, Film as Seen, FilmKind, Inspector, IvLength,
@@ -102,6 +103,27 @@ fn the_keys_of_groups_are_needed_and_an_unused_default_is_not() {
                 Film { compact, ..film(b"cenc", [Other, Other, Clear, Other], is_fragmented) };
             let kids: Vec<_> = seen(&other.file()).keys.iter().map(|key| key.kid).collect();
             assert_eq!(kids, [kid(1)]);
+        }
+    }
+}
+
+#[test]
+fn the_needed_keys_are_those_that_decryption_asks_for() {
+    let groups = [Group::None, Group::Clear, Group::Other];
+    let mut at = [0; 4];
+    for number in 0..3_usize.pow(4) {
+        at.iter_mut()
+            .enumerate()
+            .for_each(|(place, at)| *at = number / 3_usize.pow(place as u32) % 3);
+        for is_fragmented in [true, false] {
+            let bytes = film(b"cbcs", at.map(|at| groups[at]), is_fragmented).file();
+            let plan = Init::parse(&bytes).unwrap().plan(&bytes).unwrap();
+            let needed: Vec<_> = seen(&bytes).keys.iter().map(|key| key.kid).collect();
+            assert_eq!(
+                needed,
+                plan.kids().into_iter().collect::<Vec<_>>(),
+                "{at:?} {is_fragmented}"
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use reelkey_client::cenc::inspect::{Container, Error};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::inspect::document::document;
 use crate::cli::inspect::next_step::next_step;
@@ -28,20 +28,21 @@ pub(crate) struct InspectArgs {
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Output, Failure> {
     let (name, init) = (args.file.display().to_string(), args.init.as_deref());
     let Seen { film, damage } = read_film(init, &args.file)?;
-    let document = document(&film, &name);
     let Some(damage) = damage else {
         let next = next_step(&film, &args.file, init);
-        return Ok(Output::new(document, text(&film, &args.file, Some(next))));
+        return Ok(Output::new(
+            document(&film, &name, Value::Null),
+            text(&film, &args.file, Some(next)),
+        ));
     };
-    let failure = Failure::new(&damage).during(&name);
+    let failure = Failure::new(damage).during(&name);
     if let Error::Foreign(Container::HlsPlaylist | Container::Xml) = damage {
         return Err(failure.remedy("inspect the initialization segment that it names"));
     }
     if film.tracks.is_empty() && film.pssh.is_empty() {
         return Err(failure);
     }
-    let mut document = document;
-    document["error"] = json!({ "message": failure.to_string(), "remedy": null });
-    let seen = Output::new(document, text(&film, &args.file, None));
+    let error = json!({ "message": failure.to_string(), "remedy": null });
+    let seen = Output::new(document(&film, &name, error), text(&film, &args.file, None));
     Err(Failure::new(format_args!("error: {failure}")).after(seen))
 }

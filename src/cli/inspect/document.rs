@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::cli::inspect::terms::{is_encrypted, kind_name, piff_cipher, refusal};
 
-/// The document about a film in the file of this name.
-pub(super) fn document(film: &Film, name: &str) -> Value {
+/// The document about a film in the file of this name. `error` is the damage that ended the inspection, or null.
+pub(super) fn document(film: &Film, name: &str, error: Value) -> Value {
     let key = |key: &NeededKey| json!({ "kid": key.kid.to_string(), "tracks": key.tracks, "samples": key.samples });
     let LeftOut { tracks, entries, keys, groups, pssh, .. } = film.left_out;
     json!({
@@ -32,7 +32,7 @@ pub(super) fn document(film: &Film, name: &str) -> Value {
         "left_out": {
             "tracks": tracks, "entries": entries, "keys": keys, "groups": groups, "pssh": pssh,
         },
-        "error": null,
+        "error": error,
     })
 }
 

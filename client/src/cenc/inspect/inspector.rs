@@ -41,7 +41,7 @@ struct FileFacts {
     compatible_brands: Vec<FourCc>,
     has_moov: bool,
     fragments: u64,
-    /// Whether the last `moov` announces fragments (`mvex`), and how many samples its tracks list.
+    /// Whether the last `moov` announces fragments (`mvex`).
     has_mvex: bool,
     trailing_bytes: u64,
 }

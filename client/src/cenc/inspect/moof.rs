@@ -165,7 +165,7 @@ impl Counted<'_> {
         let Some(track) = tally.tracks.get_mut(&id) else { return };
         track.facts.samples = track.facts.samples.saturating_add(self.samples);
         let Some(groups) = groups else {
-            // It is not known who is in which group: each key that is described may be needed.
+            // Which sample is in which group is not known: each key that is described may be needed.
             track.is_uncertain = true;
             for kid in self.local.all.iter().flat_map(Described::needed) {
                 tally.need(kid, id, 0);

@@ -59,7 +59,7 @@ impl MediaHeader {
     }
 }
 
-/// A boxes' damage is an error, a missing box is none: what is there is shown.
+/// A damaged box is an error. A missing one is not: what is there is shown.
 fn lenient<T>(read: Result<T, init::Error>) -> Result<Option<T>, Error> {
     match read {
         Ok(found) => Ok(Some(found)),
