@@ -5,12 +5,12 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::cenc::signals::PIFF_SENC;
 use crate::cenc::boxes::{BoxRef, Error};
 use crate::cenc::group::{self, LOCAL};
-use crate::cenc::init::is_pssh;
 use crate::cenc::inspect::described::Described;
 use crate::cenc::inspect::tally::{Groups, Place, REMEMBERED_MAX, Tally, TrackTally, kids_of};
+use crate::cenc::moov::is_pssh;
+use crate::cenc::signals::PIFF_SENC;
 
 /// Reads the track fragments and `pssh` boxes of a `moof`.
 pub(super) fn read_moof(tally: &mut Tally, moof: &BoxRef<'_>) -> Result<(), Error> {

@@ -7,10 +7,11 @@ use alloc::vec::Vec;
 
 use crate::cenc::boxes::{BoxRef, Error};
 use crate::cenc::group;
-use crate::cenc::init::{self, Init, is_pssh, stbl_of, track_id_of};
+use crate::cenc::init::{self, Init};
 use crate::cenc::inspect::entry::read_entry;
 use crate::cenc::inspect::moof::{Counted, pssh_body, read_groups};
 use crate::cenc::inspect::tally::{Place, REMEMBERED_MAX, Tally, four_cc, language_of, millis};
+use crate::cenc::moov::{is_pssh, stbl_of, track_id_of};
 
 /// The longest language tag that is remembered, in bytes. The longest registered one has far fewer.
 const LANGUAGE_BYTES_MAX: usize = 64;
