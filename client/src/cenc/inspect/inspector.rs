@@ -1,7 +1,7 @@
 //! A film that is inspected while its bytes come in.
 //!
 //! Only `ftyp`, `styp`, `moov` and `moof` are held and read; every other box passes. Deliberately absent: what those boxes
-//! say, which [`moov`](crate::cenc::inspect::moov) and [`moof`](crate::cenc::inspect::moof) read.
+//! say, which `moov.rs` and `moof.rs` read.
 
 use alloc::vec::Vec;
 
