@@ -74,7 +74,7 @@ pub(super) fn iv_text(described: &Described) -> String {
     }
     let text = |iv| match iv {
         IvLength::PerSample(bytes) => bytes.to_string(),
-        IvLength::Constant(bytes) => format!("{bytes} constant"),
+        IvLength::Constant(bytes) => format!("{bytes} const"),
     };
     let mut all: Vec<_> = described.keys.iter().map(|key| text(key.iv)).collect();
     all.dedup();

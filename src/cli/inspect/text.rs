@@ -75,43 +75,41 @@ fn seconds(ms: u64) -> String {
     }
 }
 
-const TRACK_HEADINGS: [&str; 10] =
-    ["TRACK", "KIND", "CODEC", "MEDIA", "LANG", "DURATION", "SAMPLES", "SCHEME", "IV", "PATTERN"];
+const TRACK_HEADINGS: [&str; 9] =
+    ["TRACK", "KIND", "CODEC", "MEDIA", "LANG", "TIME", "SAMPLES", "SCHEME", "IV"];
 
 /// A row for each sample entry, and one for each further protection of it.
-fn track_rows(track: &FilmTrack) -> Vec<[String; 10]> {
-    let row = |codec: String, media: String, protection: [String; 3]| {
-        let [scheme, iv, pattern] = protection;
+fn track_rows(track: &FilmTrack) -> Vec<[String; 9]> {
+    let row = |codec: &str, media: String, scheme: String, iv: String| {
         [
             track.id.to_string(),
             media_name(track),
-            codec,
+            codec.into(),
             media,
             track.language.clone().unwrap_or_default(),
             track.duration_ms.map(seconds).unwrap_or_default(),
             track.samples.to_string(),
             scheme,
             iv,
-            pattern,
         ]
     };
-    let clear = || ["clear".into(), String::new(), String::new()];
     let mut rows = Vec::new();
     for entry in &track.entries {
         if entry.protections.is_empty() {
-            rows.push(row(entry.codec.clone(), media_of(entry), clear()));
+            rows.push(row(&entry.codec, media_of(entry), "clear".into(), String::new()));
         }
         for by in &entry.protections {
             let (iv, pattern) = match &by.default {
                 Some(default) => (iv_text(default), pattern_text(default)),
                 None => ("unknown".into(), String::new()),
             };
-            rows.push(row(entry.codec.clone(), media_of(entry), [scheme_name(by), iv, pattern]));
+            let scheme = [scheme_name(by), pattern].join(" ").trim_end().into();
+            rows.push(row(&entry.codec, media_of(entry), scheme, iv));
         }
     }
     if rows.is_empty() {
         let scheme = if track.has_auxiliary_information { "encrypted" } else { "" };
-        rows.push(row(String::new(), String::new(), [scheme.into(), String::new(), String::new()]));
+        rows.push(row("", String::new(), scheme.into(), String::new()));
     }
     rows
 }
@@ -135,18 +133,16 @@ fn key_rows(film: &Film) -> Vec<[String; 3]> {
     film.keys.iter().map(row).collect()
 }
 
-const GROUP_HEADINGS: [&str; 6] =
-    ["SAMPLE GROUP (KID)", "TRACK", "SAMPLES", "IV", "PATTERN", "DESCRIBED IN"];
+const GROUP_HEADINGS: [&str; 5] = ["SAMPLE GROUP (KID)", "TRACK", "SAMPLES", "IV", "IN"];
 
-fn group_rows(track: &FilmTrack) -> Vec<[String; 6]> {
+fn group_rows(track: &FilmTrack) -> Vec<[String; 5]> {
     let row = |group: &SampleGroup| {
         let kids: Vec<_> = group.described.needed().collect();
         [
             if kids.is_empty() { "none: clear samples".into() } else { kid_list(&kids) },
             track.id.to_string(),
             group.samples.to_string(),
-            iv_text(&group.described),
-            pattern_text(&group.described),
+            [iv_text(&group.described), pattern_text(&group.described)].join(" ").trim_end().into(),
             place(group.in_moov, group.fragments),
         ]
     };
