@@ -163,8 +163,8 @@ fn kid_list(kids: &[KeyId]) -> String {
 fn place(in_moov: bool, fragments: u64) -> String {
     match (in_moov, fragments) {
         (true, 0) => "moov".into(),
-        (false, _) => counted(fragments, "fragment"),
-        (true, _) => format!("moov, {}", counted(fragments, "fragment")),
+        (false, _) => counted(fragments, "moof"),
+        (true, _) => format!("moov, {}", counted(fragments, "moof")),
     }
 }
 
