@@ -267,8 +267,8 @@ fn damage_and_other_files_end_in_an_error_that_says_so() {
     for (bytes, expected) in [
         (&b"#EXTM3U\n#EXT-X-VERSION:7\n"[..], "an HLS playlist"),
         (b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x23", "WebM"),
-        (b"", "neither a moov nor a moof"),
-        (b"some words of somebody", "another kind of file"),
+        (b"", "the file is empty"),
+        (b"some words of somebody", "this is text"),
     ] {
         fs::write(&path, bytes).unwrap();
         let output = inspect(&[name]);

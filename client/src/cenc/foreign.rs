@@ -50,6 +50,9 @@ const FIRST_BOXES: [&[u8; 4]; 22] = [
     b"etyp", b"bloc",
 ];
 
+/// As many bytes tell every format.
+pub(super) const TELLING_BYTES: usize = 1024;
+
 /// Whether the type is one of those of whole files, behind which rules say what follows.
 pub(super) fn is_known_box(kind: &[u8; 4]) -> bool {
     FIRST_BOXES.contains(&kind)

@@ -3,7 +3,7 @@
 //! Deliberately absent: the boxes that are read or decrypted, which [`machine`](crate::cenc::machine) has.
 
 use crate::cenc::error::Error;
-use crate::cenc::foreign;
+use crate::cenc::foreign::{self, TELLING_BYTES};
 use crate::cenc::machine::Machine;
 use crate::cenc::state::{State, StreamBox};
 use crate::cenc::tail::MediaWatch;
@@ -11,8 +11,6 @@ use crate::cenc::tail::MediaWatch;
 impl Machine {
     /// Refuses a stream that is no MP4 from its first bytes on. Returns whether there are enough of them to tell.
     pub(super) fn refuse_foreign(&self, is_end: bool) -> Result<bool, Error> {
-        /// As many bytes tell every format.
-        const TELLING_BYTES: usize = 1024;
         if self.at > 0 || self.init.is_some() || self.table.is_some() {
             return Ok(true);
         }

@@ -2,8 +2,9 @@
 
 use reelkey_client::cenc::Init;
 use reelkey_client::cenc::boxes::FourCc;
+use reelkey_client::cenc::foreign::Foreign;
 use reelkey_client::cenc::inspect::{
-    Container, DescribedKey, Error, Film as Seen, FilmKind, Inspector, IvLength,
+    DescribedKey, Error, Film as Seen, FilmKind, Inspector, IvLength,
 };
 use reelkey_client::key::KeyId;
 use reelkey_client::pssh::SystemId;
@@ -257,19 +258,43 @@ fn pssh_boxes_are_found_in_moov_and_moof_and_once_each() {
 }
 
 #[test]
+fn bytes_behind_the_last_box_are_counted_and_no_damage() {
+    let film = film(b"cenc", [Group::None; 4], true).file();
+    for junk in [
+        &b"\0"[..],
+        b"\0\0\0\x02x",
+        &[0; 100],
+        &[0xff; 100],
+        b"\0\0\0\x03what is this",
+        b"plain words",
+    ] {
+        for piece in [1, 7, usize::MAX] {
+            let (ended, seen) = inspect(&[&film, junk].concat(), piece);
+            assert_eq!((ended, seen.trailing_bytes), (Ok(()), junk.len() as u64), "{junk:?}");
+        }
+    }
+    for cut in [&b"\0\0\0\x40moof"[..], b"\0\0\0\x40mdat"] {
+        let (ended, _) = inspect(&[&film, cut].concat(), 7);
+        assert!(matches!(ended, Err(Error::CutShort { missing: 56, .. })), "{ended:?}");
+    }
+}
+
+#[test]
 fn what_is_no_film_is_named() {
     let is = |bytes: &[u8]| inspect(bytes, usize::MAX).0.unwrap_err();
-    for (bytes, container) in [
-        (&b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x23"[..], Container::WebM),
-        (b"#EXTM3U\n#EXT-X-VERSION:7\n", Container::HlsPlaylist),
-        (b"<?xml version=\"1.0\"?><MPD/>", Container::Xml),
-        (b"\x47\x40\0\x10\0\0\xb0\x0d\0\x01", Container::TransportStream),
-        (b"\0\0\0\0\0\0\0\0\0\0", Container::Unknown),
-        (b"plain words of somebody", Container::Unknown),
+    let packets = [0x47].repeat(188 * 7);
+    for (bytes, foreign) in [
+        (&b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x23"[..], Foreign::Webm),
+        (b"#EXTM3U\n#EXT-X-VERSION:7\n", Foreign::HlsPlaylist),
+        (b"<?xml version=\"1.0\"?><MPD/>", Foreign::DashManifest),
+        (&packets, Foreign::TransportStream),
+        (b"\0\0\0\0\0\0\0\0\0\0", Foreign::Unknown),
+        (b"plain words of somebody", Foreign::Text),
+        (b"", Foreign::Nothing),
+        (b"\0\0", Foreign::Unknown),
     ] {
-        assert_eq!(is(bytes), Error::Foreign(container));
+        assert_eq!(is(bytes), Error::Foreign(foreign));
     }
-    assert_eq!(is(b""), Error::NoFilm);
     assert_eq!(is(b"\0\0\0\x08free"), Error::NoFilm);
     assert!(matches!(is(b"\0\0\0\x07moov"), Error::Size { size: 7, .. }));
     assert!(matches!(is(b"\0\0\0\x0cmoov\0\0\0\0"), Error::Within { at: 0, .. }));

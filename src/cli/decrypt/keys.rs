@@ -74,7 +74,7 @@ pub(super) fn read_keys(arguments: &[SecretArgument]) -> Result<GivenKeys, Failu
 
 fn malformed() -> Failure {
     Failure::new("a key is KID:KEY, TRACK:KEY or KEY, with KID and KEY of 32 hexadecimal digits")
-        .remedy("name a file of keys as @FILE")
+        .remedy("reelkey inspect shows which KIDs a film needs; name a file of keys as @FILE")
 }
 
 fn read_line(line: &str) -> Option<(For, ContentKey)> {

@@ -22,7 +22,7 @@ pub(super) fn with_next_step(failure: Failure, init: Option<&Path>) -> Failure {
     } else if has("there is no key for KID") {
         failure.remedy("add the key with --key, or leave such tracks encrypted with --partial")
     } else if has("has several KIDs") {
-        failure.remedy("give each key as KID:KEY")
+        failure.remedy("give each key as KID:KEY; reelkey inspect shows which KIDs the film needs")
     } else {
         failure
     }

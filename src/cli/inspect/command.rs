@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use reelkey_client::cenc::inspect::{Container, Error};
 use serde_json::{Value, json};
 
 use crate::cli::inspect::document::document;
@@ -36,9 +35,6 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Output, Failure> {
         ));
     };
     let failure = Failure::new(damage).during(&name);
-    if let Error::Foreign(Container::HlsPlaylist | Container::Xml) = damage {
-        return Err(failure.remedy("inspect the initialization segment that it names"));
-    }
     if film.tracks.is_empty() && film.pssh.is_empty() {
         return Err(failure);
     }

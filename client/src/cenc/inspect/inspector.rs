@@ -6,11 +6,13 @@
 use alloc::vec::Vec;
 
 use crate::cenc::boxes::{self, BoxRef, FourCc, Header};
-use crate::cenc::inspect::error::{Container, Error};
+use crate::cenc::foreign::{self, Foreign, TELLING_BYTES, is_known_box};
+use crate::cenc::inspect::error::Error;
 use crate::cenc::inspect::film::{Film, FilmKind};
 use crate::cenc::inspect::moof::read_moof;
 use crate::cenc::inspect::moov::read_moov;
 use crate::cenc::inspect::tally::Tally;
+use crate::cenc::tail::is_no_header;
 
 /// The most bytes of a box that are held, unless [`Inspector::holding_at_most`] sets another limit.
 const HELD_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -207,13 +209,21 @@ impl Inspector {
         if self.held.len() < HEADER_BYTES {
             self.hold(HEADER_BYTES - self.held.len(), rest);
         }
-        let is_start = self.at == 0 && self.held.len() >= 8;
-        if let Some(container) = Container::of(&self.held).filter(|_| is_start) {
-            return Err(Error::Foreign(container));
+        if let Some(foreign) = self.foreign() {
+            if self.held.len() >= TELLING_BYTES {
+                return Err(foreign.into());
+            }
+            self.hold(TELLING_BYTES - self.held.len(), rest);
+            return Ok(self.held.len() >= TELLING_BYTES);
         }
-        let Some(Header { kind, size, length, .. }) = Header::parse(&self.held) else {
+        let Some(header) = Header::parse(&self.held) else {
             return Ok(!rest.is_empty());
         };
+        let Header { kind, size, length, .. } = header;
+        if self.has_film() && is_no_header(&header) {
+            self.pass(kind, None);
+            return Ok(true);
+        }
         if let Some(size) = size.filter(|size| *size < length.into()) {
             return Err(Error::Size { kind, at: self.at, size });
         }
@@ -287,10 +297,16 @@ impl Inspector {
     fn end(&mut self) -> Result<(), Error> {
         match self.state {
             State::Failed => return Err(Error::Failed),
+            State::Passing { kind, at, .. } if self.has_film() && !is_known_box(&kind.0) => {
+                self.file.trailing_bytes = self.at.saturating_sub(at);
+            }
             State::Passing { kind, at, left: Some(missing) } => {
                 return Err(self.or_foreign(Error::CutShort { kind, at, missing }));
             }
             State::Passing { left: None, .. } => {}
+            State::AtBox if self.foreign().is_some() => {
+                return Err(self.foreign().unwrap_or(Foreign::Unknown).into());
+            }
             State::AtBox => match Header::parse(&self.held) {
                 None => {
                     self.file.trailing_bytes = u64::try_from(self.held.len()).unwrap_or(u64::MAX);
@@ -306,20 +322,28 @@ impl Inspector {
                 }
             },
         }
-        match self.file.has_moov || self.file.fragments > 0 {
+        match self.has_film() {
             true => Ok(()),
             false => Err(self.or_foreign(Error::NoFilm)),
         }
     }
 
+    /// What the file is if it is no MP4, as far as the held bytes tell.
+    fn foreign(&self) -> Option<Foreign> {
+        match self.at {
+            0 => foreign::recognize(&self.held),
+            _ => None,
+        }
+    }
+
+    fn has_film(&self) -> bool {
+        self.file.has_moov || self.file.fragments > 0
+    }
+
     /// The error, or that the file is no MP4 if nothing in it was.
     fn or_foreign(&self, error: Error) -> Error {
-        let FileFacts { has_moov, fragments, major_brand, .. } = &self.file;
-        let is_known = *has_moov || *fragments > 0 || major_brand.is_some();
-        match (is_known, &self.state) {
-            (false, State::Passing { kind, at: 0, .. }) if !is_first_box(*kind) => {
-                Error::Foreign(Container::Unknown)
-            }
+        match &self.state {
+            State::Passing { kind, at: 0, .. } if !is_known_box(&kind.0) => Foreign::Unknown.into(),
             _ => error,
         }
     }
@@ -328,11 +352,6 @@ impl Inspector {
 /// Whether a box is held and read.
 fn is_read(kind: FourCc) -> bool {
     matches!(&kind.0, b"ftyp" | b"styp" | b"moov" | b"moof")
-}
-
-/// Whether files begin with such a box, apart from those that are read.
-fn is_first_box(kind: FourCc) -> bool {
-    matches!(&kind.0, b"mdat" | b"free" | b"skip" | b"wide" | b"sidx" | b"emsg" | b"prft" | b"uuid")
 }
 
 impl FileFacts {

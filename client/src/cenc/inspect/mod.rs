@@ -34,7 +34,7 @@ mod moov;
 mod tally;
 
 pub use crate::cenc::inspect::described::{Described, DescribedKey, IvLength};
-pub use crate::cenc::inspect::error::{Container, Error};
+pub use crate::cenc::inspect::error::Error;
 pub use crate::cenc::inspect::film::{
     Film, FilmKind, FilmTrack, FoundPssh, LeftOut, NeededKey, SampleEntry, SampleGroup,
     SampleProtection,
