@@ -46,6 +46,11 @@ typedef enum {
    A key is missing; the words name its KID.
    */
   REELKEY_STATUS_MISSING_KEY = 3,
+  /*
+   Everything was decrypted and can be read, but a key does not seem to fit: `reelkey_decrypter_note` says which. The
+   end of a stream and a decryption in place return it.
+   */
+  REELKEY_STATUS_WRONG_KEY = 4,
 } reelkey_status;
 
 /*
@@ -83,6 +88,25 @@ reelkey_status reelkey_decrypter_add_key(reelkey_decrypter *decrypter,
 reelkey_status reelkey_decrypter_add_track_key(reelkey_decrypter *decrypter,
                                                uint32_t track_id,
                                                const uint8_t *key);
+
+/*
+ Adds a key for all protected samples, if the film has one KID, before anything is fed. A film with several is an error. The
+ key is copied, and the copy is zeroed in the end.
+
+ # Safety
+ `decrypter` came from `reelkey_decrypter_new` and is not freed; 16 bytes can be read at `key`.
+ */
+reelkey_status reelkey_decrypter_add_only_key(reelkey_decrypter *decrypter,
+                                              const uint8_t *key);
+
+/*
+ Leaves tracks encrypted for which there is no key, instead of returning `REELKEY_STATUS_MISSING_KEY`. It goes before
+ anything is fed; `reelkey_decrypter_note` names the tracks in the end.
+
+ # Safety
+ `decrypter` came from `reelkey_decrypter_new` and is not freed.
+ */
+reelkey_status reelkey_decrypter_leave_tracks_without_keys(reelkey_decrypter *decrypter);
 
 /*
  Takes the initialization segment of media segments that come without it, before anything is fed.
@@ -144,6 +168,17 @@ reelkey_status reelkey_decrypter_decrypt_in_place(reelkey_decrypter *decrypter,
  `decrypter` came from `reelkey_decrypter_new` and is not freed.
  */
 const char *reelkey_decrypter_error(const reelkey_decrypter *decrypter);
+
+/*
+ A sentence for a person about the film that was decrypted last: a key that does not seem to fit, a track that was left
+ encrypted, a clear fragment in between. They are counted from 0; null behind the last one. They stay until the next film is
+ decrypted or the decrypter is freed.
+
+ # Safety
+ `decrypter` came from `reelkey_decrypter_new` and is not freed.
+ */
+const char *reelkey_decrypter_note(const reelkey_decrypter *decrypter,
+                                   size_t index);
 
 /*
  Ends a decrypter and zeroes its keys. Null is nothing to end.

@@ -10,6 +10,7 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 use std::slice;
 
+use reelkey_client::cenc::notes::Note;
 use reelkey_client::cenc::stream::append_to;
 use reelkey_client::cenc::{Error, Init, Keys, Stream};
 use reelkey_client::key::{ContentKey, KeyId};
@@ -26,6 +27,9 @@ pub enum Status {
     Media = 2,
     /// A key is missing; the words name its KID.
     MissingKey = 3,
+    /// Everything was decrypted and can be read, but a key does not seem to fit: `reelkey_decrypter_note` says which. The
+    /// end of a stream and a decryption in place return it.
+    WrongKey = 4,
 }
 
 /// Decrypts one file or stream.
@@ -36,6 +40,8 @@ pub struct Decrypter {
     read: usize,
     /// The message of the last error.
     error: Option<CString>,
+    /// What is worth saying of the film that was decrypted last.
+    notes: Vec<CString>,
 }
 
 enum State {
@@ -77,6 +83,15 @@ impl Decrypter {
         }
     }
 
+    /// Keeps what is worth saying of a film that was decrypted.
+    fn note(&mut self, notes: &[Note]) -> Status {
+        self.notes = notes.iter().filter_map(|note| CString::new(note.to_string()).ok()).collect();
+        match notes.iter().any(|note| matches!(note, Note::WrongKey { .. })) {
+            true => Status::WrongKey,
+            false => Status::Ok,
+        }
+    }
+
     /// Turns a result into a status, and keeps the message of an error. After an error the decrypter is over.
     fn take<T>(&mut self, result: Result<T, Error>) -> Status {
         match result {
@@ -114,7 +129,13 @@ unsafe fn read<'a>(bytes: *const u8, length: usize) -> Option<&'a [u8]> {
 #[unsafe(no_mangle)]
 pub extern "C" fn reelkey_decrypter_new() -> *mut Decrypter {
     let state = State::Fresh(Keys::default(), None);
-    Box::into_raw(Box::new(Decrypter { state, clear: Vec::new(), read: 0, error: None }))
+    Box::into_raw(Box::new(Decrypter {
+        state,
+        clear: Vec::new(),
+        read: 0,
+        error: None,
+        notes: Vec::new(),
+    }))
 }
 
 /// Adds a key before anything is fed: 16 bytes each, as `default_KID` and AES have them. Both are copied, and the
@@ -158,6 +179,45 @@ pub unsafe extern "C" fn reelkey_decrypter_add_track_key(
         return this.misuse("a key is 16 bytes");
     };
     this.add(key, |keys, key| keys.insert_for_track(track_id, key))
+}
+
+/// Adds a key for all protected samples, if the film has one KID, before anything is fed. A film with several is an error. The
+/// key is copied, and the copy is zeroed in the end.
+///
+/// # Safety
+/// `decrypter` came from `reelkey_decrypter_new` and is not freed; 16 bytes can be read at `key`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reelkey_decrypter_add_only_key(
+    decrypter: *mut Decrypter,
+    key: *const u8,
+) -> Status {
+    // SAFETY: it is null or what `new` made, of which C has the only address.
+    let Some(this) = (unsafe { decrypter.as_mut() }) else { return Status::Misuse };
+    // SAFETY: the caller promises 16 bytes.
+    let Some(key) = (unsafe { read(key, 16) }) else {
+        return this.misuse("a key is 16 bytes");
+    };
+    this.add(key, Keys::insert_only)
+}
+
+/// Leaves tracks encrypted for which there is no key, instead of returning `REELKEY_STATUS_MISSING_KEY`. It goes before
+/// anything is fed; `reelkey_decrypter_note` names the tracks in the end.
+///
+/// # Safety
+/// `decrypter` came from `reelkey_decrypter_new` and is not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reelkey_decrypter_leave_tracks_without_keys(
+    decrypter: *mut Decrypter,
+) -> Status {
+    // SAFETY: it is null or what `new` made, of which C has the only address.
+    let Some(this) = (unsafe { decrypter.as_mut() }) else { return Status::Misuse };
+    match &mut this.state {
+        State::Fresh(keys, _) => {
+            keys.leave_tracks_without_keys();
+            Status::Ok
+        }
+        _ => this.misuse("what becomes of tracks without keys is said before the first bytes"),
+    }
 }
 
 /// Takes the initialization segment of media segments that come without it, before anything is fed.
@@ -222,11 +282,14 @@ pub unsafe extern "C" fn reelkey_decrypter_finish(decrypter: *mut Decrypter) -> 
     // SAFETY: it is null or what `new` made, of which C has the only address.
     let Some(this) = (unsafe { decrypter.as_mut() }) else { return Status::Misuse };
     this.begin();
-    let State::Streaming(stream) = std::mem::replace(&mut this.state, State::Over) else {
+    let State::Streaming(mut stream) = std::mem::replace(&mut this.state, State::Over) else {
         return this.misuse(OVER);
     };
     let finished = stream.finish(append_to(&mut this.clear));
-    this.take(finished.map_err(Error::from))
+    match this.take(finished.map_err(Error::from)) {
+        Status::Ok => this.note(&stream.notes()),
+        failed => failed,
+    }
 }
 
 /// Copies what is clear into `buffer`, at most `capacity` bytes, and answers how many that were; 0: there are none
@@ -283,7 +346,7 @@ pub unsafe extern "C" fn reelkey_decrypter_decrypt_in_place(
         None => reelkey_client::cenc::decrypt_file(keys, bytes),
     };
     match decrypted {
-        Ok(_) => Status::Ok,
+        Ok(notes) => this.note(&notes),
         // One segment's error is not another's.
         Err(error) => {
             let state = std::mem::replace(&mut this.state, State::Over);
@@ -303,6 +366,22 @@ pub unsafe extern "C" fn reelkey_decrypter_error(decrypter: *const Decrypter) ->
     // SAFETY: it is null or what `new` made, of which C has the only address.
     let this = unsafe { decrypter.as_ref() };
     this.and_then(|this| this.error.as_ref()).map_or(ptr::null(), |words| words.as_ptr())
+}
+
+/// A sentence for a person about the film that was decrypted last: a key that does not seem to fit, a track that was left
+/// encrypted, a clear fragment in between. They are counted from 0; null behind the last one. They stay until the next film is
+/// decrypted or the decrypter is freed.
+///
+/// # Safety
+/// `decrypter` came from `reelkey_decrypter_new` and is not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reelkey_decrypter_note(
+    decrypter: *const Decrypter,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: it is null or what `new` made, of which C has the only address.
+    let this = unsafe { decrypter.as_ref() };
+    this.and_then(|this| this.notes.get(index)).map_or(ptr::null(), |words| words.as_ptr())
 }
 
 /// Ends a decrypter and zeroes its keys. Null is nothing to end.

@@ -1,10 +1,11 @@
 /*
  * Plays films with the C interface. Standard input names one a line:
  *
- *     IN INIT STREAMED PLACED KID:KEY...
+ *     IN INIT STREAMED PLACED KEYS...
  *
- * IN is decrypted to the file STREAMED, fed in small pieces, and to the file PLACED, in place. INIT is its
+ * Each of KEYS is KID:KEY, TRACK:KEY, KEY, or "partial" to leave tracks without keys. IN is decrypted to the file STREAMED, fed in small pieces, and to the file PLACED, in place. INIT is its
  * initialization segment, or "-". A film that cannot be decrypted leaves the words of the error there instead.
+ * A film that can has the notes in STREAMED.notes and PLACED.notes, a line each, behind the status.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -47,9 +48,23 @@ static reelkey_decrypter *prepare(const char *init, char *const pairs[], int cou
     reelkey_decrypter *decrypter = reelkey_decrypter_new();
     for (int i = 0; i < count; i++) {
         uint8_t kid[16], key[16];
-        read_hex(pairs[i], kid);
-        read_hex(pairs[i] + 33, key);
-        assert(reelkey_decrypter_add_key(decrypter, kid, key) == REELKEY_STATUS_OK);
+        reelkey_status status;
+        const char *colon = strchr(pairs[i], ':');
+        if (strcmp(pairs[i], "partial") == 0) {
+            status = reelkey_decrypter_leave_tracks_without_keys(decrypter);
+        } else if (colon == NULL) {
+            read_hex(pairs[i], key);
+            status = reelkey_decrypter_add_only_key(decrypter, key);
+        } else if (colon - pairs[i] < 32) {
+            read_hex(colon + 1, key);
+            uint32_t track = (uint32_t)strtoul(pairs[i], NULL, 10);
+            status = reelkey_decrypter_add_track_key(decrypter, track, key);
+        } else {
+            read_hex(pairs[i], kid);
+            read_hex(colon + 1, key);
+            status = reelkey_decrypter_add_key(decrypter, kid, key);
+        }
+        assert(status == REELKEY_STATUS_OK);
     }
     if (strcmp(init, "-") != 0) {
         struct bytes bytes = load(init);
@@ -76,6 +91,24 @@ static void say_why(const reelkey_decrypter *decrypter, const char *path)
     fclose(out);
 }
 
+static bool is_decrypted(reelkey_status status)
+{
+    return status == REELKEY_STATUS_OK || status == REELKEY_STATUS_WRONG_KEY;
+}
+
+static void write_notes(const reelkey_decrypter *decrypter, reelkey_status status, const char *path)
+{
+    char name[4096];
+    snprintf(name, sizeof name, "%s.notes", path);
+    FILE *out = fopen(name, "wb");
+    assert(out != NULL);
+    fprintf(out, "%d\n", (int)status);
+    const char *note;
+    for (size_t i = 0; (note = reelkey_decrypter_note(decrypter, i)) != NULL; i++)
+        fprintf(out, "%s\n", note);
+    fclose(out);
+}
+
 static void stream(reelkey_decrypter *decrypter, struct bytes film, const char *path)
 {
     FILE *out = fopen(path, "wb");
@@ -90,7 +123,9 @@ static void stream(reelkey_decrypter *decrypter, struct bytes film, const char *
         status = reelkey_decrypter_finish(decrypter);
     drain(decrypter, out);
     fclose(out);
-    if (status != REELKEY_STATUS_OK)
+    if (is_decrypted(status))
+        write_notes(decrypter, status, path);
+    else
         say_why(decrypter, path);
     /* It is over, well or not. */
     assert(reelkey_decrypter_feed(decrypter, film.at, film.length) == REELKEY_STATUS_MISUSE);
@@ -98,10 +133,12 @@ static void stream(reelkey_decrypter *decrypter, struct bytes film, const char *
 
 static void place(reelkey_decrypter *decrypter, struct bytes film, const char *path)
 {
-    if (reelkey_decrypter_decrypt_in_place(decrypter, film.at, film.length) != REELKEY_STATUS_OK) {
+    reelkey_status status = reelkey_decrypter_decrypt_in_place(decrypter, film.at, film.length);
+    if (!is_decrypted(status)) {
         say_why(decrypter, path);
         return;
     }
+    write_notes(decrypter, status, path);
     FILE *out = fopen(path, "wb");
     assert(out != NULL && fwrite(film.at, 1, film.length, out) == film.length);
     fclose(out);
@@ -114,9 +151,14 @@ static void misuse(void)
     assert(reelkey_decrypter_feed(NULL, bytes, 16) == REELKEY_STATUS_MISUSE);
     assert(reelkey_decrypter_read(NULL, bytes, 16) == 0);
     assert(reelkey_decrypter_error(NULL) == NULL);
+    assert(reelkey_decrypter_note(NULL, 0) == NULL);
+    assert(reelkey_decrypter_add_only_key(NULL, bytes) == REELKEY_STATUS_MISUSE);
+    assert(reelkey_decrypter_leave_tracks_without_keys(NULL) == REELKEY_STATUS_MISUSE);
     reelkey_decrypter_free(NULL);
     reelkey_decrypter *decrypter = reelkey_decrypter_new();
     assert(reelkey_decrypter_error(decrypter) == NULL);
+    assert(reelkey_decrypter_note(decrypter, 0) == NULL);
+    assert(reelkey_decrypter_add_only_key(decrypter, NULL) == REELKEY_STATUS_MISUSE);
     assert(reelkey_decrypter_add_key(decrypter, NULL, bytes) == REELKEY_STATUS_MISUSE);
     assert(reelkey_decrypter_feed(decrypter, NULL, 16) == REELKEY_STATUS_MISUSE);
     assert(reelkey_decrypter_decrypt_in_place(decrypter, NULL, 16) == REELKEY_STATUS_MISUSE);

@@ -52,6 +52,12 @@ impl Machine {
         self.flush(self.held.len(), keys).map_err(|error| self.here(error))
     }
 
+    /// Takes no more bytes after the end.
+    pub(super) fn close(&mut self) {
+        self.whole = self.whole();
+        self.state = State::Failed;
+    }
+
     /// Ends the stream where a box may begin: what is held is part of one, or one up to the end of the stream, or none.
     fn end_at_box(&mut self, keys: &Keys) -> Result<(), Error> {
         let length = self.held.len();

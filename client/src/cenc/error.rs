@@ -79,8 +79,8 @@ pub enum Error {
     /// The bytes are not those that were planned for.
     #[error("the plan is for other bytes than these")]
     OtherBytes,
-    /// The stream returned an error before. Its clear bytes are not complete, so it does not go on.
-    #[error("the stream returned an error before and cannot go on")]
+    /// The stream returned an error before, or was ended. It does not go on.
+    #[error("the stream returned an error before, or was ended, and cannot go on")]
     Failed,
 }
 

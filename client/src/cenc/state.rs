@@ -29,7 +29,7 @@ pub(super) enum State {
     FragmentMedia(Box<Flow>, Media),
     /// The `moov` listed the samples of this `mdat`, and the stream has them. What is held is part of one sample.
     TableMedia(Media),
-    /// An error was returned. The bytes behind it are not looked at.
+    /// An error was returned, or the caller ended the stream. No bytes behind it are looked at.
     Failed,
 }
 

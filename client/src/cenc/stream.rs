@@ -320,16 +320,19 @@ impl<K: Borrow<Keys>> Stream<K> {
         Ok(())
     }
 
-    /// Ends the stream. The last clear bytes go to `sink`. Returns how many samples came out.
+    /// Ends the stream, which takes no bytes from then on. The last clear bytes go to `sink`. Returns how many samples came
+    /// out. Afterwards [`notes`](Self::notes) has what is worth saying of the whole film, for example that a key does not
+    /// seem to fit.
     ///
     /// # Errors
     /// As [`push`](Self::push), also where the stream ends in the middle of a box.
     pub fn finish<E>(
-        mut self,
+        &mut self,
         mut sink: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<usize, PushError<E>> {
         let ended = self.end();
         self.hand_on(&mut sink)?;
+        self.machine.close();
         ended?;
         Ok(self.samples())
     }
