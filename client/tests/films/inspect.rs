@@ -295,6 +295,11 @@ fn what_is_no_film_is_named() {
     ] {
         assert_eq!(is(bytes), Error::Foreign(foreign));
     }
+    // Text at first sight, and no more than that.
+    let binary = [&[b'N'; 26][..], &[0x16; 9]].concat();
+    for piece in [1, 7, usize::MAX] {
+        assert_eq!(inspect(&binary, piece).0, Err(Error::Foreign(Foreign::Unknown)));
+    }
     assert_eq!(is(b"\0\0\0\x08free"), Error::NoFilm);
     assert!(matches!(is(b"\0\0\0\x07moov"), Error::Size { size: 7, .. }));
     assert!(matches!(is(b"\0\0\0\x0cmoov\0\0\0\0"), Error::Within { at: 0, .. }));

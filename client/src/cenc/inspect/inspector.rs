@@ -213,8 +213,9 @@ impl Inspector {
             if self.held.len() >= TELLING_BYTES {
                 return Err(foreign.into());
             }
-            self.hold(TELLING_BYTES - self.held.len(), rest);
-            return Ok(self.held.len() >= TELLING_BYTES);
+            let before = self.held.len();
+            self.hold(TELLING_BYTES - before, rest);
+            return Ok(self.held.len() > before);
         }
         let Some(header) = Header::parse(&self.held) else {
             return Ok(!rest.is_empty());
