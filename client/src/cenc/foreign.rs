@@ -12,7 +12,7 @@ pub enum Foreign {
     Nothing,
     /// Matroska or WebM (RFC 9559): it begins with an EBML header.
     #[error(
-        "this is WebM or Matroska, not MP4; its encryption is another one, which ffmpeg decrypts"
+        "this is WebM or Matroska, not MP4; its encryption is another one, which Shaka Packager decrypts"
     )]
     Webm,
     /// An MPEG-2 transport stream (ISO/IEC 13818-1): sync bytes.
