@@ -106,7 +106,7 @@ pub(crate) fn obtain(service: &Service, token: &str) -> License {
     pending.open(answer.as_bytes(), &Jwks::parse(jwks.as_bytes()).unwrap()).unwrap()
 }
 
-fn ask(token: &str) -> Ask<'_> {
+pub(crate) fn ask(token: &str) -> Ask<'_> {
     Ask {
         service_id: "reelkey",
         token,

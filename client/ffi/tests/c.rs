@@ -159,16 +159,20 @@ fn films() -> Vec<Film> {
     films
 }
 
-/// Builds the program with a library, as a user of it would.
-fn program(folder: &Path, library: &Path) -> PathBuf {
+/// Builds a program with a library, as a user of it would.
+fn compiled(folder: &Path, source: &Path, library: &Path) -> PathBuf {
     let program = folder.join("play");
     let mut cc = Command::new("cc");
     cc.args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-g", "-I"]);
-    cc.arg(Path::new(ROOT).join("include")).arg(Path::new(ROOT).join("tests/play.c"));
+    cc.arg(Path::new(ROOT).join("include")).arg(source);
     cc.arg(library).args(["-lpthread", "-ldl", "-lm", "-o"]).arg(&program);
     let built = cc.output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     program
+}
+
+fn program(folder: &Path, library: &Path) -> PathBuf {
+    compiled(folder, &Path::new(ROOT).join("tests/play.c"), library)
 }
 
 #[test]
@@ -179,6 +183,37 @@ fn a_c_program_plays_what_the_client_plays() {
 #[test]
 fn a_c_program_plays_the_same_with_the_shared_library() {
     play_all(&built::library(&[], "libreelkey_c.so"));
+}
+
+/// The program of docs/decrypting/own-program.md, as the page shows it, between two files.
+#[test]
+fn the_program_that_the_documents_show_decrypts() {
+    let page = fs::read_to_string(Path::new(ROOT).join("../../docs/decrypting/own-program.md"));
+    let page = page.unwrap();
+    let shown = page.split_once("\n```c\n").unwrap().1.split_once("\n```").unwrap().0;
+    let library = built::library(&[], "libreelkey_c.a");
+    let folder = tempfile::tempdir().unwrap();
+    let run = |program: &str, film: &str| {
+        let source = folder.path().join("decrypt.c");
+        fs::write(&source, program).unwrap();
+        let mut program = Command::new(compiled(folder.path(), &source, &library));
+        let path = Path::new(ROOT).join("../../src/cli/demo/clip").join(film);
+        let output = program.stdin(File::open(path).unwrap()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said, output.stdout)
+    };
+    let (code, said, clear) = run(shown, "cbcs/video.mp4");
+    assert_eq!((code, &said[..]), (Some(0), ""));
+    let films = films();
+    let film = films.iter().find(|film| film.path.ends_with("cbcs/video.mp4")).unwrap();
+    assert!(film.keys.len() == 1 && clear == film.place().bytes && !clear.starts_with(b"error"));
+
+    let (code, said, _) = run(shown, "cbcs/audio.mp4");
+    assert!(code == Some(3) && said.starts_with("error: ") && said.contains("no key for KID"));
+    let (code, said, other) = run(&shown.replace("{0x0f, 0x1e", "{0x00, 0x00"), "cbcs/video.mp4");
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.starts_with("note: ") && said.contains("does not seem to fit"), "{said}");
+    assert!(other.len() == clear.len() && other != clear);
 }
 
 fn play_all(library: &Path) {
