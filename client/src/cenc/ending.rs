@@ -21,6 +21,9 @@ impl Machine {
         if let State::Failed = self.state {
             return Err(Error::Failed);
         }
+        // Bytes may be held that did not tell what the file is.
+        self.is_end = true;
+        self.advance(keys)?;
         if let State::FragmentMedia(_, media) | State::TableMedia(media) = &self.state {
             let held = self.held.len();
             if media.mdat.size.is_some() || held > 0 {
@@ -64,7 +67,7 @@ impl Machine {
         if length == 0 {
             return self.finish(None);
         }
-        self.refuse_foreign(true)?;
+        self.refuse_foreign()?;
         if self.header(0).is_none() && self.at > 0 && may_be_tail(self.held.bytes()) {
             let at = self.at;
             self.emit(length);

@@ -50,7 +50,7 @@ const FIRST_BOXES: [&[u8; 4]; 22] = [
     b"etyp", b"bloc",
 ];
 
-/// As many bytes tell every format.
+/// As many bytes tell every format, and no more are looked at: what is told must not depend on how many bytes come at once.
 pub(super) const TELLING_BYTES: usize = 1024;
 
 /// Whether the type is one of those of whole files, behind which rules say what follows.
@@ -63,9 +63,16 @@ pub(super) fn begins_known_box(kind: &[u8]) -> bool {
     !kind.is_empty() && FIRST_BOXES.iter().any(|known| known.starts_with(kind))
 }
 
-/// What the bytes are, if they do not begin with a box that an MP4 may begin with. `bytes` are the first ones of a file, as
-/// many as there are, or more than a few hundred.
+/// Whether more bytes have to come before [`recognize`] can tell. `bytes` are the first ones of a file.
+pub(super) fn is_untold(bytes: &[u8]) -> bool {
+    let kind = bytes.get(4..8).and_then(|kind| kind.first_chunk::<4>());
+    bytes.len() < TELLING_BYTES && !kind.is_some_and(is_known_box)
+}
+
+/// What the bytes are, if they do not begin with a box that an MP4 may begin with. `bytes` are the first ones of a file, or all
+/// of them.
 pub(super) fn recognize(bytes: &[u8]) -> Option<Foreign> {
+    let bytes = bytes.get(..TELLING_BYTES).unwrap_or(bytes);
     let Some(kind) = bytes.get(4..8).and_then(|kind| kind.first_chunk::<4>()) else {
         return Some(if bytes.is_empty() { Foreign::Nothing } else { recognize_content(bytes) });
     };

@@ -34,6 +34,8 @@ pub(super) struct Machine {
     pub(super) table: Option<Flow>,
     /// Whether the keys were held against the `moov` that the stream was given.
     is_begun: bool,
+    /// Whether no more bytes come.
+    pub(super) is_end: bool,
     /// Whether the `moov` was read before the stream began. Then the position of each sample was checked.
     pub(super) has_whole_table: bool,
     /// The ciphers of the fragments before: a fragment may be short, and have the same keys.
@@ -66,6 +68,7 @@ impl Machine {
             init,
             table: None,
             is_begun: false,
+            is_end: false,
             has_whole_table: false,
             suspicions: Suspicions::default(),
             notes: Notes::default(),
@@ -145,7 +148,7 @@ impl Machine {
         let Some(header) = self.header(0) else { return Ok(false) };
         let kind = &header.kind.0;
         self.whole = self.at;
-        if !self.refuse_foreign(false)? {
+        if !self.refuse_foreign()? {
             return Ok(false);
         }
         match (kind, &self.table, &self.init) {

@@ -3,23 +3,22 @@
 //! Deliberately absent: the boxes that are read or decrypted, which [`machine`](crate::cenc::machine) has.
 
 use crate::cenc::error::Error;
-use crate::cenc::foreign::{self, TELLING_BYTES};
+use crate::cenc::foreign;
 use crate::cenc::machine::Machine;
 use crate::cenc::state::{State, StreamBox};
 use crate::cenc::tail::MediaWatch;
 
 impl Machine {
     /// Refuses a stream that is no MP4 from its first bytes on. Returns whether there are enough of them to tell.
-    pub(super) fn refuse_foreign(&self, is_end: bool) -> Result<bool, Error> {
+    pub(super) fn refuse_foreign(&self) -> Result<bool, Error> {
         if self.at > 0 || self.init.is_some() || self.table.is_some() {
             return Ok(true);
         }
         let bytes = self.held.bytes();
-        match foreign::recognize(bytes) {
-            None => Ok(true),
-            Some(_) if bytes.len() < TELLING_BYTES && !is_end => Ok(false),
-            Some(foreign) => Err(foreign.into()),
+        if !self.is_end && foreign::is_untold(bytes) {
+            return Ok(false);
         }
+        foreign::recognize(bytes).map_or(Ok(true), |foreign| Err(foreign.into()))
     }
 
     /// More of a box came that goes by.

@@ -34,6 +34,8 @@ pub struct Inspector {
     held_max: usize,
     /// The position in the file of the first byte that is held, or that comes next.
     at: u64,
+    /// Whether no more bytes come.
+    is_end: bool,
 }
 
 /// What was seen of one file.
@@ -75,6 +77,7 @@ impl Inspector {
             held: Vec::new(),
             held_max: HELD_BYTES_MAX,
             at: 0,
+            is_end: false,
         }
     }
 
@@ -139,7 +142,7 @@ impl Inspector {
     pub fn next_file(&mut self) -> Result<(), Error> {
         self.finish()?;
         self.file = FileFacts::default();
-        (self.state, self.at) = (State::AtBox, 0);
+        (self.state, self.at, self.is_end) = (State::AtBox, 0, false);
         Ok(())
     }
 
@@ -209,13 +212,13 @@ impl Inspector {
         if self.held.len() < HEADER_BYTES {
             self.hold(HEADER_BYTES - self.held.len(), rest);
         }
-        if let Some(foreign) = self.foreign() {
-            if self.held.len() >= TELLING_BYTES {
-                return Err(foreign.into());
-            }
+        if self.at == 0 && !self.is_end && foreign::is_untold(&self.held) {
             let before = self.held.len();
             self.hold(TELLING_BYTES - before, rest);
             return Ok(self.held.len() > before);
+        }
+        if let Some(foreign) = self.foreign() {
+            return Err(foreign.into());
         }
         let Some(header) = Header::parse(&self.held) else {
             return Ok(!rest.is_empty());
@@ -296,6 +299,9 @@ impl Inspector {
     }
 
     fn end(&mut self) -> Result<(), Error> {
+        // Bytes may be held that did not tell what the file is.
+        self.is_end = true;
+        self.advance(&mut &[][..])?;
         match self.state {
             State::Failed => return Err(Error::Failed),
             State::Passing { kind, at, .. } if self.has_film() && !is_known_box(&kind.0) => {
@@ -305,9 +311,6 @@ impl Inspector {
                 return Err(self.or_foreign(Error::CutShort { kind, at, missing }));
             }
             State::Passing { left: None, .. } => {}
-            State::AtBox if self.foreign().is_some() => {
-                return Err(self.foreign().unwrap_or(Foreign::Unknown).into());
-            }
             State::AtBox => match Header::parse(&self.held) {
                 None => {
                     self.file.trailing_bytes = u64::try_from(self.held.len()).unwrap_or(u64::MAX);
