@@ -86,6 +86,11 @@ impl CipherId {
 const KEPT_MAX: usize = 64;
 
 impl Ciphers {
+    /// Whether no sample has needed a key so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
     /// Removes all ciphers if they are more than [`KEPT_MAX`].
     pub(super) fn keep_few(&mut self) {
         if self.by_id.len() > KEPT_MAX {

@@ -5,7 +5,7 @@
 use crate::cenc::boxes::Boxes;
 use crate::cenc::error::Error;
 use crate::cenc::foreign::{Foreign, is_known_box};
-use crate::cenc::init;
+use crate::cenc::init::{self, Init};
 use crate::cenc::keys::Keys;
 use crate::cenc::machine::{Machine, outside_media};
 use crate::cenc::notes::{Note, Notes};
@@ -87,6 +87,9 @@ impl Machine {
     fn finish(&mut self, junk_at: Option<u64>) -> Result<(), Error> {
         if let Some(at) = junk_at {
             self.notes.add(Note::Junk { at });
+        }
+        if self.init.as_ref().is_some_and(Init::is_clear) && self.ciphers.is_empty() {
+            self.notes.add(Note::NothingEncrypted);
         }
         match (self.at, &self.init, &self.table) {
             (0, None, None) => Err(Foreign::Nothing.into()),

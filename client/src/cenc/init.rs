@@ -117,6 +117,11 @@ impl Init {
         kids.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// Whether no sample entry and no group needs a key.
+    pub(super) fn is_clear(&self) -> bool {
+        self.tracks.values().all(|facts| facts.kids().next().is_none())
+    }
+
     /// Makes `bytes`, which were parsed, those of a clear file: `encv` and `enca` get back their original types, and the
     /// boxes about protection become `free` boxes. No byte moves.
     ///

@@ -11,6 +11,9 @@ use crate::key::KeyId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
+    /// Nothing says that anything is encrypted, so every byte was copied. If the media is noise, an earlier program has dropped
+    /// what described its encryption.
+    NothingEncrypted,
     /// Fragments of a protected track that say nothing of encryption, an inserted advertisement for example. They were
     /// taken for clear.
     ClearFragments {
@@ -49,6 +52,9 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NothingEncrypted => {
+                f.write_str("nothing in it says that it is encrypted; it was copied as it is")
+            }
             Self::ClearFragments { count: 1, first_at } => write!(
                 f,
                 "the fragment at byte {first_at} says nothing of encryption and was taken for clear"

@@ -179,6 +179,9 @@ impl Init {
             })?;
         }
         refuse_overlaps(&plan.fragments)?;
+        if self.is_clear() && plan.protections().next().is_none() {
+            plan.notes.add(Note::NothingEncrypted);
+        }
         Ok(plan)
     }
 

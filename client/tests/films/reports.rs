@@ -223,6 +223,23 @@ fn one_key_without_a_kid_is_not_taken_for_two() {
 }
 
 #[test]
+fn a_film_that_is_clear_is_copied_with_a_note() {
+    for case in entries::text() {
+        let mut clear = case.made.file;
+        let notes = decrypt_file(&case.keys, &mut clear).unwrap();
+        assert!(!notes.contains(&Note::NothingEncrypted), "{}: {notes:?}", case.name);
+        let mut again = clear.clone();
+        let notes = decrypt_file(&case.keys, &mut again).unwrap();
+        assert!(again == clear && notes == [Note::NothingEncrypted], "{}: {notes:?}", case.name);
+        let (mut stream, mut streamed) = (Stream::new(&case.keys), Vec::new());
+        stream.push(&clear, append_to(&mut streamed)).unwrap();
+        assert_eq!(stream.notes(), [], "{}", case.name);
+        stream.finish(append_to(&mut streamed)).unwrap();
+        assert!(streamed == clear && stream.notes() == notes, "{}", case.name);
+    }
+}
+
+#[test]
 fn a_track_without_a_key_is_left_as_it_is_on_demand() {
     for mut case in keyring::one_key_of_two() {
         let refused = decrypt_file(&case.keys, &mut case.made.file.clone());
