@@ -233,7 +233,6 @@ fn a_film_that_is_clear_is_copied_with_a_note() {
         assert!(again == clear && notes == [Note::NothingEncrypted], "{}: {notes:?}", case.name);
         let (mut stream, mut streamed) = (Stream::new(&case.keys), Vec::new());
         stream.push(&clear, append_to(&mut streamed)).unwrap();
-        assert_eq!(stream.notes(), [], "{}", case.name);
         stream.finish(append_to(&mut streamed)).unwrap();
         assert!(streamed == clear && stream.notes() == notes, "{}", case.name);
     }
