@@ -12,7 +12,9 @@ use reelkey::domain::decision::{
 };
 use reelkey::domain::duration::Duration;
 use reelkey::domain::entitlement::{Account, Entitlement};
-use reelkey::domain::policy::{Blackout, DeviceRule, Hdcp, Policy, RegionRule, TrackRule};
+use reelkey::domain::policy::{
+    Blackout, DeviceRule, Hdcp, Policy, RegionRule, RenewalRule, TrackRule,
+};
 use reelkey::domain::region::Region;
 use reelkey::domain::security_level::SecurityLevel;
 use reelkey::domain::track::TrackType;
@@ -84,15 +86,21 @@ prop_compose! {
         Policy {
             name: "random".into(),
             can_play,
+            can_renew: false,
+            persistent_duration: None,
             tracks,
             available_from,
             available_until,
             license_duration: Duration::from_secs(secs),
+            rental_duration: None,
+            playback_duration: None,
+            renewal: RenewalRule::default(),
             required_amr: required_amr.into_iter().map(Into::into).collect(),
             region,
             allow_clearkey,
             allow_hls_aes128,
-            device: DeviceRule { security_level: level, require_binding },
+            device: DeviceRule { security_level: level, require_binding, ..DeviceRule::default() },
+            concurrency: None,
             track_rules,
         }
     }

@@ -124,7 +124,7 @@ impl Authority {
     pub fn jwks(&self, now: UnixTime) -> Value {
         let snapshot = self.in_force();
         let policies = snapshot.policies.values();
-        let longest = policies.map(|policy| policy.license_duration.as_secs()).max();
+        let longest = policies.map(|policy| policy.longest_license().as_secs()).max();
         let keys: Vec<_> = snapshot
             .signers
             .published(now, longest.unwrap_or(0))

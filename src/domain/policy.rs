@@ -17,6 +17,10 @@ pub struct Policy {
     pub name: String,
     /// Whether anything may be played at all.
     pub can_play: bool,
+    /// Whether licenses can be renewed.
+    pub can_renew: bool,
+    /// How long a license lives that a device keeps for offline playback. Without it, none is kept (`can_persist`).
+    pub persistent_duration: Option<Duration>,
     /// The allowed track types. Without a list, all types are allowed.
     pub tracks: Option<Vec<TrackType>>,
     /// The start of the first license.
@@ -25,6 +29,12 @@ pub struct Policy {
     pub available_until: Option<UnixTime>,
     /// The lifetime of one license. Not 0.
     pub license_duration: Duration,
+    /// How long the rental lasts, from the first license on.
+    pub rental_duration: Option<Duration>,
+    /// How long the title may be played, from the first play on.
+    pub playback_duration: Option<Duration>,
+    /// When and how a player renews. All of it is carried to the client; the service needs the last one.
+    pub renewal: RenewalRule,
     /// The authentication methods that the viewer must have used, all of them (`amr`, RFC 8176).
     pub required_amr: Vec<String>,
     /// The rule for regions, if there is one.
@@ -35,6 +45,8 @@ pub struct Policy {
     pub allow_hls_aes128: bool,
     /// The requirements for devices.
     pub device: DeviceRule,
+    /// How many may watch at once, if there is a limit.
+    pub concurrency: Option<ConcurrencyRule>,
     /// Additional requirements for single track types.
     pub track_rules: BTreeMap<TrackType, TrackRule>,
 }
@@ -68,6 +80,83 @@ pub struct DeviceRule {
     pub security_level: SecurityLevel,
     /// Whether the token must name the device (`cnf`).
     pub require_binding: bool,
+    /// How a device becomes one of the account's.
+    pub registration: Registration,
+    /// How many places for devices an account has.
+    pub limit: Option<u16>,
+    /// Whether a new device may replace another one when all places are taken.
+    pub replace: Replace,
+    /// How long a place stays taken after its device was removed, and how long a device keeps its place at least before another
+    /// one may replace it.
+    pub cooldown: Option<Duration>,
+}
+
+/// How a device becomes one of the account's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Registration {
+    /// By its first license.
+    #[default]
+    Open,
+    /// By the account or the operator, before its first license.
+    Enrolled,
+}
+
+/// Whether a new device may replace another one when all places are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replace {
+    /// It may not.
+    #[default]
+    None,
+    /// It replaces the one that has been idle for the longest time.
+    LongestIdle,
+}
+
+/// When and how a player renews.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RenewalRule {
+    /// How long after a license the first renewal is due.
+    pub delay: Option<Duration>,
+    /// The time between two attempts.
+    pub retry_interval: Option<Duration>,
+    /// How long after a license's end a renewal is still answered.
+    pub recovery: Option<Duration>,
+}
+
+/// How many may watch at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConcurrencyRule {
+    /// The number of slots. Not 0.
+    pub limit: u16,
+    /// What the slots are for.
+    pub scope: ConcurrencyScope,
+    /// What happens when all of them are taken.
+    pub mode: ConcurrencyMode,
+    /// How long after a license's end its slot stays taken.
+    pub grace_period: Option<Duration>,
+}
+
+/// What slots are for: playbacks that share these are counted together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConcurrencyScope {
+    /// The account.
+    #[default]
+    Account,
+    /// The account and the content.
+    Content,
+    /// The account and the policy.
+    Policy,
+}
+
+/// What happens when all slots are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConcurrencyMode {
+    /// The new session is refused.
+    #[default]
+    BlockNew,
+    /// The session that has run for the longest time ends.
+    StopOldest,
+    /// The session that began last ends.
+    StopNewest,
 }
 
 /// The requirements for a track type.
@@ -124,6 +213,28 @@ impl Hdcp {
 }
 
 impl Policy {
+    /// Whether a device may keep licenses for offline playback.
+    #[must_use]
+    pub fn can_persist(&self) -> bool {
+        self.persistent_duration.is_some()
+    }
+
+    /// Whether grants under this policy have to be remembered. If not, they write nothing.
+    #[must_use]
+    pub fn needs_memory(&self) -> bool {
+        let has_windows = self.rental_duration.is_some() || self.playback_duration.is_some();
+        let counts_devices =
+            self.device.limit.is_some() || self.device.registration != Registration::Open;
+        let has_licenses = self.can_renew || self.can_persist();
+        has_windows || counts_devices || has_licenses || self.concurrency.is_some()
+    }
+
+    /// The longest time for which one license under this policy may be valid.
+    #[must_use]
+    pub fn longest_license(&self) -> Duration {
+        self.license_duration.max(self.persistent_duration.unwrap_or_default())
+    }
+
     /// Whether the list allows the type. A key of unknown type may be of any type, so it is allowed only if all types
     /// are.
     #[must_use]
@@ -198,15 +309,21 @@ mod tests {
         Policy {
             name: "test".into(),
             can_play: true,
+            can_renew: false,
+            persistent_duration: None,
             tracks: None,
             available_from: None,
             available_until: None,
             license_duration: Duration::from_secs(60),
+            rental_duration: None,
+            playback_duration: None,
+            renewal: RenewalRule::default(),
             required_amr: Vec::new(),
             region: None,
             allow_clearkey: false,
             allow_hls_aes128: false,
             device: DeviceRule::default(),
+            concurrency: None,
             track_rules: rules.iter().copied().collect(),
         }
     }

@@ -14,7 +14,9 @@ use serde::{Deserialize, de};
 use toml::Spanned;
 
 use crate::domain::duration::Duration;
-use crate::domain::policy::{Blackout, DeviceRule, Hdcp, Policy, RegionRule, TrackRule};
+use crate::domain::policy::{
+    Blackout, DeviceRule, Hdcp, Policy, RegionRule, RenewalRule, TrackRule,
+};
 use crate::domain::region::Region;
 use crate::domain::security_level::SecurityLevel;
 use crate::domain::track::TrackType;
@@ -172,10 +174,15 @@ impl PolicyFile {
         Ok(Policy {
             name: name.to_owned(),
             can_play: self.can_play,
+            can_renew: false,
+            persistent_duration: None,
             tracks: self.tracks.map(Spanned::into_inner),
             available_from: self.available_from.map(|time| time.0),
             available_until: self.available_until.map(|time| time.into_inner().0),
             license_duration: self.license_duration.into_inner(),
+            rental_duration: None,
+            playback_duration: None,
+            renewal: RenewalRule::default(),
             required_amr: self.required_amr,
             region,
             allow_clearkey: is_true(self.allow_clearkey.as_ref()),
@@ -183,7 +190,9 @@ impl PolicyFile {
             device: DeviceRule {
                 security_level: self.device.security_level,
                 require_binding: self.device.require_binding,
+                ..DeviceRule::default()
             },
+            concurrency: None,
             track_rules: track_rules.collect(),
         })
     }
