@@ -152,7 +152,7 @@ fn the_worked_example_opens() {
     assert_eq!(request.device_key, device);
     let message = request.signing_input.as_bytes();
     assert!(sign::verify(&device, message, &request.signature), "the device signed the request");
-    assert_eq!(request.ath, sha256(text("token").as_bytes()));
+    assert_eq!(request.ath, Some(sha256(text("token").as_bytes())));
 
     let private_jwk = example["enc_jwk"].to_string();
     let stored =

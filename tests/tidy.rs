@@ -185,7 +185,13 @@ const FLOORS: [(&str, &[&str]); 30] = [
     ),
     (
         "client/src/exchange",
-        &["ask stored", "pending", "license", "request device", "jwe jwks problem pssh signature"],
+        &[
+            "ask stored",
+            "pending receipt",
+            "license registration",
+            "request device",
+            "jwe jwks problem pssh signature signed",
+        ],
     ),
     ("client/src/strict", &["jwk jws", "base64url json"]),
 ];

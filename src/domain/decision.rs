@@ -96,6 +96,8 @@ pub struct Terms {
     pub not_before: UnixTime,
     /// The end of the license, exclusive. Later than `not_before`.
     pub expires: UnixTime,
+    /// The name of the rule that set `expires`, as a license says it.
+    pub expires_because: &'static str,
     /// The lifetime of one license under the policy, in seconds.
     pub license_duration_secs: u64,
     /// The granted keys, each with the policy's requirements for it. Not empty.
@@ -181,12 +183,14 @@ fn judge(
     judge_region(policy, token, now)?;
     judge_device(request, policy, token)?;
     let tracks = judge_tracks(request, policy, &authorized.keys)?;
+    let (expires, expires_because) = judge_windows(policy, token, now)?;
     Ok(Terms {
         content: authorized.title.content.clone(),
         policy_id: policy.name.clone(),
         region: token.region.clone(),
         not_before: now,
-        expires: judge_windows(policy, token, now)?,
+        expires,
+        expires_because,
         license_duration_secs: policy.license_duration.as_secs(),
         tracks,
     })
@@ -362,8 +366,12 @@ fn tracks_of(keys: &[TitleKey]) -> String {
     listed(keys.iter().map(|key| key.track.map_or("(none)", TrackType::as_str)))
 }
 
-/// The end of the license, if there is any time left.
-fn judge_windows(policy: &Policy, token: &Entitlement, now: UnixTime) -> Result<UnixTime, Denial> {
+/// The end of the license and the rule that set it, if there is any time left.
+fn judge_windows(
+    policy: &Policy,
+    token: &Entitlement,
+    now: UnixTime,
+) -> Result<(UnixTime, &'static str), Denial> {
     let at = |time: UnixTime| time.as_secs().to_string();
     if let Some(from) = policy.available_from.filter(|from| now < *from) {
         let refusal = Refusal::NotYetAvailable;
@@ -382,5 +390,13 @@ fn judge_windows(policy: &Policy, token: &Entitlement, now: UnixTime) -> Result<
         }
         _ => None,
     };
-    Ok([last, blackout].into_iter().flatten().fold(life, UnixTime::min))
+    let ends = [
+        (policy.available_until, "available_until"),
+        (blackout, "region.blackout"),
+        (token.license_not_after, "license_not_after"),
+    ];
+    let ends = ends.into_iter().filter_map(|(end, rule)| Some((end?, rule)));
+    let first =
+        |first: (UnixTime, _), end: (UnixTime, _)| if end.0 < first.0 { end } else { first };
+    Ok(ends.fold((life, "license_duration"), first))
 }

@@ -101,8 +101,8 @@ async fn a_license_says_what_was_granted_and_nothing_more() {
         license["policy"],
         json!({ "can_play": true, "can_persist": false, "can_renew": false,
             "license_duration": 600, "rental_duration": 0, "playback_duration": 0,
-            "play_start_grace_period": 0, "renewal_delay": 0, "renewal_retry_interval": 0,
-            "renewal_recovery_duration": 0 })
+            "renewal_delay": 0, "renewal_retry_interval": 0, "renewal_recovery_duration": 0,
+            "expires_because": "license_duration" })
     );
     // UHD1 needs hardware, so it is left out; HD carries what its table says.
     assert_eq!(

@@ -54,6 +54,7 @@ async fn a_blackout_holds_from_its_start_to_before_its_end_and_ends_licenses_bef
     };
     let before = ask(start - 1, "CA").await.license();
     assert_eq!(before["exp"], start, "the license ends where the blackout begins");
+    assert_eq!(before["policy"]["expires_because"], "region.blackout");
     ask(start, "CA").await.refuses(403, "blackout");
     ask(end - 1, "CA-QC").await.refuses(403, "blackout");
     assert_eq!(ask(end, "CA").await.license()["exp"], end + 3600);
@@ -125,7 +126,14 @@ async fn what_the_policy_does_not_allow_is_refused() {
     let persistent = |claims: &mut Value| claims["session_type"] = "persistent-license".into();
     world.ask(as_it_is, persistent).await.refuses(403, "persistence-not-allowed");
     for again in ["RENEWAL", "RELEASE"] {
-        let change = |claims: &mut Value| claims["request_type"] = again.into();
+        let change = |claims: &mut Value| {
+            claims["request_type"] = again.into();
+            claims["license_id"] = "q83vEjRWeJCrze8SNFZ4kA".into();
+            claims.as_object_mut().unwrap().remove("content_id");
+            if again == "RELEASE" {
+                claims.as_object_mut().unwrap().remove("enc_jwk");
+            }
+        };
         world.ask(as_it_is, change).await.refuses(403, "renewal-not-allowed");
     }
     world.ask(under("unknown", None), as_it_is).await.refuses(403, "not-authorized");
@@ -333,12 +341,16 @@ async fn a_malformed_request_is_refused_by_its_broken_rule() {
         ("device", json!({ "name": "x".repeat(65) })),
         ("device", json!({ "name": "a\nb" })),
         ("device", json!(["Living room", "X1", "linux", "player"])),
-        ("end_session", json!("code")),
+        ("end_session", json!("no code")),
+        ("license_id", json!("q83vEjRWeJCrze8SNFZ4kA")),
+        ("first_play", json!(0)),
         ("content_id", json!(["movies/bunny"])),
     ] {
         let reply = world.ask(as_it_is, |claims| claims[name] = value.clone()).await;
         reply.refuses(400, "bad-request");
     }
+    let code = |claims: &mut Value| claims["end_session"] = "code".into();
+    assert_eq!(world.ask(as_it_is, code).await.status, 200, "no such session is running");
     let nothing = |claims: &mut Value| {
         claims.as_object_mut().unwrap().remove("content_id");
     };

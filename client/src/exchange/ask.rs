@@ -103,6 +103,7 @@ impl Ask<'_> {
             enc_jwk: enc_jwk.to_jwk(),
             ath: Some(base64url::encode(&Sha256::digest(self.token))),
             license_id: None,
+            first_play: None,
             device: description,
             end_session: None,
         };

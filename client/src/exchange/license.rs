@@ -115,14 +115,16 @@ pub struct Policy {
     pub rental_duration: u64,
     /// How long the title may be played, from the first play on.
     pub playback_duration: u64,
-    /// How long after the license the first play may start.
-    pub play_start_grace_period: u64,
     /// How long after `iat` the first renewal is due.
     pub renewal_delay: u64,
     /// The time between two attempts to renew.
     pub renewal_retry_interval: u64,
     /// How long after `exp` the service still answers a renewal.
     pub renewal_recovery_duration: u64,
+    /// The rule that set `exp`: `license_duration`, `persistent.license_duration`, `rental_duration`,
+    /// `playback_duration`, `available_until`, `region.blackout` or `license_not_after`. Empty if the
+    /// service did not say.
+    pub expires_because: String,
 }
 
 /// The properties of one key.

@@ -27,8 +27,11 @@ pub mod license;
 pub mod pending;
 pub mod problem;
 pub mod pssh;
+pub mod receipt;
+pub mod registration;
 pub mod request;
 pub mod signature;
+pub mod signed;
 pub mod stored;
 
 pub use self::ask::{Ask, Draft};

@@ -14,16 +14,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::exchange::pssh;
+use crate::exchange::signed::{self, SignedByDevice};
 use crate::key::KeyId;
-use crate::strict::jwk::{self, PublicKey};
-use crate::strict::{base64url, json, jws};
+use crate::strict::jwk::PublicKey;
+use crate::strict::{base64url, json};
 use crate::time::UnixTime;
 
 /// The `typ` of a request (RFC 8725 section 3.11).
 pub const TYP: &str = "license-request+jwt";
 
 /// The longest request, in bytes.
-pub const BYTES_MAX: usize = 16 * 1024;
+pub const BYTES_MAX: usize = signed::BYTES_MAX;
 
 /// The greatest number of KIDs that one request may name, those in `pssh` included.
 pub const KIDS_MAX: usize = 64;
@@ -73,15 +74,19 @@ pub struct Claims {
     /// The content ID of the title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_id: Option<String>,
-    /// The P-256 public JWK that the keys are sealed to. Not parsed here: the service checks it last.
-    #[serde(default)]
+    /// The P-256 public JWK that the keys are sealed to; none in a release. Not parsed here: the service
+    /// checks it last.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     pub enc_jwk: Value,
     /// base64url of the SHA-256 of the authorization token (RFC 9449 section 4.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ath: Option<String>,
-    /// The ID of the license to renew or release.
+    /// The ID of the license to renew or release: its `jti`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license_id: Option<String>,
+    /// When the stored license was first played: seconds from the `iat` of its counter 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_play: Option<u64>,
     /// What the device says about itself.
     #[serde(
         default,
@@ -89,9 +94,9 @@ pub struct Claims {
         deserialize_with = "json::object_or_null"
     )]
     pub device: Option<DeviceDescription>,
-    /// The code of a session to end. No service accepts it yet.
+    /// The code of a conflicting session that this account wants ended, from a `concurrency-limit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end_session: Option<Value>,
+    pub end_session: Option<String>,
 }
 
 /// What the device says about itself, for people to read. It decides nothing.
@@ -152,14 +157,22 @@ pub struct SignedRequest<'a> {
     pub request_type: RequestType,
     /// Whether the device stores the license.
     pub session_type: SessionType,
-    /// The KIDs from `kids` and `pssh`, each once.
+    /// The KIDs from `kids` and `pssh`, each once. None in a renewal or a release.
     pub kids: BTreeSet<KeyId>,
-    /// The content ID, not checked.
+    /// The content ID, not checked. None in a renewal or a release.
     pub content_id: Option<String>,
-    /// The JWK to seal to, not checked.
+    /// The JWK to seal to, not checked. `null` in a release, and only there.
     pub enc_jwk: Value,
-    /// The SHA-256 of the authorization token that the device sent.
-    pub ath: [u8; 32],
+    /// The SHA-256 of the authorization token that the device sent. Only a release may lack it.
+    pub ath: Option<[u8; 32]>,
+    /// The license to renew or release, 22 base64url characters. Exactly renewals and releases have it.
+    pub license_id: Option<String>,
+    /// When a stored license was first played: seconds from the `iat` of its counter 0. Only renewals and
+    /// releases of a persistent license have it, and only if it was played.
+    pub first_play: Option<u64>,
+    /// The code of a conflicting session that this account wants ended, 1 to 128 base64url characters.
+    /// A release has none.
+    pub end_session: Option<String>,
     /// What the device says about itself.
     pub device: DeviceDescription,
 }
@@ -168,18 +181,9 @@ pub struct SignedRequest<'a> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Not a compact JWS of `typ` `license-request+jwt`.
-    #[error("the request is not a compact JWS as required: {0}")]
-    Jws(#[from] jws::Error),
-    /// `alg` is not `ES256`.
-    #[error("the request's alg is ES256, nothing else")]
-    Alg,
-    /// The header has a certificate chain, which no service accepts yet.
-    #[error("x5c is not supported yet; send the device key as jwk")]
-    CertificateChain,
-    /// The header's `jwk` is missing or unusable.
-    #[error("the header's jwk (the device key): {0}")]
-    DeviceKey(#[source] jwk::Error),
+    /// Not a compact JWS of `typ` `license-request+jwt` with the device key in its header.
+    #[error(transparent)]
+    Signed(#[from] signed::Error),
     /// The payload is not strict JSON, or a claim is missing or has another type.
     #[error("the request's claims: {0}")]
     Claims(#[source] json::Error),
@@ -195,18 +199,52 @@ pub enum Error {
     /// The `pssh` claim cannot be read.
     #[error("pssh: {0}")]
     Pssh(#[from] pssh::Error),
-    /// None of `kids`, `pssh` and `content_id`.
+    /// A new license is asked for with none of `kids`, `pssh` and `content_id`.
     #[error("one of kids, pssh and content_id has to say what is asked for")]
     NothingAsked,
-    /// `ath` is missing or not the base64url of 32 bytes.
+    /// A renewal or a release names keys or a title.
+    #[error(
+        "a RENEWAL and a RELEASE are for what the license holds: leave out kids, pssh and content_id"
+    )]
+    AskedAgain,
+    /// A renewal or a release has no `license_id`.
+    #[error("a RENEWAL and a RELEASE need license_id: the jti of the license")]
+    LicenseIdMissing,
+    /// `license_id` is not the base64url of 16 bytes.
+    #[error("license_id is the jti of a license as it was received: 22 base64url characters")]
+    LicenseId,
+    /// A request for a new license has `license_id`.
+    #[error("a NEW request has no license_id; to renew that license send request_type RENEWAL")]
+    LicenseIdInNew,
+    /// A request for a new license has `first_play`.
+    #[error(
+        "a NEW request has no first_play: nothing was played under a license that is not there yet"
+    )]
+    FirstPlayInNew,
+    /// `first_play` in a temporary session.
+    #[error("first_play is for session_type persistent-license; leave it out of a temporary one")]
+    FirstPlayTemporary,
+    /// A request for keys has no `enc_jwk`.
+    #[error("a NEW and a RENEWAL need enc_jwk: a P-256 public key that the license is sealed to")]
+    EncJwkMissing,
+    /// A release has `enc_jwk`.
+    #[error("a RELEASE has no enc_jwk: no keys are sent")]
+    EncJwkInRelease,
+    /// `ath` is missing in a request for keys.
+    #[error("a NEW and a RENEWAL need ath: base64url of the SHA-256 of the authorization token")]
+    AthMissing,
+    /// `ath` is not the base64url of 32 bytes.
     #[error("ath is base64url of the SHA-256 of the authorization token")]
     Ath,
     /// A member of `device` is longer than 64 characters, or has a control character.
     #[error("each member of device is at most 64 printable characters")]
     Device,
-    /// The request has `end_session`.
-    #[error("end_session is not supported yet")]
+    /// `end_session` is not 1 to 128 base64url characters.
+    #[error("end_session is the session code of a conflict: 1 to 128 base64url characters")]
     EndSession,
+    /// A release has `end_session`.
+    #[error("a RELEASE has no end_session: it takes no slot")]
+    EndSessionInRelease,
 }
 
 impl<'a> SignedRequest<'a> {
@@ -215,43 +253,57 @@ impl<'a> SignedRequest<'a> {
     /// # Errors
     /// [`Error`], one variant per broken rule.
     pub fn parse(body: &'a [u8]) -> Result<Self, Error> {
-        let expect =
-            jws::Expect { bytes_max: BYTES_MAX, typ: &[TYP], typ_optional: false, own_key: true };
-        let jws = jws::Compact::parse(body, expect)?;
-        if jws.alg != "ES256" {
-            return Err(Error::Alg);
-        }
-        if jws.header.contains_key("x5c") {
-            return Err(Error::CertificateChain);
-        }
-        let device_key = jws.header.get("jwk").unwrap_or(&Value::Null);
-        let device_key = PublicKey::from_jwk(device_key).map_err(Error::DeviceKey)?;
-        let claims: Claims = json::read(&jws.payload).map_err(Error::Claims)?;
-        if claims.end_session.is_some() {
-            return Err(Error::EndSession);
-        }
-        let kids = asked_kids(&claims)?;
-        let ath = claims.ath.as_deref().ok_or(Error::Ath)?;
+        let signed = SignedByDevice::parse(body, TYP)?;
+        let claims: Claims = json::read(&signed.payload).map_err(Error::Claims)?;
+        let kids = match claims.request_type {
+            RequestType::New => asked_kids(&claims)?,
+            RequestType::Renewal | RequestType::Release if names_keys(&claims) => {
+                return Err(Error::AskedAgain);
+            }
+            RequestType::Renewal | RequestType::Release => BTreeSet::new(),
+        };
+        judge_license(&claims)?;
+        judge_answer(&claims)?;
+        let ath = claims.ath.as_deref();
+        let ath = ath.map(|ath| signed::token_hash(ath).ok_or(Error::Ath)).transpose()?;
         Ok(Self {
-            signing_input: jws.signing_input,
-            signature: jws.signature,
-            device_key,
+            signing_input: signed.signing_input,
+            signature: signed.signature,
+            device_key: signed.device_key,
             aud: claims.aud,
             iat: UnixTime::from_secs(claims.iat),
-            jti: jti(claims.jti)?,
+            jti: signed::request_id(claims.jti).ok_or(Error::Jti)?,
             request_type: claims.request_type,
             session_type: claims.session_type,
             kids,
             content_id: claims.content_id,
             enc_jwk: claims.enc_jwk,
-            ath: base64url::decode_array(ath).map_err(|_| Error::Ath)?,
-            device: description(claims.device.unwrap_or_default())?,
+            ath,
+            license_id: claims.license_id,
+            first_play: claims.first_play,
+            device: claims.device.unwrap_or_default().printable().ok_or(Error::Device)?,
+            end_session: claims.end_session,
         })
     }
 }
 
+impl DeviceDescription {
+    /// The description, if each member has at most 64 printable characters.
+    pub(crate) fn printable(self) -> Option<Self> {
+        let members = [&self.name, &self.model, &self.os, &self.client];
+        let fits =
+            |text: &String| text.chars().count() <= 64 && !text.chars().any(char::is_control);
+        let all_fit = members.into_iter().flatten().all(fits);
+        all_fit.then_some(self)
+    }
+}
+
+fn names_keys(claims: &Claims) -> bool {
+    !claims.kids.is_empty() || !claims.pssh.is_empty() || claims.content_id.is_some()
+}
+
 fn asked_kids(claims: &Claims) -> Result<BTreeSet<KeyId>, Error> {
-    if claims.kids.is_empty() && claims.pssh.is_empty() && claims.content_id.is_none() {
+    if !names_keys(claims) {
         return Err(Error::NothingAsked);
     }
     if claims.kids.len() > KIDS_MAX {
@@ -269,18 +321,40 @@ fn asked_kids(claims: &Claims) -> Result<BTreeSet<KeyId>, Error> {
     Ok(kids)
 }
 
-fn jti(jti: String) -> Result<String, Error> {
-    let base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    let fits = (16..=128).contains(&jti.len()) && jti.bytes().all(base64url);
-    if fits { Ok(jti) } else { Err(Error::Jti) }
-}
-
-fn description(device: DeviceDescription) -> Result<DeviceDescription, Error> {
-    let members = [&device.name, &device.model, &device.os, &device.client];
-    for text in members.into_iter().flatten() {
-        if text.chars().count() > 64 || text.chars().any(char::is_control) {
-            return Err(Error::Device);
+/// What a request says about a license that the device has already.
+fn judge_license(claims: &Claims) -> Result<(), Error> {
+    match (claims.request_type, claims.license_id.as_deref()) {
+        (RequestType::New, Some(_)) => return Err(Error::LicenseIdInNew),
+        (RequestType::New, None) if claims.first_play.is_some() => {
+            return Err(Error::FirstPlayInNew);
+        }
+        (RequestType::New, None) => {}
+        (RequestType::Renewal | RequestType::Release, None) => {
+            return Err(Error::LicenseIdMissing);
+        }
+        (RequestType::Renewal | RequestType::Release, Some(id)) => {
+            base64url::decode_array::<16>(id).map_err(|_| Error::LicenseId)?;
         }
     }
-    Ok(device)
+    if claims.first_play.is_some() && claims.session_type == SessionType::Temporary {
+        return Err(Error::FirstPlayTemporary);
+    }
+    Ok(())
+}
+
+/// What a request says about the answer to it, which has no keys after a release.
+fn judge_answer(claims: &Claims) -> Result<(), Error> {
+    let is_code = |code: &String| signed::is_base64url(code, 1);
+    match claims.request_type {
+        RequestType::New | RequestType::Renewal if claims.enc_jwk.is_null() => {
+            Err(Error::EncJwkMissing)
+        }
+        RequestType::New | RequestType::Renewal if claims.ath.is_none() => Err(Error::AthMissing),
+        RequestType::New | RequestType::Renewal if !claims.end_session.iter().all(is_code) => {
+            Err(Error::EndSession)
+        }
+        RequestType::Release if !claims.enc_jwk.is_null() => Err(Error::EncJwkInRelease),
+        RequestType::Release if claims.end_session.is_some() => Err(Error::EndSessionInRelease),
+        RequestType::New | RequestType::Renewal | RequestType::Release => Ok(()),
+    }
 }

@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 
 use crate::service::Service;
 
+mod requests;
+
 include!("service.rs");
 
 const NOW: u64 = 1_700_000_000;

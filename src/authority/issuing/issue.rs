@@ -6,13 +6,14 @@
 
 use reelkey_client::exchange::jwe::Parties;
 use reelkey_client::exchange::request::{self, SignedRequest};
+use reelkey_client::strict::jwk::PublicKey;
 
 use crate::authority::in_force::Snapshot;
 use crate::authority::issuing::circumstances::Circumstances;
 use crate::authority::issuing::decided::{Answer, Granted, Trail};
 use crate::authority::issuing::facts::Wanted;
 use crate::authority::issuing::license::{self, Context};
-use crate::authority::issuing::proof::{Proof, prove};
+use crate::authority::issuing::proof::{Proof, prove, recipient};
 use crate::authority::issuing::refused::{Refused, refuse_by};
 use crate::authority::issuing::token::Viewer;
 use crate::authority::service::Authority;
@@ -57,6 +58,7 @@ impl Authority {
         trail.device = Some(request.device_key.thumbprint());
         let proof = prove(&request, viewer, &self.service_id, now)?;
         decision::judge_kind(request.request_type)?;
+        let recipient = recipient(&request)?;
         let wanted = Wanted {
             request_type: request.request_type,
             session_type: request.session_type,
@@ -67,7 +69,7 @@ impl Authority {
         };
         let token = viewer.entitlement();
         let (terms, records) = self.decide(wanted, token, &in_force.policies, now, trail).await?;
-        let sealed_keys = self.seal_granted(&terms, &records, &proof)?;
+        let sealed_keys = self.seal_granted(&terms, &records, &proof, &recipient)?;
         let license_id = self.naming_key.license_id(request.signing_input);
         let context = Context {
             service_id: &self.service_id,
@@ -89,9 +91,10 @@ impl Authority {
         terms: &Terms,
         records: &[Stored<KeyRecord>],
         proof: &Proof,
+        recipient: &PublicKey,
     ) -> Result<String, Fault> {
         let keys = self.unwrap_granted(terms, records)?;
         let parties = Parties { apu: self.service_id.as_bytes(), apv: &proof.request_hash };
-        Ok(seal::seal(&keys, &proof.recipient, parties)?)
+        Ok(seal::seal(&keys, recipient, parties)?)
     }
 }

@@ -55,6 +55,7 @@ fn claims(terms: &Terms, context: Context<'_>) -> Claims {
         policy: Policy {
             can_play: true,
             license_duration: terms.license_duration_secs,
+            expires_because: terms.expires_because.to_owned(),
             ..Policy::default()
         },
         tracks: terms.tracks.iter().map(track).collect(),

@@ -18,13 +18,11 @@ use crate::domain::refusal::Refusal;
 pub struct Proof {
     /// The device key's thumbprint.
     pub(super) device: Thumbprint,
-    /// The public key that the license is sealed to.
-    pub(super) recipient: PublicKey,
     /// SHA-256 of the request's signing input: `apv` of the license's keys.
     pub(super) request_hash: [u8; 32],
 }
 
-/// Checks, in this order: signature, `aud`, `iat`, `ath`, `cnf`, `enc_jwk`.
+/// Checks, in this order: signature, `aud`, `iat`, `ath`, `cnf`. [`recipient`] follows.
 ///
 /// # Errors
 /// The first failed check.
@@ -45,7 +43,7 @@ pub fn prove(
     if request.iat.abs_diff(now) > IAT_DISTANCE_SECS_MAX {
         return Err(refuse(Refusal::RequestStale));
     }
-    if request.ath != *viewer.token_hash() {
+    if request.ath != Some(*viewer.token_hash()) {
         let rule = "ath is not the SHA-256 of the authorization token that was sent";
         return Err(refuse_by(Refusal::ProofInvalid, rule));
     }
@@ -53,11 +51,19 @@ pub fn prove(
     if viewer.entitlement().device.is_some_and(|bound| bound != device) {
         return Err(refuse(Refusal::TokenNotBound));
     }
+    Ok(Proof { device, request_hash: sha256(message) })
+}
+
+/// The public key that the license is sealed to: the request's `enc_jwk`. A release has none.
+///
+/// # Errors
+/// [`Refusal::BadRequest`] if it is no P-256 key, or the device key or its negative.
+pub fn recipient(request: &SignedRequest<'_>) -> Result<PublicKey, Stop<Refused>> {
     let recipient = PublicKey::from_jwk(&request.enc_jwk)
         .map_err(|why| refuse_by(Refusal::BadRequest, format_args!("enc_jwk: {why}")))?;
     if recipient.is_same_or_negative(&request.device_key) {
         let rule = "enc_jwk is the device key or its negative; one key has one purpose";
         return Err(refuse_by(Refusal::BadRequest, rule));
     }
-    Ok(Proof { device, recipient, request_hash: sha256(message) })
+    Ok(recipient)
 }
