@@ -12,11 +12,13 @@ use reelkey::domain::decision::{
 };
 use reelkey::domain::duration::Duration;
 use reelkey::domain::entitlement::{Account, Entitlement};
+use reelkey::domain::past::Past;
 use reelkey::domain::policy::{
     Blackout, DeviceRule, Hdcp, Policy, RegionRule, RenewalRule, TrackRule,
 };
 use reelkey::domain::region::Region;
 use reelkey::domain::security_level::SecurityLevel;
+use reelkey::domain::steps::Steps;
 use reelkey::domain::track::TrackType;
 use reelkey_client::exchange::request::{RequestType, SessionType};
 use reelkey_client::key::KeyId;
@@ -149,6 +151,7 @@ prop_compose! {
             content: Some(any),
             kids,
             policy_id: None,
+            entitlement_id: String::new(),
             license_not_after,
             region: at.map(region),
             device: bound.then(|| Thumbprint::parse(jkt).unwrap()),
@@ -164,6 +167,7 @@ fn request() -> impl Strategy<Value = Request> {
         kids,
         device_level: SecurityLevel::SwSecureDecode,
         delivery: Delivery::Sealed,
+        asker: None,
     })
 }
 
@@ -265,8 +269,16 @@ fn granted(
     token: &Entitlement,
 ) -> Option<Terms> {
     let authorized = authorize(request, title, token).ok()?;
-    match decide(request, &authorized, policy, token, now()) {
-        Decision::Grant(terms, _) => Some(terms),
+    match decide(
+        request,
+        &authorized,
+        policy,
+        token,
+        &Past::default(),
+        now(),
+        &mut Steps::default(),
+    ) {
+        Decision::Grant(terms, _) => Some(*terms),
         Decision::Refuse(_) => None,
     }
 }

@@ -4,9 +4,9 @@ use crate::authority::vault::fault::Fault;
 use crate::store::batch::{Batch, Committed};
 use crate::store::engine::Store;
 
-/// How often a change is tried. Every conflict means that another task has committed. So many of them in a row mean
-/// that something else is wrong.
-const ATTEMPTS: usize = 16;
+/// How often a change is tried. Every conflict means that another task has committed, for example one of many requests of the
+/// same account. So many of them in a row mean that something else is wrong.
+const ATTEMPTS: usize = 128;
 
 /// The attempts at one change. Each of them reads what is there, prepares a batch on it, and commits:
 ///

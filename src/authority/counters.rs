@@ -89,7 +89,7 @@ impl Counters {
 
     /// Makes the series that there will be, so that each is seen to begin at nought.
     fn name_all(self) -> Self {
-        for result in [GRANTED, FAILED] {
+        for result in [GRANTED, RELEASED, FAILED] {
             drop(self.licenses.get_or_create(&license(result, NO_REASON)));
         }
         for reason in Refusal::ALL.map(Refusal::reason) {
@@ -99,7 +99,7 @@ impl Counters {
         for limit in [OF_ONE_ADDRESS, OF_ALL] {
             drop(self.connections.refused.get_or_create(&[("limit", limit)]));
         }
-        for result in [GRANTED, REFUSED, FAILED] {
+        for result in [GRANTED, RELEASED, REFUSED, FAILED] {
             drop(self.license_seconds.get_or_create(&[("result", result)]));
         }
         self
@@ -242,6 +242,7 @@ impl Counters {
 }
 
 const GRANTED: &str = "granted";
+const RELEASED: &str = "released";
 const REFUSED: &str = "refused";
 const FAILED: &str = "failed";
 
@@ -286,6 +287,11 @@ impl LicenseTimer<'_> {
     /// It is granted.
     pub fn granted(self) {
         self.count(GRANTED, NO_REASON);
+    }
+
+    /// It was a license that came back.
+    pub fn released(self) {
+        self.count(RELEASED, NO_REASON);
     }
 
     /// It is refused.

@@ -15,8 +15,6 @@ use crate::authority::vault::open::Vault;
 use crate::authority::vault::signers::Signers;
 use crate::crypto::request_name::NamingKey;
 use crate::domain::content::ContentId;
-use crate::store::record::naming_key::NamingKeyRecord;
-use crate::store::record::stored;
 use crate::store::record::title;
 
 /// Everything that the use cases need, in one value.
@@ -56,9 +54,7 @@ impl Authority {
     /// # Errors
     /// [`Fault`].
     pub async fn open(service_id: String, decided: Decided, vault: Vault) -> Result<Self, Fault> {
-        let naming_key = stored::only::<NamingKeyRecord>(&*vault.store()).await?;
-        let naming_key = naming_key.ok_or(Fault::Incomplete("key that names requests"))?;
-        let naming_key = vault.keyring().naming_key(&naming_key)?;
+        let naming_key = vault.naming_key().await?;
         let signers = Arc::new(Signers::read(&vault).await?);
         let in_force = InForce::new(Snapshot::new(decided, signers));
         let counters = Counters::new(vault.engine().meter());

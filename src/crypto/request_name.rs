@@ -3,7 +3,6 @@
 
 use std::fmt;
 
-use reelkey_client::strict::base64url;
 use ring::hmac;
 
 /// The key that names requests: 32 random bytes, made together with the store. It is never replaced, because under
@@ -20,11 +19,26 @@ impl NamingKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    /// The license ID for the request with this signing input: 22 characters.
+    /// The license ID for the request with this signing input.
     #[must_use]
-    pub fn license_id(&self, signing_input: &str) -> String {
-        let tag = hmac::sign(&self.0, signing_input.as_bytes());
-        base64url::encode(tag.as_ref().first_chunk::<16>().map_or(&[], |half| half))
+    pub fn license_id(&self, signing_input: &str) -> [u8; 16] {
+        self.name(&[signing_input.as_bytes()])
+    }
+
+    /// The name of an account, whose issuer and name there these are. It does not reveal them. No signing input begins as
+    /// this does.
+    #[must_use]
+    pub fn account_id(&self, iss: &str, sub: &str) -> [u8; 16] {
+        let length = u64::try_from(iss.len()).unwrap_or(u64::MAX).to_be_bytes();
+        self.name(&[b"account ", &length, iss.as_bytes(), sub.as_bytes()])
+    }
+
+    fn name(&self, parts: &[&[u8]]) -> [u8; 16] {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(part);
+        }
+        context.sign().as_ref().first_chunk().copied().unwrap_or_default()
     }
 }
 

@@ -1,9 +1,19 @@
-//! The changes that a grant makes.
+//! What a grant, a release or an operator changes in what is remembered.
 //!
-//! Licenses, device registrations, first uses and session slots must be on disk before the answer is sent. The
-//! decision lists these changes. The caller commits them together, and decides again if another request was faster. No
-//! current policy needs such a record, so there is no kind of change yet and a grant writes nothing.
+//! These facts are on disk before the answer is sent. A decision lists them; the caller commits them together, and decides
+//! again if another request was faster. Under a policy that needs no memory nothing is listed, and a grant writes nothing.
 
-/// The changes of one grant, which are committed together. Each kind of change will be a field.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {}
+use crate::domain::past::{Device, License, Slot, Usage};
+
+/// The facts that are to be remembered from now on. Each replaces the one before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Devices: the asking one, and one that it replaces.
+    pub devices: Vec<Device>,
+    /// The first uses of the content.
+    pub usage: Option<Usage>,
+    /// The slot that the session takes, keeps or gives back.
+    pub slot: Option<Slot>,
+    /// Licenses: the granted one, and one that it ends.
+    pub licenses: Vec<License>,
+}

@@ -38,6 +38,8 @@ pub struct Entitlement {
     pub kids: Option<BTreeSet<KeyId>>,
     /// The policy that the token asks for, if any.
     pub policy_id: Option<String>,
+    /// The purchase or rental, "" if the token names none.
+    pub entitlement_id: String,
     /// The latest end of the license.
     pub license_not_after: Option<UnixTime>,
     /// The viewer's region, as the issuer states it.

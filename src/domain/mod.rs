@@ -3,20 +3,31 @@
 //! Facts go in, a decision comes out. The caller passes the time, loads the facts and carries out the decision.
 //! Deliberately absent: I/O, clocks, randomness, async, keys.
 
+mod authorized;
 pub mod changes;
 pub mod content;
 pub mod decision;
 pub mod denial;
+mod devices;
 pub mod duration;
 pub mod entitlement;
+mod granted;
+mod licenses;
 pub mod nearest;
 pub mod origin;
+pub mod past;
 pub mod period;
 pub mod policy;
 pub mod policy_file;
 pub mod refusal;
 pub mod region;
+pub mod release;
+pub mod renewal;
+mod request;
 pub mod rotation;
 pub mod scope;
 pub mod security_level;
+mod slots;
+pub mod steps;
 pub mod track;
+mod windows;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reelkey_client::time::UnixTime;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::duration::Duration;
 use crate::domain::region::Region;
@@ -92,7 +92,8 @@ pub struct DeviceRule {
 }
 
 /// How a device becomes one of the account's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Registration {
     /// By its first license.
     #[default]
@@ -102,7 +103,8 @@ pub enum Registration {
 }
 
 /// Whether a new device may replace another one when all places are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Replace {
     /// It may not.
     #[default]
@@ -136,7 +138,8 @@ pub struct ConcurrencyRule {
 }
 
 /// What slots are for: playbacks that share these are counted together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ConcurrencyScope {
     /// The account.
     #[default]
@@ -148,7 +151,8 @@ pub enum ConcurrencyScope {
 }
 
 /// What happens when all slots are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ConcurrencyMode {
     /// The new session is refused.
     #[default]

@@ -43,10 +43,26 @@ pub enum Refusal {
     Blackout,
     /// The device protects keys less than the policy requires.
     SecurityLevel,
+    /// The policy demands a device that was enrolled before.
+    DeviceNotEnrolled,
+    /// All places for devices of the account are taken.
+    DeviceLimit,
+    /// The device was revoked.
+    DeviceRevoked,
     /// The availability window has not opened yet.
     NotYetAvailable,
     /// The availability window has closed.
     NoLongerAvailable,
+    /// The rental has ended.
+    RentalExpired,
+    /// The time to watch, from the first play on, is over.
+    PlaybackExpired,
+    /// The license has ended, or was returned.
+    LicenseExpired,
+    /// The license was revoked.
+    LicenseRevoked,
+    /// The account plays on as many devices as the policy allows.
+    ConcurrencyLimit,
     /// There is no such page.
     NotFound,
     /// The page exists, but does not support this method.
@@ -63,7 +79,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 34] = [
         Self::TooLarge,
         Self::TokenMissing,
         Self::TokenInvalid,
@@ -82,8 +98,16 @@ impl Refusal {
         Self::RegionDenied,
         Self::Blackout,
         Self::SecurityLevel,
+        Self::DeviceNotEnrolled,
+        Self::DeviceLimit,
+        Self::DeviceRevoked,
         Self::NotYetAvailable,
         Self::NoLongerAvailable,
+        Self::RentalExpired,
+        Self::PlaybackExpired,
+        Self::LicenseExpired,
+        Self::LicenseRevoked,
+        Self::ConcurrencyLimit,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Timeout,
@@ -116,6 +140,14 @@ impl Refusal {
             Self::SecurityLevel => "security-level",
             Self::NotYetAvailable => "not-yet-available",
             Self::NoLongerAvailable => "no-longer-available",
+            Self::DeviceNotEnrolled => "device-not-enrolled",
+            Self::DeviceLimit => "device-limit",
+            Self::DeviceRevoked => "device-revoked",
+            Self::RentalExpired => "rental-expired",
+            Self::PlaybackExpired => "playback-expired",
+            Self::LicenseExpired => "license-expired",
+            Self::LicenseRevoked => "license-revoked",
+            Self::ConcurrencyLimit => "concurrency-limit",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::Timeout => "timeout",

@@ -5,12 +5,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::store::batch::{Batch, Committed};
+use crate::store::embedded::facts;
 use crate::store::embedded::store::SledStore;
 use crate::store::embedded::successor::NewStore;
 use crate::store::engine::Store;
 use crate::store::error::Error;
 use crate::store::meter::Meter;
 use crate::store::migration::migrate;
+use crate::store::record::fact;
+use crate::store::record::header::{self, FORMAT};
 
 /// The name of a store: `sled:DIRECTORY`. Another engine will have another scheme.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,21 +39,28 @@ pub struct OpenStore(Engine);
 
 #[derive(Clone, Debug)]
 enum Engine {
-    Sled(Arc<SledStore>),
+    Sled { store: Arc<SledStore>, facts: Arc<SledStore> },
 }
 
 impl OpenStore {
     /// The store, independent of its engine.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
-        let Engine::Sled(store) = &self.0;
+        let Engine::Sled { store, .. } = &self.0;
         Arc::<SledStore>::clone(store)
+    }
+
+    /// The facts that grants leave, in a database of their own that no rotation replaces.
+    #[must_use]
+    pub fn facts(&self) -> Arc<dyn Store> {
+        let Engine::Sled { facts, .. } = &self.0;
+        Arc::<SledStore>::clone(facts)
     }
 
     /// What was committed so far, also by a store whose place this one took.
     #[must_use]
     pub fn meter(&self) -> &Meter {
-        let Engine::Sled(store) = &self.0;
+        let Engine::Sled { store, .. } = &self.0;
         store.meter()
     }
 
@@ -61,14 +71,14 @@ impl OpenStore {
     /// # Errors
     /// [`Error`].
     pub fn successor(&self) -> Result<Successor, Error> {
-        let Engine::Sled(store) = &self.0;
-        Ok(Successor(NewStore::after(store)?))
+        let Engine::Sled { store, facts } = &self.0;
+        Ok(Successor { new: NewStore::after(store)?, facts: Arc::clone(facts) })
     }
 
     /// Whether anyone else keeps this store open.
     #[must_use]
     pub fn has_other_readers(&self) -> bool {
-        let Engine::Sled(store) = &self.0;
+        let Engine::Sled { store, .. } = &self.0;
         Arc::strong_count(store) > 1
     }
 
@@ -77,20 +87,23 @@ impl OpenStore {
     /// # Errors
     /// [`Error`]; a second call completes the work.
     pub fn forget_predecessors(&self) -> Result<(), Error> {
-        let Engine::Sled(store) = &self.0;
+        let Engine::Sled { store, .. } = &self.0;
         store.forget_predecessors()
     }
 }
 
 /// A store that has not yet replaced its predecessor. If it is dropped, it never does.
 #[derive(Debug)]
-pub struct Successor(NewStore);
+pub struct Successor {
+    new: NewStore,
+    facts: Arc<SledStore>,
+}
 
 impl Successor {
     /// The store, for filling it.
     #[must_use]
     pub fn store(&self) -> &dyn Store {
-        self.0.store()
+        self.new.store()
     }
 
     /// Replaces the predecessor, completely or not at all. Readers of the predecessor can still read it. The
@@ -99,7 +112,8 @@ impl Successor {
     /// # Errors
     /// [`Error`].
     pub fn finish(self) -> Result<OpenStore, Error> {
-        Ok(OpenStore(Engine::Sled(Arc::new(self.0.finish()?))))
+        let Self { new, facts } = self;
+        Ok(OpenStore(Engine::Sled { store: Arc::new(new.finish()?), facts }))
     }
 }
 
@@ -134,8 +148,15 @@ pub async fn create(url: &StoreUrl, first: Batch) -> Result<(), Error> {
 pub async fn open(url: &StoreUrl) -> Result<OpenStore, Error> {
     let StoreUrl::Sled(folder) = url;
     let store = SledStore::open(folder)?;
+    let header = header::header(&store).await?;
+    // A store without a header is damaged, which others say; one of an earlier format has no facts yet.
+    let is_older = header.as_ref().is_some_and(|header| header.format < FORMAT);
+    let facts = facts::open(&store, is_older)?;
+    if let Some(header) = &header {
+        fact::header::settle(&facts, &header.store_id).await?;
+    }
     migrate(&store).await?;
-    Ok(OpenStore(Engine::Sled(Arc::new(store))))
+    Ok(OpenStore(Engine::Sled { store: Arc::new(store), facts: Arc::new(facts) }))
 }
 
 #[cfg(test)]

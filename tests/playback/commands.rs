@@ -126,10 +126,10 @@ fn mistakes_are_told_with_the_next_step() {
     let said = installation.fail(&["serve", "--listen", "0.0.0.0:7420"]);
     assert!(said.contains("loopback") && said.contains("proxy"), "{said}");
     let policy = installation.data.path().join("policies/broken.toml");
-    fs::write(&policy, "can_play = true\nlicense_duration = \"10m\"\nrental_duration = \"1d\"")
+    fs::write(&policy, "can_play = true\nlicense_duration = \"10m\"\nrenewal_delay = \"4m\"")
         .unwrap();
     let said = installation.fail(&["policy", "check"]);
-    assert!(said.contains("broken.toml:3:") && said.contains("not supported yet"), "{said}");
+    assert!(said.contains("broken.toml:3:") && said.contains("can_renew"), "{said}");
     assert!(installation.fail(&["serve"]).contains("broken.toml:3:"));
     let output = installation.run(&["policy", "check", "--json"]);
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -134,7 +134,7 @@ async fn what_the_policy_does_not_allow_is_refused() {
                 claims.as_object_mut().unwrap().remove("enc_jwk");
             }
         };
-        world.ask(as_it_is, change).await.refuses(403, "renewal-not-allowed");
+        world.ask(as_it_is, change).await.refuses(403, "not-authorized");
     }
     world.ask(under("unknown", None), as_it_is).await.refuses(403, "not-authorized");
 }

@@ -174,6 +174,18 @@ impl Thumbprint {
     pub fn parse(text: &str) -> Result<Self, base64url::Malformed> {
         base64url::decode_array(text).map(Self)
     }
+
+    /// The thumbprint with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 impl fmt::Display for Thumbprint {

@@ -56,9 +56,10 @@ impl Authority {
         let grant = async |viewer: &Viewer, in_force: &Snapshot, trail: &mut Trail| {
             let (kids, session_type) = parse(body)?;
             let wanted = Wanted { session_type, ..clear(&kids, trail.delivery) };
-            let granted = self.grant_clear(viewer, wanted, in_force, circumstances, trail).await?;
+            let granted = self.grant_clear(viewer, &wanted, in_force, circumstances, trail).await?;
             let Granted { answer: keys, id, terms } = granted;
-            Ok(Granted { answer: on_clean_stack(|| seal::jwk_set(&keys)), id, terms })
+            let answer = on_clean_stack(|| seal::jwk_set(&keys));
+            Ok(Granted { answer, id, terms })
         };
         self.decided(token, Delivery::ClearKey, circumstances, grant).await
     }
@@ -78,11 +79,13 @@ impl Authority {
             trail.content = Some(content_id.to_owned());
             let kids = BTreeSet::from([kid]);
             let wanted = Wanted { content_id: Some(content_id), ..clear(&kids, trail.delivery) };
-            let granted = self.grant_clear(viewer, wanted, in_force, circumstances, trail).await;
+            let granted = self.grant_clear(viewer, &wanted, in_force, circumstances, trail).await;
             let Granted { answer: keys, id, mut terms } = granted.map_err(one_answer)?;
             let key = keys.into_iter().find(|(granted, _)| *granted == kid);
             let (_, key) = key.ok_or_else(|| refuse(Refusal::NotAuthorized))?;
-            terms.tracks.retain(|track| track.kid == kid);
+            if let Some(terms) = &mut terms {
+                terms.tracks.retain(|track| track.kid == kid);
+            }
             Ok(Granted { answer: on_clean_stack(|| seal::bare(&key)), id, terms })
         };
         self.decided(token, Delivery::HlsAes128, circumstances, grant).await
@@ -91,7 +94,7 @@ impl Authority {
     async fn grant_clear(
         &self,
         viewer: &Viewer,
-        wanted: Wanted<'_>,
+        wanted: &Wanted<'_>,
         in_force: &Snapshot,
         circumstances: Circumstances<'_>,
         trail: &mut Trail,
@@ -105,7 +108,7 @@ impl Authority {
         let (policies, now) = (&in_force.policies, circumstances.now);
         let (terms, records) = self.decide(wanted, token, policies, now, trail).await?;
         let answer = self.unwrap_granted(&terms, &records)?;
-        Ok(Granted { answer, id: None, terms })
+        Ok(Granted { answer, id: None, terms: Some(terms) })
     }
 }
 
@@ -118,6 +121,7 @@ fn clear(kids: &BTreeSet<KeyId>, delivery: Delivery) -> Wanted<'_> {
         content_id: None,
         device_level: SecurityLevel::SwSecureCrypto,
         delivery,
+        asker: None,
     }
 }
 

@@ -7,18 +7,18 @@ use reelkey_client::time::UnixTime;
 
 use crate::authority::commit::Attempts;
 use crate::authority::in_force::{Policies, Snapshot};
-use crate::authority::issuing::changes;
 use crate::authority::issuing::circumstances::Circumstances;
 use crate::authority::issuing::facts::{self, Wanted};
-use crate::authority::issuing::judge::judge;
+use crate::authority::issuing::judge::Court;
 use crate::authority::issuing::refused::Refused;
 use crate::authority::issuing::token::{self, Viewer};
 use crate::authority::service::Authority;
 use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
-use crate::domain::decision::{Decision, Delivery, Terms};
+use crate::domain::decision::{Delivery, Terms};
 use crate::domain::entitlement::Entitlement;
 use crate::domain::refusal::Refusal;
+use crate::domain::steps::Steps;
 use crate::store::record::key::KeyRecord;
 use crate::store::record::stored::Stored;
 
@@ -37,8 +37,8 @@ pub(super) struct Granted<T> {
     pub(super) answer: T,
     /// The license ID, where there is a license.
     pub(super) id: Option<String>,
-    /// The terms.
-    pub(super) terms: Terms,
+    /// The terms. A release has none, and is not granted anything.
+    pub(super) terms: Option<Terms>,
 }
 
 /// What is known of a request so far, for the one line of the log about it.
@@ -47,6 +47,15 @@ pub(super) struct Trail {
     pub(super) content: Option<String>,
     pub(super) device: Option<Thumbprint>,
     policy: Option<String>,
+    /// The rules that were checked.
+    pub(super) steps: Steps,
+}
+
+impl Trail {
+    /// Nothing is known yet.
+    pub(super) fn new(delivery: Delivery) -> Self {
+        Self { delivery, content: None, device: None, policy: None, steps: Steps::default() }
+    }
 }
 
 impl Authority {
@@ -63,7 +72,7 @@ impl Authority {
     ) -> Result<Answer<T>, Fault> {
         let timer = self.counters.license();
         let in_force = self.in_force.load();
-        let mut trail = Trail { delivery, content: None, device: None, policy: None };
+        let mut trail = Trail::new(delivery);
         let viewer = match token::read(&in_force.issuers, token, circumstances.now) {
             Ok(viewer) => viewer,
             Err(invalid) => {
@@ -79,8 +88,13 @@ impl Authority {
         };
         match grant(&viewer, &in_force, &mut trail).await {
             Ok(granted) => {
-                log_granted(circumstances, &viewer, &trail, &granted);
-                timer.granted();
+                match &granted.terms {
+                    Some(terms) => {
+                        log_granted(circumstances, &viewer, &trail, granted.id.as_deref(), terms);
+                        timer.granted();
+                    }
+                    None => timer.released(),
+                }
                 Ok(Answer::Granted(granted.answer))
             }
             Err(Stop::Refused(refused)) => {
@@ -99,23 +113,22 @@ impl Authority {
     /// meanwhile, it decides again.
     pub(super) async fn decide(
         &self,
-        wanted: Wanted<'_>,
+        wanted: &Wanted<'_>,
         token: &Entitlement,
         policies: &Policies,
         now: UnixTime,
         trail: &mut Trail,
     ) -> Result<(Terms, Vec<Stored<KeyRecord>>), Stop<Refused>> {
-        let store = self.vault.store();
+        let (store, memory) = (self.vault.store(), self.vault.facts());
+        let court = Court { token, policies, memory: &*memory, naming_key: &self.naming_key, now };
         let mut attempts = Attempts::default();
         loop {
             let facts = facts::load(&*store, wanted, token).await?;
             trail.content = Some(facts.title.content.to_string());
-            let (terms, left) = match judge(&facts, token, policies, now, &mut trail.policy)? {
-                Decision::Grant(terms, left) => (terms, left),
-                Decision::Refuse(denial) => return Err(denial.into()),
-            };
-            if attempts.commit(&*store, changes::batch(left)).await? {
-                return Ok((terms, facts.records));
+            let judged = court.judge(&facts, &mut trail.policy, &mut trail.steps).await?;
+            let terms = judged.decision.map_err(Stop::Refused)?;
+            if attempts.commit(&*memory, judged.batch).await? {
+                return Ok((*terms, facts.records));
             }
         }
     }
@@ -135,25 +148,27 @@ impl Authority {
     }
 }
 
-fn log_granted<T>(
+fn log_granted(
     circumstances: Circumstances<'_>,
     viewer: &Viewer,
     trail: &Trail,
-    granted: &Granted<T>,
+    id: Option<&str>,
+    terms: &Terms,
 ) {
-    let (terms, region) = (&granted.terms, viewer.entitlement().region.as_ref());
+    let region = viewer.entitlement().region.as_ref();
     let account = &viewer.entitlement().account;
     tracing::info!(request.id = %circumstances.request_id,
         client = circumstances.client.map(tracing::field::display), issuer = account.iss,
         account = account.sub,
-        license.id = granted.id, content.id = %terms.content, policy = terms.policy_id,
+        license.id = id, content.id = %terms.content, policy = terms.policy_id,
         region = region.map(tracing::field::display), region.from = region.map(|_| "token"),
         keys = terms.tracks.len(), device = trail.device.map(tracing::field::display),
-        expires = terms.expires.as_secs(), in_the_clear = in_the_clear(trail.delivery),
+        expires = terms.expires.as_secs(), expires_because = terms.expires_because,
+        kept = trail.steps.kept(), in_the_clear = in_the_clear(trail.delivery),
         took_us = micros(circumstances), "license granted");
 }
 
-fn log_refused(
+pub(super) fn log_refused(
     circumstances: Circumstances<'_>,
     viewer: Option<&Viewer>,
     trail: &Trail,
@@ -171,7 +186,7 @@ fn log_refused(
         in_the_clear = in_the_clear(trail.delivery),
         reason = refused.refusal.reason(), rule = denial.map_or(rule, |denial| Some(denial.rule)),
         expected = denial.map(|denial| &*denial.expected),
-        actual = denial.map(|denial| &*denial.actual), took_us = micros(circumstances),
+        actual = denial.map(|denial| &*denial.actual), kept = trail.steps.kept(), took_us = micros(circumstances),
         "license refused");
 }
 

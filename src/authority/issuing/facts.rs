@@ -8,7 +8,7 @@ use reelkey_client::key::KeyId;
 
 use crate::authority::issuing::refused::Refused;
 use crate::authority::stop::Stop;
-use crate::domain::decision::{Delivery, Request, Title, TitleKey};
+use crate::domain::decision::{Asker, Delivery, Request, Title, TitleKey};
 use crate::domain::denial::Denial;
 use crate::domain::entitlement::Entitlement;
 use crate::domain::refusal::Refusal;
@@ -20,7 +20,7 @@ use crate::store::record::stored::Stored;
 use crate::store::record::title::{self, lost};
 
 /// What a request asks for. Who sent the request does not matter here.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Wanted<'a> {
     /// New license, renewal or release.
     pub request_type: RequestType,
@@ -34,6 +34,8 @@ pub struct Wanted<'a> {
     pub device_level: SecurityLevel,
     /// How the keys would be delivered.
     pub delivery: Delivery,
+    /// The device that asks, unless keys are given in the clear.
+    pub asker: Option<Asker>,
 }
 
 /// The facts that the decision is based on.
@@ -53,7 +55,7 @@ pub struct Facts {
 /// A refusal if the permitted keys do not belong to exactly one content, or a failure of the store.
 pub async fn load(
     store: &dyn Store,
-    wanted: Wanted<'_>,
+    wanted: &Wanted<'_>,
     token: &Entitlement,
 ) -> Result<Facts, Stop<Refused>> {
     let index = title::contents_of(store, wanted.kids).await?;
@@ -78,6 +80,7 @@ pub async fn load(
         kids: scope.kids,
         device_level: wanted.device_level,
         delivery: wanted.delivery,
+        asker: wanted.asker.clone(),
     };
     let records = title.keys;
     let title = Title {
@@ -161,6 +164,7 @@ mod tests {
             content: Some(vec!["movies/*".parse().unwrap()]),
             kids: None,
             policy_id: None,
+            entitlement_id: String::new(),
             license_not_after: None,
             region: None,
             device: None,
@@ -193,8 +197,9 @@ mod tests {
                 content_id,
                 device_level: SecurityLevel::SwSecureCrypto,
                 delivery: Delivery::Sealed,
+                asker: None,
             };
-            let facts = load(&counted, wanted, &token()).await.unwrap();
+            let facts = load(&counted, &wanted, &token()).await.unwrap();
             assert_eq!(facts.records.len(), 300);
             assert!(counted.reads.into_inner() <= 2);
         }

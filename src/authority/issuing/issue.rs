@@ -5,13 +5,14 @@
 //! takes 140 µs, less than a switch to another thread.
 
 use reelkey_client::exchange::jwe::Parties;
-use reelkey_client::exchange::request::{self, SignedRequest};
-use reelkey_client::strict::jwk::PublicKey;
+use reelkey_client::exchange::request::{self, RequestType, SignedRequest};
+use reelkey_client::strict::jwk::{PublicKey, Thumbprint};
 
 use crate::authority::in_force::Snapshot;
 use crate::authority::issuing::circumstances::Circumstances;
 use crate::authority::issuing::decided::{Answer, Granted, Trail};
 use crate::authority::issuing::facts::Wanted;
+use crate::authority::issuing::held::Held;
 use crate::authority::issuing::license::{self, Context};
 use crate::authority::issuing::proof::{Proof, prove, recipient};
 use crate::authority::issuing::refused::{Refused, refuse_by};
@@ -20,9 +21,13 @@ use crate::authority::service::Authority;
 use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
 use crate::crypto::seal;
-use crate::domain::decision::{self, Delivery, Terms};
+use crate::domain::decision::{Asker, Delivery, Terms};
+use crate::domain::denial::Denial;
+use crate::domain::entitlement::Entitlement;
+use crate::domain::past::LicenseId;
 use crate::domain::refusal::Refusal;
 use crate::domain::security_level::SecurityLevel;
+use crate::store::record::fact::account::AccountId;
 use crate::store::record::key::KeyRecord;
 use crate::store::record::stored::Stored;
 
@@ -56,21 +61,27 @@ impl Authority {
             .map_err(|rule: request::Error| refuse_by(Refusal::BadRequest, rule))?;
         trail.content.clone_from(&request.content_id);
         trail.device = Some(request.device_key.thumbprint());
+        if request.request_type == RequestType::Release {
+            let viewer = Some(viewer);
+            return self.release(&request, viewer, in_force, circumstances, trail).await;
+        }
         let proof = prove(&request, viewer, &self.service_id, now)?;
-        decision::judge_kind(request.request_type)?;
         let recipient = recipient(&request)?;
+        let token = viewer.entitlement();
+        let asker = self.asker(&request, proof.device);
+        let renewed = self.renewed_content(&request, &asker, token).await?;
         let wanted = Wanted {
             request_type: request.request_type,
             session_type: request.session_type,
             kids: &request.kids,
-            content_id: request.content_id.as_deref(),
+            content_id: renewed.as_deref().or(request.content_id.as_deref()),
             device_level: SecurityLevel::SwSecureCrypto,
             delivery: Delivery::Sealed,
+            asker: Some(asker),
         };
-        let token = viewer.entitlement();
-        let (terms, records) = self.decide(wanted, token, &in_force.policies, now, trail).await?;
+        let (terms, records) = self.decide(&wanted, token, &in_force.policies, now, trail).await?;
         let sealed_keys = self.seal_granted(&terms, &records, &proof, &recipient)?;
-        let license_id = self.naming_key.license_id(request.signing_input);
+        let license_id = terms.license.ok_or(Fault::Incomplete("license ID"))?.to_string();
         let context = Context {
             service_id: &self.service_id,
             account: &token.account.sub,
@@ -82,7 +93,47 @@ impl Authority {
         };
         let signer = in_force.signers.current(now).ok_or(Fault::Incomplete("signing key"))?;
         let license = license::sign(&terms, context, signer)?;
-        Ok(Granted { answer: license, id: Some(license_id), terms })
+        Ok(Granted { answer: license, id: Some(license_id), terms: Some(terms) })
+    }
+
+    /// The device that asks, and which license it asks for.
+    fn asker(&self, request: &SignedRequest<'_>, device: Thumbprint) -> Asker {
+        let parsed = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+        Asker {
+            device,
+            name: request.device.name.clone(),
+            model: request.device.model.clone(),
+            request: LicenseId::from_bytes(self.naming_key.license_id(request.signing_input)),
+            renews: parsed(&request.license_id),
+            first_play_secs: request.first_play,
+            end_session: parsed(&request.end_session),
+        }
+    }
+
+    /// The content of the license that is renewed; `None` for a new one.
+    async fn renewed_content(
+        &self,
+        request: &SignedRequest<'_>,
+        asker: &Asker,
+        token: &Entitlement,
+    ) -> Result<Option<String>, Stop<Refused>> {
+        if request.request_type != RequestType::Renewal {
+            return Ok(None);
+        }
+        let unknown = |actual: &str| {
+            let (rule, expected) = ("license_id", "a license of this account and device");
+            Stop::from(Denial::new(Refusal::NotAuthorized, rule, expected, actual))
+        };
+        let id = asker.renews.ok_or_else(|| unknown("malformed"))?;
+        let account = &token.account;
+        let account = self.naming_key.account_id(&account.iss, &account.sub);
+        let account = AccountId::from_bytes(account);
+        let held = Held::of(&*self.vault.facts(), account, asker.device, id).await?;
+        let license = held.ok_or_else(|| unknown("unknown"))?.license();
+        if license.entitlement_id != token.entitlement_id {
+            return Err(unknown("granted for another entitlement_id"));
+        }
+        Ok(Some(license.content.to_string()))
     }
 
     /// Seals the granted keys to the device. The keys are zeroed when this returns.

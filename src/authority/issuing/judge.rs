@@ -4,29 +4,86 @@ use reelkey_client::time::UnixTime;
 
 use crate::authority::in_force::Policies;
 use crate::authority::issuing::facts::Facts;
+use crate::authority::issuing::memory::{Memory, Of};
 use crate::authority::issuing::refused::Refused;
 use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
+use crate::crypto::request_name::NamingKey;
 use crate::domain::decision::{self, Decision};
 use crate::domain::entitlement::Entitlement;
+use crate::domain::steps::Steps;
+use crate::store::batch::Batch;
+use crate::store::engine::Store;
+use crate::store::record::fact::account::AccountId;
 
-/// Decides on the facts. `policy` becomes the name of the policy that was asked, as soon as it is known.
-///
-/// # Errors
-/// A refusal before any policy is asked, or [`Fault::NoPolicy`].
-pub fn judge(
-    facts: &Facts,
-    token: &Entitlement,
-    policies: &Policies,
-    now: UnixTime,
-    policy: &mut Option<String>,
-) -> Result<Decision, Stop<Refused>> {
-    let authorized = decision::authorize(&facts.request, &facts.title, token)?;
-    let policy_id = authorized.policy_id();
-    *policy = Some(policy_id.to_owned());
-    let chosen = policies.get(policy_id).ok_or_else(|| Fault::NoPolicy {
-        content: facts.title.content.clone(),
-        policy: policy_id.to_owned(),
-    })?;
-    Ok(decision::decide(&facts.request, &authorized, chosen, token, now))
+/// What a decision is asked with, besides the facts about the content.
+#[derive(Clone, Copy)]
+pub(in crate::authority) struct Court<'a> {
+    pub(in crate::authority) token: &'a Entitlement,
+    pub(in crate::authority) policies: &'a Policies,
+    /// What is remembered of accounts.
+    pub(in crate::authority) memory: &'a dyn Store,
+    pub(in crate::authority) naming_key: &'a NamingKey,
+    pub(in crate::authority) now: UnixTime,
+}
+
+/// A decision, and the batch that has to be committed before a grant is answered.
+pub(in crate::authority) struct Judged {
+    pub(in crate::authority) decision: Result<Box<decision::Terms>, Refused>,
+    pub(in crate::authority) batch: Batch,
+}
+
+impl Court<'_> {
+    /// Decides on the facts. `policy` becomes the name of the policy that was asked, and `steps` the rules that were checked,
+    /// as soon as they are known.
+    ///
+    /// # Errors
+    /// A refusal before any policy is asked, or [`Fault::NoPolicy`].
+    pub(in crate::authority) async fn judge(
+        &self,
+        facts: &Facts,
+        policy: &mut Option<String>,
+        steps: &mut Steps,
+    ) -> Result<Judged, Stop<Refused>> {
+        let Self { token, now, .. } = *self;
+        let authorized = decision::authorize(&facts.request, &facts.title, token)?;
+        let policy_id = authorized.policy_id();
+        *policy = Some(policy_id.to_owned());
+        let chosen = self.policies.get(policy_id).ok_or_else(|| Fault::NoPolicy {
+            content: facts.title.content.clone(),
+            policy: policy_id.to_owned(),
+        })?;
+        let device = facts.request.asker.as_ref().map(|asker| asker.device);
+        let of = Of {
+            account: self.account(),
+            device,
+            content: &facts.title.content,
+            entitlement_id: &token.entitlement_id,
+        };
+        let memory = Memory::load(self.memory, of, chosen).await?;
+        let past = memory.past(device);
+        *steps = Steps::default();
+        let decision =
+            decision::decide(&facts.request, &authorized, chosen, token, &past, now, steps);
+        Ok(match decision {
+            Decision::Grant(terms, changes) => Judged {
+                decision: Ok(terms),
+                batch: match chosen.needs_memory() {
+                    true => memory.batch(&changes)?,
+                    false => Batch::default(),
+                },
+            },
+            Decision::Refuse(denial) => {
+                let conflicts = memory.conflicts(self.memory, device, &denial, now).await?;
+                let refused = Refused { conflicts, ..denial.into() };
+                Judged { decision: Err(refused), batch: Batch::default() }
+            }
+        })
+    }
+
+    /// The account, as facts name it.
+    pub(in crate::authority) fn account(&self) -> AccountId {
+        let account = &self.token.account;
+        AccountId::from_bytes(self.naming_key.account_id(&account.iss, &account.sub))
+    }
 }

@@ -4,11 +4,12 @@ use reelkey_client::exchange::license::{Claims, Confirmation, Policy, TYP, Track
 use reelkey_client::exchange::request::SessionType;
 use reelkey_client::strict::base64url;
 use reelkey_client::strict::jwk::Thumbprint;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::authority::vault::fault::Fault;
 use crate::crypto::sign::SigningKey;
-use crate::domain::decision::{GrantedTrack, Terms};
+use crate::domain::decision::{Allowed, GrantedTrack, Terms};
 
 /// The claims of a license that are not part of its terms.
 #[derive(Debug)]
@@ -28,9 +29,18 @@ pub(super) fn sign(
     context: Context<'_>,
     signer: &SigningKey,
 ) -> Result<String, Fault> {
+    signed(TYP, &claims(terms, context), signer)
+}
+
+/// Claims of the service as a compact JWS of this `typ`.
+pub(super) fn signed(
+    typ: &str,
+    claims: &impl Serialize,
+    signer: &SigningKey,
+) -> Result<String, Fault> {
     let kid = signer.public_key().thumbprint().to_string();
-    let header = json!({ "typ": TYP, "alg": "ES256", "kid": kid }).to_string();
-    let claims = serde_json::to_vec(&claims(terms, context))?;
+    let header = json!({ "typ": typ, "alg": "ES256", "kid": kid }).to_string();
+    let claims = serde_json::to_vec(claims)?;
     let signing_input =
         format!("{}.{}", base64url::encode(header.as_bytes()), base64url::encode(&claims));
     let signature = signer.sign(signing_input.as_bytes())?;
@@ -47,19 +57,39 @@ fn claims(terms: &Terms, context: Context<'_>) -> Claims {
         exp: terms.expires.as_secs(),
         cnf: Confirmation { jkt: context.device.to_string() },
         nonce: context.nonce,
-        counter: 0,
+        counter: terms.counter,
         content_id: terms.content.to_string(),
         session_type: context.session_type,
         region: terms.region.as_ref().map(ToString::to_string),
         policy_id: terms.policy_id.clone(),
-        policy: Policy {
-            can_play: true,
-            license_duration: terms.license_duration_secs,
-            expires_because: terms.expires_because.to_owned(),
-            ..Policy::default()
-        },
+        policy: policy(terms),
         tracks: terms.tracks.iter().map(track).collect(),
         keys: context.sealed_keys,
+    }
+}
+
+fn policy(terms: &Terms) -> Policy {
+    let Allowed {
+        can_persist,
+        can_renew,
+        license_duration,
+        rental_duration,
+        playback_duration,
+        renewal_delay,
+        renewal_retry_interval,
+        renewal_recovery_duration,
+    } = terms.allowed;
+    Policy {
+        can_play: true,
+        can_persist,
+        can_renew,
+        license_duration,
+        rental_duration,
+        playback_duration,
+        renewal_delay,
+        renewal_retry_interval,
+        renewal_recovery_duration,
+        expires_because: terms.expires_because.to_owned(),
     }
 }
 

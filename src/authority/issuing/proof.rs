@@ -32,14 +32,7 @@ pub fn prove(
     service_id: &str,
     now: UnixTime,
 ) -> Result<Proof, Stop<Refused>> {
-    let message = request.signing_input.as_bytes();
-    if !sign::verify(&request.device_key, message, &request.signature) {
-        let rule = "the request's signature does not verify under its own jwk";
-        return Err(refuse_by(Refusal::ProofInvalid, rule));
-    }
-    if request.aud != service_id {
-        return Err(refuse_by(Refusal::BadRequest, "aud is not the id of this service"));
-    }
+    prove_signature(request, service_id)?;
     if request.iat.abs_diff(now) > IAT_DISTANCE_SECS_MAX {
         return Err(refuse(Refusal::RequestStale));
     }
@@ -51,7 +44,36 @@ pub fn prove(
     if viewer.entitlement().device.is_some_and(|bound| bound != device) {
         return Err(refuse(Refusal::TokenNotBound));
     }
-    Ok(Proof { device, request_hash: sha256(message) })
+    Ok(Proof { device, request_hash: sha256(request.signing_input.as_bytes()) })
+}
+
+fn prove_signature(request: &SignedRequest<'_>, service_id: &str) -> Result<(), Stop<Refused>> {
+    let message = request.signing_input.as_bytes();
+    if !sign::verify(&request.device_key, message, &request.signature) {
+        let rule = "the request's signature does not verify under its own jwk";
+        return Err(refuse_by(Refusal::ProofInvalid, rule));
+    }
+    if request.aud != service_id {
+        return Err(refuse_by(Refusal::BadRequest, "aud is not the id of this service"));
+    }
+    Ok(())
+}
+
+/// Checks a release, whose token is optional: signature, `aud`, and with a token `ath` and `cnf`. When it was signed, the license
+/// tells: pages sign it ahead.
+///
+/// # Errors
+/// The first failed check.
+pub fn prove_release(
+    request: &SignedRequest<'_>,
+    viewer: Option<&Viewer>,
+    service_id: &str,
+) -> Result<(), Stop<Refused>> {
+    match viewer {
+        // The time is the license's matter.
+        Some(viewer) => prove(request, viewer, service_id, request.iat).map(|_| ()),
+        None => prove_signature(request, service_id),
+    }
 }
 
 /// The public key that the license is sealed to: the request's `enc_jwk`. A release has none.

@@ -24,7 +24,7 @@ pub const BYTES_MAX: usize = 8 * 1024;
 /// How far the clocks of the issuer and the service may differ, in seconds.
 pub const LEEWAY_SECS: u64 = 30;
 
-/// The longest `sub` and the longest `policy_id`, in bytes.
+/// The longest `sub`, `policy_id` and `entitlement_id`, in bytes.
 const NAME_BYTES_MAX: usize = 512;
 
 /// The most entries in each of `content_id`, `authorized_kids` and `amr`.
@@ -118,8 +118,8 @@ struct Claims {
     authorized_kids: Option<Vec<String>>,
     #[serde(default, deserialize_with = "present")]
     policy_id: Option<String>,
-    #[serde(default, rename = "entitlement_id", deserialize_with = "present")]
-    _entitlement_id: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    entitlement_id: Option<String>,
     #[serde(default, deserialize_with = "present")]
     license_not_after: Option<u64>,
     #[serde(default, deserialize_with = "present")]
@@ -234,6 +234,10 @@ fn entitlement(claims: Claims, issuer: &Issuer) -> Result<Entitlement, Invalid> 
         content: content.transpose()?,
         kids: kids.transpose()?,
         policy_id: claims.policy_id.map(|policy| name(policy, "policy_id")).transpose()?,
+        entitlement_id: match claims.entitlement_id.unwrap_or_default() {
+            id if id.len() <= NAME_BYTES_MAX => id,
+            _ => return Err(Invalid::Claim("entitlement_id")),
+        },
         license_not_after: claims.license_not_after.map(UnixTime::from_secs),
         region: region.transpose().map_err(|_| Invalid::Claim("region"))?,
         device: device.transpose()?,

@@ -8,15 +8,16 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::authority::issuing::facts::{self, Wanted};
-use crate::authority::issuing::judge::judge;
+use crate::authority::issuing::judge::Court;
 use crate::authority::issuing::refused::Refused;
 use crate::authority::issuing::token;
 use crate::authority::operation::order::{Desk, Operation};
 use crate::authority::stop::Stop;
 use crate::domain::content::{ContentId, ContentPattern};
-use crate::domain::decision::{Decision, Delivery};
+use crate::domain::decision::Delivery;
 use crate::domain::entitlement::Entitlement;
 use crate::domain::security_level::SecurityLevel;
+use crate::domain::steps::Steps;
 
 /// Judge a token.
 #[derive(Serialize, Deserialize)]
@@ -118,8 +119,7 @@ async fn judge_content(
 ) -> Result<ContentJudged, Stop<Infallible>> {
     let decided = decide(desk, token, &content_id).await;
     let refused = match decided {
-        Ok(Decision::Grant(..)) => None,
-        Ok(Decision::Refuse(denial)) => Some(denial.into()),
+        Ok(()) => None,
         Err(Stop::Refused(refused)) => Some(refused),
         Err(Stop::Failed(fault)) => return Err(Stop::Failed(fault)),
     };
@@ -134,12 +134,12 @@ async fn judge_content(
     })
 }
 
-/// The decision on a first license to play, by a device that the service knows nothing of.
+/// Decides on a first license to play, by a device that the service knows nothing of.
 async fn decide(
     desk: &Desk<'_>,
     token: &Entitlement,
     content_id: &ContentId,
-) -> Result<Decision, Stop<Refused>> {
+) -> Result<(), Stop<Refused>> {
     let (store, in_force) = (desk.vault.store(), desk.in_force.load());
     let wanted = Wanted {
         request_type: RequestType::New,
@@ -148,7 +148,16 @@ async fn decide(
         content_id: Some(content_id.as_str()),
         device_level: SecurityLevel::SwSecureCrypto,
         delivery: Delivery::Sealed,
+        asker: None,
     };
-    let facts = facts::load(&*store, wanted, token).await?;
-    judge(&facts, token, &in_force.policies, desk.now, &mut None)
+    let facts = facts::load(&*store, &wanted, token).await?;
+    let court = Court {
+        token,
+        policies: &in_force.policies,
+        memory: &*desk.vault.facts(),
+        naming_key: &desk.vault.naming_key().await?,
+        now: desk.now,
+    };
+    let judged = court.judge(&facts, &mut None, &mut Steps::default()).await?;
+    judged.decision.map(|_| ()).map_err(Stop::Refused)
 }

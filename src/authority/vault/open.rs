@@ -14,11 +14,13 @@ use crate::authority::vault::additions::Additions;
 use crate::authority::vault::fault::Fault;
 use crate::authority::vault::keyring::Keyring;
 use crate::authority::vault::root_key_file;
+use crate::crypto::request_name::NamingKey;
 use crate::crypto::root_key::RootKey;
 use crate::store::engine::Store;
 use crate::store::open::OpenStore;
 use crate::store::record::header::{self, Header};
-use crate::store::record::stored::Stored;
+use crate::store::record::naming_key::NamingKeyRecord;
+use crate::store::record::stored::{self, Stored};
 
 /// The store, its keyring, and the path of the root key. The root key itself is read when it is needed, and not kept.
 pub struct Vault {
@@ -56,6 +58,12 @@ impl Vault {
         self.engine().store()
     }
 
+    /// What grants leave behind. No rotation replaces it.
+    #[must_use]
+    pub fn facts(&self) -> Arc<dyn Store> {
+        self.engine().facts()
+    }
+
     /// The current store, with the functions of its engine.
     pub(in crate::authority) fn engine(&self) -> OpenStore {
         self.store.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -76,6 +84,16 @@ impl Vault {
         let header = header_of(&*self.store()).await?;
         let root = root_key_file::read(&self.root_key_file)?;
         if fits(&root, &header) { Ok(root) } else { Err(Fault::WrongRootKey) }
+    }
+
+    /// The key that names requests and accounts.
+    ///
+    /// # Errors
+    /// [`Fault`], also if there is none.
+    pub async fn naming_key(&self) -> Result<NamingKey, Fault> {
+        let record = stored::only::<NamingKeyRecord>(&*self.store()).await?;
+        let record = record.ok_or(Fault::Incomplete("key that names requests"))?;
+        self.keyring().naming_key(&record)
     }
 
     /// The order in which contents are given keys.

@@ -132,6 +132,7 @@ fn status(refusal: Refusal) -> StatusCode {
         Refusal::Timeout => StatusCode::REQUEST_TIMEOUT,
         Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::ConcurrencyLimit => StatusCode::CONFLICT,
         Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::FORBIDDEN,
@@ -161,6 +162,14 @@ pub(crate) fn title(refusal: Refusal) -> &'static str {
         Refusal::SecurityLevel => "Device not secure enough",
         Refusal::NotYetAvailable => "Not available yet",
         Refusal::NoLongerAvailable => "No longer available",
+        Refusal::DeviceNotEnrolled => "Device not enrolled",
+        Refusal::DeviceLimit => "Too many devices",
+        Refusal::DeviceRevoked => "Device revoked",
+        Refusal::RentalExpired => "Rental ended",
+        Refusal::PlaybackExpired => "Viewing time over",
+        Refusal::LicenseExpired => "License ended",
+        Refusal::LicenseRevoked => "License revoked",
+        Refusal::ConcurrencyLimit => "Too many streams",
         Refusal::NotFound => "Not found",
         Refusal::MethodNotAllowed => "Method not allowed",
         Refusal::Timeout => "Request timed out",
@@ -196,6 +205,20 @@ pub(crate) fn detail(refusal: Refusal) -> &'static str {
         Refusal::SecurityLevel => "This device does not protect keys well enough for this title.",
         Refusal::NotYetAvailable => "This title is not available yet.",
         Refusal::NoLongerAvailable => "This title is no longer available.",
+        Refusal::DeviceNotEnrolled => {
+            "This device is not one of the account's. Add it in the account's settings first."
+        }
+        Refusal::DeviceLimit => {
+            "The account has as many devices as it may have. Remove one of them first."
+        }
+        Refusal::DeviceRevoked => "This device may not play any more.",
+        Refusal::RentalExpired => "The rental has ended. Rent the title again.",
+        Refusal::PlaybackExpired => "The time to watch this title is over.",
+        Refusal::LicenseExpired => "This license has ended. Ask for a new one.",
+        Refusal::LicenseRevoked => "The right to play this title was withdrawn.",
+        Refusal::ConcurrencyLimit => {
+            "The account is playing on as many devices as it may. Stop one of them, or send its `session` as `end_session`."
+        }
         Refusal::NotFound => "There is nothing at this address.",
         Refusal::MethodNotAllowed => "This address does not take this method; see `Allow`.",
         Refusal::Timeout => "The request did not arrive in time.",

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use reelkey_client::exchange::request;
 
 use crate::authority::issuing::decided::Answer;
+use crate::domain::refusal::Refusal;
 use crate::http::app::App;
 use crate::http::frame::address::Client;
 use crate::http::frame::admission::Admission;
@@ -30,10 +31,16 @@ pub(crate) async fn license_post(
 ) -> Result<Response, Problem> {
     let body = body::read(&headers, body, &admission, request::BYTES_MAX).await?;
     let _slot = admission.slot()?;
-    let token = presented.token()?;
     let age = || exchange.age();
     let circumstances = exchange.circumstances(client, &age);
-    let answer = app.authority.issue(&token, &body, circumstances).await;
+    // Only a release may come without a token: a page sends it while it closes.
+    let answer = match presented.token() {
+        Ok(token) => app.authority.issue(&token, &body, circumstances).await,
+        Err(missing) if missing.refusal() == Refusal::TokenMissing => {
+            app.authority.release_without_token(&body, circumstances).await
+        }
+        Err(problem) => return Err(problem),
+    };
     match answer.map_err(|fault| Problem::fault(&exchange, &fault))? {
         Answer::Granted(license) => Ok((
             [

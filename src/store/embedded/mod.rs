@@ -2,8 +2,8 @@
 //!
 //! The folder of a store holds `lock` and one numbered folder with sled's files. A successor is made in `2.new`. When
 //! all of it is on disk, it is renamed to `2`. The highest number is the store, so that rename is the moment of the
-//! change. The predecessor keeps its path, so its readers can still read it. It is deleted last. A second database,
-//! for records that no rotation has to copy, can have a folder beside the numbers, under the same lock.
+//! change. The predecessor keeps its path, so its readers can still read it. It is deleted last. A second database, for facts
+//! that no rotation has to copy, is in `facts` beside the numbers, under the same lock.
 //!
 //! sled is fast and small, but has known defects. The guards against them are in this folder. Each defect was measured
 //! before its guard was written:
@@ -20,6 +20,7 @@
 //! - Its cache would grow to 1 GiB. So it is limited.
 
 mod committer;
+pub mod facts;
 pub mod guard;
 mod place;
 pub mod store;

@@ -90,13 +90,17 @@ impl Place {
 
     /// Renames a finished database to its number: **from this moment on it is the store**.
     pub(super) fn name(&self, number: u64) -> io::Result<()> {
-        let aside = self.aside(number);
+        self.put(&self.aside(number), &self.numbered(number))
+    }
+
+    /// Renames a finished database from `aside` to `folder`.
+    pub(super) fn put(&self, aside: &Path, folder: &Path) -> io::Result<()> {
         // The file names must survive power loss too, not only the contents of the files.
-        for entry in fs::read_dir(&aside)? {
+        for entry in fs::read_dir(aside)? {
             File::open(entry?.path())?.sync_all()?;
         }
-        sync_folder(&aside)?;
-        fs::rename(&aside, self.numbered(number))?;
+        sync_folder(aside)?;
+        fs::rename(aside, folder)?;
         sync_folder(&self.folder)?;
         match self.folder.parent() {
             Some(parent) if parent.as_os_str().is_empty() => sync_folder(Path::new(".")),

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::store::embedded::facts;
 use crate::store::embedded::place::Place;
 use crate::store::embedded::store::SledStore;
 use crate::store::engine::Store;
@@ -72,6 +73,7 @@ impl NewStore {
             predecessor.store(true, Ordering::Release);
         }
         let (place, number) = self.store.close();
+        facts::make(&place)?;
         place.name(number)?;
         SledStore::open_newest(place)
     }

@@ -15,9 +15,10 @@
 //! an older version would misread raises [`FORMAT`](header::FORMAT), and older versions refuse the store.
 //!
 //! Each kind has a file. [`secret`] lists all kinds that hold a secret. [`stored`] reads and writes every kind.
-//! Devices, sessions and licenses will have a database of their own, which no rotation has to copy.
+//! What grants leave behind is in [`fact`], and in a database of its own, which no rotation has to copy.
 
 pub mod content;
+pub mod fact;
 pub mod header;
 pub mod kek;
 pub mod key;

@@ -58,3 +58,45 @@ pub(super) mod uuid {
         Ok(*id.as_bytes())
     }
 }
+
+/// The thumbprint of a device key, written as base64url.
+pub(super) mod jkt {
+    use reelkey_client::strict::jwk::Thumbprint;
+
+    use super::{Deserialize, Deserializer, Error, Serializer};
+
+    fn read<E: Error>(text: &str) -> Result<Thumbprint, E> {
+        Thumbprint::parse(text).map_err(|_| E::custom("malformed text"))
+    }
+
+    pub(in crate::store::record) fn serialize<S: Serializer>(
+        jkt: &Thumbprint,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_str(jkt)
+    }
+
+    pub(in crate::store::record) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Thumbprint, D::Error> {
+        read(&String::deserialize(from)?)
+    }
+
+    /// The same for a list.
+    pub(in crate::store::record) mod many {
+        use super::{Deserialize, Deserializer, Serializer, Thumbprint, read};
+
+        pub(in crate::store::record) fn serialize<S: Serializer>(
+            all: &[Thumbprint],
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            to.collect_seq(all.iter().map(ToString::to_string))
+        }
+
+        pub(in crate::store::record) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Vec<Thumbprint>, D::Error> {
+            Vec::<String>::deserialize(from)?.iter().map(|text| read(text)).collect()
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The licenses of a device: whether one may still be renewed, and what is remembered of one that is granted.
+
+use reelkey_client::exchange::request::SessionType;
+use reelkey_client::time::UnixTime;
+
+use crate::domain::content::ContentId;
+use crate::domain::denial::Denial;
+use crate::domain::entitlement::Entitlement;
+use crate::domain::past::{Event, EventKind, License, LicenseId, LicenseState, Past};
+use crate::domain::policy::Policy;
+use crate::domain::refusal::Refusal;
+use crate::domain::renewal::Renewed;
+use crate::domain::request::Asker;
+use crate::domain::steps::Steps;
+
+/// The most licenses of a device that are valid at the same time. The next one ends the oldest.
+pub(super) const LIVE_MAX: usize = 32;
+
+/// Finds the license that the request is about: the one that it renews, or the one that it was granted before. Judges whether
+/// that one can still be given.
+///
+/// # Errors
+/// The license was returned, revoked or ended, or has ended for longer than the policy allows.
+pub(super) fn judge(
+    asker: &Asker,
+    session_type: SessionType,
+    policy: &Policy,
+    past: &Past,
+    now: UnixTime,
+    steps: &mut Steps,
+) -> Result<Option<Renewed>, Denial> {
+    let id = asker.renews.unwrap_or(asker.request);
+    let Some(license) = past.licenses.iter().find(|license| license.id == id) else {
+        let (refusal, rule) = (Refusal::NotAuthorized, "license");
+        return match asker.renews {
+            None => Ok(None),
+            Some(_) => Err(steps.broken(refusal, rule, "a license of this device", "unknown")),
+        };
+    };
+    let (refusal, actual) = match license.state {
+        LicenseState::Active => (None, "active"),
+        LicenseState::Revoked => (Some(Refusal::LicenseRevoked), "revoked"),
+        LicenseState::Returned => (Some(Refusal::LicenseExpired), "returned"),
+        LicenseState::Ended => (Some(Refusal::LicenseExpired), "ended by a newer one"),
+    };
+    let is_kept = refusal.is_none();
+    let refusal = refusal.unwrap_or(Refusal::LicenseExpired);
+    steps.check(is_kept, refusal, "license", "active", actual)?;
+    let is_same = license.session_type == session_type;
+    let (expected, given) = (name(license.session_type), name(session_type));
+    steps.check(is_same, Refusal::BadRequest, "session_type", expected, given)?;
+    if asker.renews.is_some() {
+        let recovery = policy.renewal.recovery.unwrap_or_default().as_secs();
+        let last = license.expires_at.saturating_add(recovery);
+        steps.check(
+            now < last,
+            Refusal::LicenseExpired,
+            "license",
+            format_args!("before {last}"),
+            now,
+        )?;
+    }
+    Ok(Some(Renewed { license: license.clone(), is_renewal: asker.renews.is_some() }))
+}
+
+fn name(session_type: SessionType) -> &'static str {
+    match session_type {
+        SessionType::Temporary => "temporary",
+        SessionType::PersistentLicense => "persistent-license",
+    }
+}
+
+/// A license that is about to be granted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Granting<'a> {
+    pub(super) asker: &'a Asker,
+    pub(super) id: LicenseId,
+    pub(super) counter: u64,
+    pub(super) content: &'a ContentId,
+    pub(super) policy: &'a Policy,
+    pub(super) token: &'a Entitlement,
+    pub(super) session_type: SessionType,
+    pub(super) expires: UnixTime,
+    pub(super) now: UnixTime,
+}
+
+/// What is to be remembered of a license, and of one that it ends.
+pub(super) fn remember(
+    granting: Granting<'_>,
+    before: Option<Renewed>,
+    past: &Past,
+) -> Vec<License> {
+    let Granting { asker, now, expires, .. } = granting;
+    let mut all = Vec::new();
+    let is_new = before.is_none();
+    let mut license = match before {
+        Some(Renewed { license, is_renewal: true }) => License {
+            counter: granting.counter,
+            renewed_by: Some(asker.request),
+            expires_at: expires,
+            ..license
+        },
+        // The same request came again. The license may have been renewed meanwhile.
+        Some(Renewed { license, is_renewal: false }) => {
+            License { expires_at: license.expires_at.max(expires), ..license }
+        }
+        None => License {
+            id: granting.id,
+            sub: granting.token.account.sub.clone(),
+            device: asker.device,
+            content: granting.content.clone(),
+            entitlement_id: granting.token.entitlement_id.clone(),
+            policy_id: String::new(),
+            session_type: granting.session_type,
+            issued_at: now,
+            updated_at: now,
+            expires_at: expires,
+            counter: 0,
+            renewed_by: None,
+            state: LicenseState::Active,
+            events: vec![Event { kind: EventKind::Issued, at: now }],
+        },
+    };
+    license.updated_at = now;
+    license.policy_id.clone_from(&granting.policy.name);
+    if asker.first_play_secs.is_some()
+        && !license.events.iter().any(|event| event.kind == EventKind::FirstPlay)
+    {
+        license.note(EventKind::FirstPlay, now);
+    }
+    all.push(license);
+    if is_new {
+        all.extend(surplus(past, now));
+    }
+    all
+}
+
+/// The license that a new one ends, if the device has too many: its oldest for playing now, or else its oldest.
+fn surplus(past: &Past, now: UnixTime) -> Option<License> {
+    let live: Vec<_> = past.licenses.iter().filter(|license| license.is_live(now)).collect();
+    if live.len() < LIVE_MAX {
+        return None;
+    }
+    let is_kept = |license: &License| license.session_type == SessionType::PersistentLicense;
+    let oldest = live.into_iter().min_by_key(|one| (is_kept(one), one.issued_at, one.id))?;
+    let mut ended = License { state: LicenseState::Ended, ..oldest.clone() };
+    ended.note(EventKind::Ended, now);
+    Some(ended)
+}

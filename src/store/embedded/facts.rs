@@ -1,0 +1,53 @@
+//! The database of facts: what grants leave behind. It lies beside the numbered databases, under the same lock, so that no
+//! rotation has to copy it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::store::embedded::place::Place;
+use crate::store::embedded::store::SledStore;
+use crate::store::error::Error;
+use crate::store::owner;
+
+/// It has no number: it is never replaced.
+const NUMBER: u64 = 0;
+
+/// Makes the database if it is missing, completely or not at all.
+///
+/// # Errors
+/// [`Error`].
+pub(super) fn make(place: &Arc<Place>) -> Result<(), Error> {
+    if folder(place).exists() {
+        return Ok(());
+    }
+    let aside = place.folder().join("facts.new");
+    match fs::remove_dir_all(&aside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    owner::make_folder(&aside)?;
+    drop(SledStore::start(&aside, Arc::clone(place), NUMBER)?);
+    Ok(place.put(&aside, &folder(place))?)
+}
+
+/// Opens the database. `may_make`: it is made if it is missing, because the store is older than facts.
+///
+/// # Errors
+/// [`Error::Damaged`] if it is missing and should not be.
+pub(in crate::store) fn open(store: &SledStore, may_make: bool) -> Result<SledStore, Error> {
+    let place = &store.place;
+    if may_make {
+        make(place)?;
+    }
+    let files = folder(place);
+    match fs::metadata(files.join("db")) {
+        Ok(db) if db.len() > 0 => SledStore::start(&files, Arc::clone(place), NUMBER),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Err(Error::Damaged("its folder `facts` is missing or empty".into())),
+    }
+}
+
+fn folder(place: &Place) -> PathBuf {
+    place.folder().join("facts")
+}

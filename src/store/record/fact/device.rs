@@ -1,0 +1,105 @@
+//! The record of a device of an account.
+
+use reelkey_client::strict::jwk::Thumbprint;
+use reelkey_client::time::UnixTime;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::past::{Device, DeviceStatus};
+use crate::store::record::fact::account::AccountId;
+use crate::store::record::stored::Record;
+use crate::store::record::text::{self, jkt};
+
+/// A device of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRecord {
+    /// The account.
+    #[serde(with = "text")]
+    pub account: AccountId,
+    /// The device key's thumbprint.
+    #[serde(with = "jkt")]
+    pub jkt: Thumbprint,
+    /// Its name, as the device itself says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its model, as the device itself says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Its place, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u16>,
+    /// When it was registered, in seconds since 1970.
+    pub registered_at: u64,
+    /// When it was last granted a license.
+    pub last_seen_at: u64,
+    /// Whether it may have licenses.
+    pub status: Status,
+    /// Since when.
+    pub status_since: u64,
+}
+
+/// Whether a device may have licenses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It may.
+    Active,
+    /// It may not.
+    Revoked,
+    /// It is not the account's any more.
+    Removed,
+}
+
+impl DeviceRecord {
+    /// The key of a device.
+    #[must_use]
+    pub fn key_of(account: &AccountId, jkt: &Thumbprint) -> Vec<u8> {
+        [Self::PREFIX.as_bytes(), account.as_bytes(), jkt.as_bytes()].concat()
+    }
+
+    /// The record of a device.
+    #[must_use]
+    pub fn new(account: AccountId, device: &Device) -> Self {
+        Self {
+            account,
+            jkt: device.jkt,
+            name: device.name.clone(),
+            model: device.model.clone(),
+            place: device.place,
+            registered_at: device.registered_at.as_secs(),
+            last_seen_at: device.last_seen_at.as_secs(),
+            status: match device.status {
+                DeviceStatus::Active => Status::Active,
+                DeviceStatus::Revoked => Status::Revoked,
+                DeviceStatus::Removed => Status::Removed,
+            },
+            status_since: device.status_since.as_secs(),
+        }
+    }
+
+    /// The device.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        Device {
+            jkt: self.jkt,
+            name: self.name.clone(),
+            model: self.model.clone(),
+            place: self.place,
+            registered_at: UnixTime::from_secs(self.registered_at),
+            last_seen_at: UnixTime::from_secs(self.last_seen_at),
+            status: match self.status {
+                Status::Active => DeviceStatus::Active,
+                Status::Revoked => DeviceStatus::Revoked,
+                Status::Removed => DeviceStatus::Removed,
+            },
+            status_since: UnixTime::from_secs(self.status_since),
+        }
+    }
+}
+
+impl Record for DeviceRecord {
+    const PREFIX: &'static str = "device/";
+
+    fn key(&self) -> Vec<u8> {
+        Self::key_of(&self.account, &self.jkt)
+    }
+}

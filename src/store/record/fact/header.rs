@@ -1,0 +1,51 @@
+//! The header of the facts: to which store they belong.
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::batch::Batch;
+use crate::store::engine::Store;
+use crate::store::error::Error;
+use crate::store::record::stored::{self, Record};
+use crate::store::record::text;
+
+/// The format version of the facts.
+const FORMAT: u32 = 1;
+
+/// The identity and format of the facts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactsHeader {
+    /// The format of the version that wrote them.
+    pub format: u32,
+    /// The ID of the store that they belong to.
+    #[serde(with = "text::uuid")]
+    pub store_id: [u8; 16],
+}
+
+impl Record for FactsHeader {
+    const PREFIX: &'static str = "facts";
+
+    fn key(&self) -> Vec<u8> {
+        Self::PREFIX.into()
+    }
+}
+
+/// Checks that the facts belong to the store with this ID. Facts that are new are given to it.
+///
+/// # Errors
+/// [`Error::Newer`], or [`Error::Damaged`] if they belong to another store.
+pub async fn settle(facts: &dyn Store, store_id: &[u8; 16]) -> Result<(), Error> {
+    match stored::only::<FactsHeader>(facts).await? {
+        Some(header) if header.format > FORMAT => {
+            Err(Error::Newer { format: header.format, newest: FORMAT })
+        }
+        Some(header) if header.store_id != *store_id => {
+            Err(Error::Damaged("its folder `facts` belongs to another store".into()))
+        }
+        Some(_) => Ok(()),
+        None => {
+            let header = FactsHeader { format: FORMAT, store_id: *store_id };
+            facts.commit(Batch::default().add_record(&header)?).await?;
+            Ok(())
+        }
+    }
+}

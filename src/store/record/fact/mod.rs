@@ -1,0 +1,23 @@
+//! Facts: what grants leave behind and later decisions read.
+//!
+//! | key | record |
+//! |---|---|
+//! | `facts` | [`FactsHeader`](header::FactsHeader) |
+//! | `device/` account, device | [`DeviceRecord`](device::DeviceRecord) |
+//! | `place/` account, number | [`PlaceRecord`](place::PlaceRecord): the device that has the place |
+//! | `use/` account, content and entitlement | [`UsageRecord`](usage::UsageRecord) |
+//! | `slot/` account, what is counted, number | [`SlotRecord`](slot::SlotRecord) |
+//! | `license/` account, device, license | [`LicenseRecord`](license::LicenseRecord) |
+//! | `owner/` license | [`OwnerRecord`](license::OwnerRecord): where the license is |
+//!
+//! Behind the word all keys have a fixed length. An account is a keyed hash ([`AccountId`](account::AccountId)), so the facts
+//! do not say whose they are. Records are changed by conditional writes only: a place and a slot are one record each, so of
+//! many requests for the last one the store lets one have it, also from another node.
+
+pub mod account;
+pub mod device;
+pub mod header;
+pub mod license;
+pub mod place;
+pub mod slot;
+pub mod usage;

@@ -1,0 +1,112 @@
+//! The record of a slot for a stream.
+
+use reelkey_client::strict::jwk::Thumbprint;
+use reelkey_client::time::UnixTime;
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::digest::sha256;
+use crate::domain::content::ContentId;
+use crate::domain::past::{LicenseId, Slot};
+use crate::domain::policy::ConcurrencyScope;
+use crate::store::record::fact::account::AccountId;
+use crate::store::record::stored::Record;
+use crate::store::record::text::{self, jkt};
+
+/// A slot, and the session that has or had it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotRecord {
+    /// The account.
+    #[serde(with = "text")]
+    pub account: AccountId,
+    /// What is counted together.
+    #[serde(with = "text::uuid")]
+    pub counted: [u8; 16],
+    /// The number of the slot, from 0 on.
+    pub number: u16,
+    /// The license that was granted last in it.
+    #[serde(with = "text")]
+    pub license: LicenseId,
+    /// The device that plays.
+    #[serde(with = "jkt")]
+    pub jkt: Thumbprint,
+    /// What it plays.
+    #[serde(with = "text")]
+    pub content_id: ContentId,
+    /// When the session began, in seconds since 1970.
+    pub since: u64,
+    /// From when on the slot is free.
+    pub until: u64,
+    /// The device that this session has stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
+}
+
+/// A device that a session has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// The device.
+    #[serde(with = "jkt")]
+    pub jkt: Thumbprint,
+    /// The end of what it had, in seconds since 1970.
+    pub until: u64,
+}
+
+/// What is counted together: the hash of its name.
+#[must_use]
+pub fn counted(scope: ConcurrencyScope, content: &ContentId, policy_id: &str) -> [u8; 16] {
+    let name = match scope {
+        ConcurrencyScope::Account => "account".into(),
+        ConcurrencyScope::Content => format!("content {content}"),
+        ConcurrencyScope::Policy => format!("policy {policy_id}"),
+    };
+    sha256(name.as_bytes()).first_chunk().copied().unwrap_or_default()
+}
+
+impl SlotRecord {
+    /// The keys of the slots that are counted together begin with this.
+    #[must_use]
+    pub fn prefix(account: &AccountId, counted: &[u8; 16]) -> Vec<u8> {
+        [Self::PREFIX.as_bytes(), account.as_bytes(), counted].concat()
+    }
+
+    /// The record of a slot.
+    #[must_use]
+    pub fn new(account: AccountId, counted: [u8; 16], slot: &Slot) -> Self {
+        Self {
+            account,
+            counted,
+            number: slot.number,
+            license: slot.license,
+            jkt: slot.device,
+            content_id: slot.content.clone(),
+            since: slot.since.as_secs(),
+            until: slot.until.as_secs(),
+            stopped: slot.stopped.map(|(jkt, until)| Stopped { jkt, until: until.as_secs() }),
+        }
+    }
+
+    /// The slot.
+    #[must_use]
+    pub fn slot(&self) -> Slot {
+        let stopped = self.stopped.map(|stopped| (stopped.jkt, UnixTime::from_secs(stopped.until)));
+        Slot {
+            number: self.number,
+            license: self.license,
+            device: self.jkt,
+            content: self.content_id.clone(),
+            since: UnixTime::from_secs(self.since),
+            until: UnixTime::from_secs(self.until),
+            stopped,
+        }
+    }
+}
+
+impl Record for SlotRecord {
+    const PREFIX: &'static str = "slot/";
+
+    fn key(&self) -> Vec<u8> {
+        let mut key = Self::prefix(&self.account, &self.counted);
+        key.extend(self.number.to_be_bytes());
+        key
+    }
+}

@@ -1,0 +1,83 @@
+//! The record of the first uses of a content.
+
+use reelkey_client::strict::jwk::Thumbprint;
+use reelkey_client::time::UnixTime;
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::digest::sha256;
+use crate::domain::content::ContentId;
+use crate::domain::past::Usage;
+use crate::store::record::fact::account::AccountId;
+use crate::store::record::stored::Record;
+use crate::store::record::text::{self, jkt};
+
+/// The first uses of a content by an account with one entitlement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRecord {
+    /// The account.
+    #[serde(with = "text")]
+    pub account: AccountId,
+    /// The content.
+    #[serde(with = "text")]
+    pub content_id: ContentId,
+    /// The purchase or rental.
+    pub entitlement_id: String,
+    /// When the first license was granted, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rented_at: Option<u64>,
+    /// When it was first played.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub played_at: Option<u64>,
+    /// The devices that keep a license.
+    #[serde(with = "jkt::many", default, skip_serializing_if = "Vec::is_empty")]
+    pub keepers: Vec<Thumbprint>,
+    /// Whether licenses are barred.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub barred: bool,
+}
+
+impl UsageRecord {
+    /// The key of the uses of this content.
+    #[must_use]
+    pub fn key_of(account: &AccountId, content: &ContentId, entitlement_id: &str) -> Vec<u8> {
+        // No content ID has a NUL.
+        let what = sha256(&[content.as_str().as_bytes(), &[0], entitlement_id.as_bytes()].concat());
+        let what = what.first_chunk::<16>().map_or(&[][..], |half| half);
+        [Self::PREFIX.as_bytes(), account.as_bytes(), what].concat()
+    }
+
+    /// The record of these uses.
+    #[must_use]
+    pub fn new(account: AccountId, usage: &Usage) -> Self {
+        Self {
+            account,
+            content_id: usage.content.clone(),
+            entitlement_id: usage.entitlement_id.clone(),
+            rented_at: usage.rented_at.map(UnixTime::as_secs),
+            played_at: usage.played_at.map(UnixTime::as_secs),
+            keepers: usage.keepers.clone(),
+            barred: usage.barred,
+        }
+    }
+
+    /// The uses.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage {
+            content: self.content_id.clone(),
+            entitlement_id: self.entitlement_id.clone(),
+            rented_at: self.rented_at.map(UnixTime::from_secs),
+            played_at: self.played_at.map(UnixTime::from_secs),
+            keepers: self.keepers.clone(),
+            barred: self.barred,
+        }
+    }
+}
+
+impl Record for UsageRecord {
+    const PREFIX: &'static str = "use/";
+
+    fn key(&self) -> Vec<u8> {
+        Self::key_of(&self.account, &self.content_id, &self.entitlement_id)
+    }
+}
