@@ -156,6 +156,7 @@ prop_compose! {
             region: at.map(region),
             device: bound.then(|| Thumbprint::parse(jkt).unwrap()),
             amr: amr.into_iter().map(Into::into).collect(),
+            manages_devices: false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The use cases: everything that the service does. HTTP and the command line both call them.
 //!
-//! Top to bottom: [`issuing`] serves players and [`operation`] serves operators. Both use [`provision`] and
-//! [`rotation`]. These use [`service`] (the state of the running service), [`in_force`] (configuration and signing
+//! Top to bottom: [`issuing`] and [`self_service`] serve players, [`operation`] serves operators. Both use [`provision`],
+//! [`rotation`] and [`registry`] (what is remembered of accounts). These use [`service`] (the state of the running service), [`in_force`] (configuration and signing
 //! keys) and [`vault`] (the open store and the keys to it). [`stop`] says why something was not done.
 //! [`counters`] holds what the service counts, and [`metrics`] tells it.
 //!
@@ -18,7 +18,9 @@ pub mod issuing;
 pub mod metrics;
 pub mod operation;
 pub mod provision;
+pub mod registry;
 pub mod rotation;
+pub mod self_service;
 pub mod service;
 pub mod stop;
 pub mod vault;

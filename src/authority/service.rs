@@ -15,6 +15,7 @@ use crate::authority::vault::open::Vault;
 use crate::authority::vault::signers::Signers;
 use crate::crypto::request_name::NamingKey;
 use crate::domain::content::ContentId;
+use crate::store::engine::Store;
 use crate::store::record::title;
 
 /// Everything that the use cases need, in one value.
@@ -101,6 +102,12 @@ impl Authority {
             made_of: Arc::new(made_of.collect()),
             ..before
         });
+    }
+
+    /// What grants left behind.
+    #[must_use]
+    pub fn facts(&self) -> Arc<dyn Store> {
+        self.vault.facts()
     }
 
     /// What the service counts.

@@ -38,6 +38,7 @@ mod serve;
 mod signer;
 mod source;
 mod terminal;
+mod sweeping;
 mod token;
 mod usage;
 

@@ -125,11 +125,13 @@ async fn serve_until_stopped(
         server::serve_owner(admin_listener, owner, Limits::default(), router, stopping());
     let watching = signals.obey(&reloader, &stop);
     let serving = async { tokio::try_join!(players, operators) };
+    let sweeping = tokio::spawn(sweeping::sweep(Arc::clone(&authority), config.retention));
     tokio::pin!(serving);
     tokio::select! {
         served = &mut serving => served.map(|_| ())?,
         () = watching => serving.await.map(|_| ())?,
     }
+    sweeping.abort();
     std::fs::remove_file(folder.admin_socket()).ok();
     Ok(Output::new(Value::Null, ""))
 }

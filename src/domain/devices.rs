@@ -108,11 +108,7 @@ fn holds(device: &Device, rule: DeviceRule, now: UnixTime) -> bool {
 }
 
 fn status(device: &Device) -> &'static str {
-    match device.status {
-        DeviceStatus::Active => "active",
-        DeviceStatus::Revoked => "revoked",
-        DeviceStatus::Removed => "removed",
-    }
+    device.status.as_str()
 }
 
 fn place_name(device: &Device) -> String {

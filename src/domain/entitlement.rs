@@ -48,6 +48,8 @@ pub struct Entitlement {
     pub device: Option<Thumbprint>,
     /// How the viewer signed in (RFC 8176).
     pub amr: Vec<String>,
+    /// Whether it may list, add and remove the account's devices (`scope`, RFC 9068 section 2.2.3).
+    pub manages_devices: bool,
 }
 
 impl Entitlement {

@@ -21,6 +21,7 @@ pub mod policy;
 pub mod policy_file;
 pub mod refusal;
 pub mod region;
+pub mod registry;
 pub mod release;
 pub mod renewal;
 mod request;

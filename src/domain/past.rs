@@ -233,6 +233,33 @@ pub enum EventKind {
     Ended,
 }
 
+impl EventKind {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::FirstPlay => "first-play",
+            Self::Revoked => "revoked",
+            Self::Restored => "restored",
+            Self::Returned => "returned",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+impl DeviceStatus {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Revoked => "revoked",
+            Self::Removed => "removed",
+        }
+    }
+}
+
 impl License {
     /// Later events are not noted.
     pub const EVENTS_MAX: usize = 32;
@@ -241,6 +268,26 @@ impl License {
     #[must_use]
     pub fn is_live(&self, now: UnixTime) -> bool {
         self.state == LicenseState::Active && now < self.expires_at
+    }
+
+    /// What a person is told of it: `active`, `revoked`, `returned` or `expired`.
+    #[must_use]
+    pub fn status(&self, now: UnixTime) -> &'static str {
+        match self.state {
+            LicenseState::Revoked => "revoked",
+            LicenseState::Returned => "returned",
+            LicenseState::Active if self.is_live(now) => "active",
+            LicenseState::Active | LicenseState::Ended => "expired",
+        }
+    }
+
+    /// The name of its session type.
+    #[must_use]
+    pub const fn session_name(&self) -> &'static str {
+        match self.session_type {
+            SessionType::Temporary => "temporary",
+            SessionType::PersistentLicense => "persistent-license",
+        }
     }
 
     /// Notes that something happened.

@@ -23,7 +23,8 @@ use tokio::sync::oneshot;
 
 use crate::authority::operation::order::{Actor, Operation, causes};
 use crate::authority::operation::{
-    clear_key, content, in_force, kek, key, root, signer, store, token,
+    account, clear_key, content, device, explain, in_force, kek, key, license, root, signer, store,
+    token,
 };
 use crate::authority::stop::{Remedy, Stop};
 use crate::crypto::clean_stack::on_clean_stack;
@@ -109,6 +110,16 @@ pub fn admin_router(app: AdminApp) -> Router {
     let router = route::<signer::ListSigners>(router);
     let router = route::<signer::RotateSigner>(router);
     let router = route::<store::CheckStore>(router);
+    let router = route::<device::ListDevices>(router);
+    let router = route::<device::ShowDevice>(router);
+    let router = route::<device::EnrollDevice>(router);
+    let router = route::<device::SetDeviceStatus>(router);
+    let router = route::<license::ListLicenses>(router);
+    let router = route::<license::ShowLicense>(router);
+    let router = route::<license::ChangeLicense>(router);
+    let router = route::<license::ListSessions>(router);
+    let router = route::<account::EraseAccount>(router);
+    let router = route::<explain::Explain>(router);
     route::<token::JudgeToken>(router).with_state(app)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::Router;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::http::app::App;
 use crate::http::frame::address::Proxies;
@@ -13,7 +13,7 @@ use crate::http::frame::bearer::TokenPlaces;
 use crate::http::frame::cors;
 use crate::http::frame::exchange::{self, Frame};
 use crate::http::frame::limits::Limits;
-use crate::http::player::{clear_keys, health, license, module, pages};
+use crate::http::player::{account, clear_keys, health, license, module, pages};
 
 /// The routes that players use, also from pages of the origins that are in force, within the default limits and without
 /// proxies.
@@ -28,6 +28,9 @@ pub fn router_within(app: App, limits: Limits, proxies: Proxies, places: TokenPl
     let cors = cors::layer(Arc::clone(&app.authority), places.header.clone());
     Router::new()
         .route("/v1/license", post(license::license_post))
+        .route("/v1/licenses/{id}", get(account::license_get))
+        .route("/v1/devices", get(account::devices_get).post(account::devices_post))
+        .route("/v1/devices/{jkt}", delete(account::device_delete))
         .route("/v1/clearkey", post(clear_keys::clearkey_post))
         .route("/v1/hls/{*path}", get(clear_keys::hls_key_get).head(clear_keys::hls_key_head))
         .route("/reelkey.js", get(module::module_get))

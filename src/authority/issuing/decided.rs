@@ -42,10 +42,10 @@ pub(super) struct Granted<T> {
 }
 
 /// What is known of a request so far, for the one line of the log about it.
-pub(super) struct Trail {
-    pub(super) delivery: Delivery,
+pub(in crate::authority) struct Trail {
+    pub(in crate::authority) delivery: Delivery,
     pub(super) content: Option<String>,
-    pub(super) device: Option<Thumbprint>,
+    pub(in crate::authority) device: Option<Thumbprint>,
     policy: Option<String>,
     /// The rules that were checked.
     pub(super) steps: Steps,
@@ -53,7 +53,7 @@ pub(super) struct Trail {
 
 impl Trail {
     /// Nothing is known yet.
-    pub(super) fn new(delivery: Delivery) -> Self {
+    pub(in crate::authority) fn new(delivery: Delivery) -> Self {
         Self { delivery, content: None, device: None, policy: None, steps: Steps::default() }
     }
 }
@@ -73,17 +73,12 @@ impl Authority {
         let timer = self.counters.license();
         let in_force = self.in_force.load();
         let mut trail = Trail::new(delivery);
-        let viewer = match token::read(&in_force.issuers, token, circumstances.now) {
+        let viewer = match read_viewer(&in_force, token, circumstances.now) {
             Ok(viewer) => viewer,
-            Err(invalid) => {
-                let refusal = match invalid {
-                    token::Invalid::Expired => Refusal::TokenExpired,
-                    _ => Refusal::TokenInvalid,
-                };
-                let why = Refused { rule: Some(invalid.to_string()), ..refusal.into() };
-                log_refused(circumstances, None, &trail, &why);
-                timer.refused(refusal);
-                return Ok(Answer::Refused(refusal.into()));
+            Err(refused) => {
+                log_refused(circumstances, None, &trail, &refused);
+                timer.refused(refused.refusal);
+                return Ok(Answer::Refused(refused.refusal.into()));
             }
         };
         match grant(&viewer, &in_force, &mut trail).await {
@@ -148,6 +143,21 @@ impl Authority {
     }
 }
 
+/// Reads a token. The rule that it breaks is for the log alone.
+pub(in crate::authority) fn read_viewer(
+    in_force: &Snapshot,
+    token: &str,
+    now: UnixTime,
+) -> Result<Viewer, Refused> {
+    token::read(&in_force.issuers, token, now).map_err(|invalid| {
+        let refusal = match invalid {
+            token::Invalid::Expired => Refusal::TokenExpired,
+            _ => Refusal::TokenInvalid,
+        };
+        Refused { rule: Some(invalid.to_string()), ..refusal.into() }
+    })
+}
+
 fn log_granted(
     circumstances: Circumstances<'_>,
     viewer: &Viewer,
@@ -168,7 +178,7 @@ fn log_granted(
         took_us = micros(circumstances), "license granted");
 }
 
-pub(super) fn log_refused(
+pub(in crate::authority) fn log_refused(
     circumstances: Circumstances<'_>,
     viewer: Option<&Viewer>,
     trail: &Trail,

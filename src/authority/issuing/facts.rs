@@ -169,6 +169,7 @@ mod tests {
             region: None,
             device: None,
             amr: Vec::new(),
+            manages_devices: false,
         }
     }
 

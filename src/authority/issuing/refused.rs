@@ -61,10 +61,10 @@ impl From<Denial> for Stop<Refused> {
     }
 }
 
-pub(super) fn refuse(refusal: Refusal) -> Stop<Refused> {
+pub(in crate::authority) fn refuse(refusal: Refusal) -> Stop<Refused> {
     Stop::Refused(refusal.into())
 }
 
-pub(super) fn refuse_by(refusal: Refusal, rule: impl fmt::Display) -> Stop<Refused> {
+pub(in crate::authority) fn refuse_by(refusal: Refusal, rule: impl fmt::Display) -> Stop<Refused> {
     Stop::Refused(Refused { rule: Some(rule.to_string()), ..refusal.into() })
 }

@@ -92,7 +92,7 @@ pub enum Invalid {
     /// `exp` is not after `iat`, or too long after it.
     #[error("the token's life, exp - iat, is not between 1 s and the issuer's longest")]
     Life,
-    /// There is neither `content_id` nor `authorized_kids`.
+    /// There is neither `content_id` nor `authorized_kids`, and the `scope` has no `devices`.
     #[error("content_id or authorized_kids has to say what the token is for")]
     NothingAuthorized,
     /// A claim has an impossible value.
@@ -130,6 +130,8 @@ struct Claims {
     _session_id: Option<String>,
     #[serde(default)]
     amr: Vec<String>,
+    #[serde(default, deserialize_with = "present")]
+    scope: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -212,7 +214,10 @@ fn judge_times(claims: &Claims, issuer: &Issuer, now: UnixTime) -> Result<(), In
 }
 
 fn entitlement(claims: Claims, issuer: &Issuer) -> Result<Entitlement, Invalid> {
-    if claims.content_id.is_none() && claims.authorized_kids.is_none() {
+    // Scopes are separated by spaces (RFC 8693 section 4.2).
+    let scopes = claims.scope.as_deref().unwrap_or_default();
+    let manages_devices = scopes.split(' ').any(|scope| scope == "devices");
+    if claims.content_id.is_none() && claims.authorized_kids.is_none() && !manages_devices {
         return Err(Invalid::NothingAuthorized);
     }
     let content = claims.content_id.as_ref().map(|patterns| patterns.as_slice());
@@ -242,6 +247,7 @@ fn entitlement(claims: Claims, issuer: &Issuer) -> Result<Entitlement, Invalid> 
         region: region.transpose().map_err(|_| Invalid::Claim("region"))?,
         device: device.transpose()?,
         amr: claims.amr,
+        manages_devices,
     })
 }
 

@@ -7,11 +7,15 @@
 //!
 //! Deliberately absent: HTTP, and how results look at a terminal.
 
+pub mod account;
 pub mod clear_key;
 pub mod content;
+pub mod device;
+pub mod explain;
 pub mod in_force;
 pub mod kek;
 pub mod key;
+pub mod license;
 pub mod order;
 pub mod root;
 pub mod signer;

@@ -14,6 +14,7 @@ use crate::authority::vault::secret_file;
 use crate::cli::folder::anchors;
 use crate::cli::folder::limits::{LimitsTable, ProxiesTable};
 use crate::cli::folder::metrics::MetricsTable;
+use crate::cli::folder::retention::RetentionTable;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::players;
 use crate::cli::folder::tls::TlsFiles;
@@ -76,6 +77,9 @@ pub(crate) struct Config {
     /// Which proxies tell who the players are.
     #[serde(default)]
     pub(crate) proxies: ProxiesTable,
+    /// How long facts are kept after they ended.
+    #[serde(default)]
+    pub(crate) retention: RetentionTable,
     /// Where the service tells what it counts, if anywhere.
     pub(crate) metrics: Option<MetricsTable>,
     /// Who may issue tokens.

@@ -11,4 +11,5 @@ pub(crate) mod metrics;
 pub(crate) mod paths;
 pub(crate) mod players;
 pub(crate) mod reading;
+pub(crate) mod retention;
 pub(crate) mod tls;

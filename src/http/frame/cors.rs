@@ -35,7 +35,7 @@ pub(crate) fn layer(authority: Arc<Authority>, token_header: Option<HeaderName>)
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(judge))
         .allow_credentials(true)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers(
             [AUTHORIZATION, CONTENT_TYPE].into_iter().chain(token_header).collect::<Vec<_>>(),
         )

@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: rules. Devices and license status enter here, one file each.
 
+pub(crate) mod account;
 pub(crate) mod clear_keys;
 pub(crate) mod health;
 pub(crate) mod license;
