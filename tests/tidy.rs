@@ -113,7 +113,7 @@ const FLOORS: [(&str, &[&str]); 32] = [
         &[
             "decision",
             "authorized granted licenses devices slots windows",
-            "renewal release policy_file scope",
+            "renewal release registry policy_file policy_warning scope",
             "request changes steps",
             "entitlement policy past denial",
             "content duration nearest origin period refusal region rotation security_level track",

@@ -24,7 +24,7 @@ use crate::cli::terminal::log::filter::Filter;
 use crate::cli::terminal::log::layer::LogFormat;
 use crate::cli::terminal::log::start as log;
 use crate::cli::terminal::output::{Failure, Output};
-use crate::cli::{clock, operator};
+use crate::cli::{clock, operator, sweeping};
 use crate::http::admin::{AdminApp, admin_router};
 use crate::http::app::App;
 use crate::http::frame::limits::Limits;

@@ -1,5 +1,6 @@
 //! Lengths of time as people write them in policies: `"48h"`, `"30d"`.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -54,6 +55,16 @@ impl FromStr for Duration {
     }
 }
 
+/// As it is written in a policy, with the largest unit that fits.
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
+        let fits = |(secs, _): &(u64, char)| self.0 > 0 && self.0.is_multiple_of(*secs);
+        let (secs, unit) = units.into_iter().find(fits).unwrap_or((1, 's'));
+        write!(f, "{}{unit}", self.0 / secs)
+    }
+}
+
 impl TryFrom<String> for Duration {
     type Error = InvalidDuration;
 
@@ -78,5 +89,12 @@ mod tests {
             assert_eq!(secs(wrong), Err(InvalidDuration), "{wrong:?}");
         }
         assert_eq!(secs("99999999999999999999d"), Err(InvalidDuration));
+    }
+    #[test]
+    fn it_is_shown_as_it_is_written() {
+        for text in ["0s", "1s", "90s", "10m", "25h", "7d", "36600d"] {
+            assert_eq!(text.parse::<Duration>().unwrap().to_string(), text);
+        }
+        assert_eq!(Duration::from_secs(48 * 3_600).to_string(), "2d");
     }
 }

@@ -19,6 +19,7 @@ pub mod past;
 pub mod period;
 pub mod policy;
 pub mod policy_file;
+pub mod policy_warning;
 pub mod refusal;
 pub mod region;
 pub mod registry;
