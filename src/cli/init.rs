@@ -17,10 +17,40 @@ use crate::cli::terminal::output::{Failure, Output};
 use crate::crypto::root_key::RootKey;
 use crate::store::open;
 
-/// The policies of a new data folder.
-const POLICIES: [(&str, &str); 2] = [
-    ("default.toml", include_str!("../../policies/default.toml")),
-    ("premium-movie.toml", include_str!("../../policies/premium-movie.toml")),
+/// A policy of a new data folder.
+struct Shipped {
+    file: &'static str,
+    text: &'static str,
+    /// What it fits.
+    purpose: &'static str,
+}
+
+const POLICIES: [Shipped; 5] = [
+    Shipped {
+        file: "default.toml",
+        text: include_str!("../../policies/default.toml"),
+        purpose: "plays anywhere, on any device: for trying it out",
+    },
+    Shipped {
+        file: "premium-movie.toml",
+        text: include_str!("../../policies/premium-movie.toml"),
+        purpose: "a film with rights in some countries, 4K on secure devices only",
+    },
+    Shipped {
+        file: "rental.toml",
+        text: include_str!("../../policies/rental.toml"),
+        purpose: "a rented film: 30 days to start, 48 hours to finish, one stream",
+    },
+    Shipped {
+        file: "live-event.toml",
+        text: include_str!("../../policies/live-event.toml"),
+        purpose: "a live event: short licenses, two streams for each account",
+    },
+    Shipped {
+        file: "offline.toml",
+        text: include_str!("../../policies/offline.toml"),
+        purpose: "downloads: kept for 7 days, on up to five devices",
+    },
 ];
 
 pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
@@ -34,8 +64,8 @@ pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
     let exists = open::exists(&folder.store());
     let policies = folder.policies();
     // Only if there is no store yet: a policy that the operator removed later stays removed.
-    for (name, text) in POLICIES {
-        let path = policies.join(name);
+    for Shipped { file, text, .. } in POLICIES {
+        let path = policies.join(file);
         if !exists && !path.exists() {
             config::write_whole(&path, text.as_bytes())?;
         }
@@ -69,12 +99,16 @@ pub(crate) async fn init(folder: &Folder) -> Result<Output, Failure> {
 fn report(folder: &Folder, created: bool) -> Output {
     let data = folder.root().display();
     let json = json!({ "data": folder.root(), "created": created });
+    let policies = POLICIES.map(|Shipped { file, purpose, .. }| {
+        format!("    {:<16}{purpose}\n", file.trim_end_matches(".toml"))
+    });
+    let policies = policies.concat();
     let text = match created {
         false => format!("{data} exists already; nothing was changed."),
         true => format!(
             "{data} is ready:\n\
              \x20 reelkey.toml    what the service is called and where it listens\n\
-             \x20 policies/       who may play what; start from premium-movie.toml\n\
+             \x20 policies/       who may play what; start from the one that fits:\n{policies}\
              \x20 keys/root.key   opens the store. Keep a copy elsewhere: without it every key is lost\n\
              \x20 store/          the sealed keys\n\n\
              next: say who signs your tokens, add a title and its keys, then serve\n\
@@ -85,4 +119,43 @@ fn report(folder: &Folder, created: bool) -> Output {
         ),
     };
     Output::new(json, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use reelkey_client::time::UnixTime;
+
+    use super::*;
+    use crate::domain::policy_file;
+    use crate::domain::policy_warning::warnings;
+
+    #[test]
+    fn every_policy_of_the_repository_is_shipped() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        let mut shipped = POLICIES.map(|policy| policy.file);
+        shipped.sort_unstable();
+        assert_eq!(names, shipped);
+    }
+
+    /// They name no date, so they are as good in a hundred years.
+    #[test]
+    fn the_shipped_policies_play_and_are_not_warned_of() {
+        for Shipped { file, text, .. } in POLICIES {
+            let policy = policy_file::parse(file.trim_end_matches(".toml"), text);
+            let policy = policy.unwrap_or_else(|error| panic!("{file}: {error}"));
+            assert!(policy.can_play, "{file}");
+            assert_eq!((policy.available_from, policy.available_until), (None, None), "{file}");
+            let blackouts = policy.region.as_ref().map_or(0, |rule| rule.blackouts.len());
+            assert_eq!(blackouts, 0, "{file}");
+            for now in [0, 4_102_444_800] {
+                assert_eq!(warnings(&policy, UnixTime::from_secs(now)), [], "{file}");
+            }
+        }
+    }
 }

@@ -31,14 +31,15 @@ mod manual;
 mod metrics;
 mod operator;
 mod policy;
+mod policy_summary;
 mod reload;
 mod root;
 mod secret_argument;
 mod serve;
 mod signer;
 mod source;
-mod terminal;
 mod sweeping;
+mod terminal;
 mod token;
 mod usage;
 

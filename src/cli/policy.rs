@@ -5,18 +5,20 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use crate::cli::clock;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading::{self, POLICY};
 use crate::cli::operator;
+use crate::cli::policy_summary::{fields, regions, rules, tracks};
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::terminal::table::table;
 use crate::domain::policy::Policy;
-use crate::domain::track::TrackType;
+use crate::domain::policy_warning::warnings;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// Check policies and report errors.
+    /// Check policies: report errors, and warn of rules that will hurt.
     Check {
         /// The files; - is standard input. The default is the policies of the data folder.
         files: Vec<PathBuf>,
@@ -47,12 +49,27 @@ pub(crate) async fn run(folder: &Folder, command: PolicyCommand) -> Result<Outpu
 
 fn checked(policies: Vec<Policy>) -> Result<Output, Failure> {
     let names: Vec<_> = policies.iter().map(|policy| policy.name.as_str()).collect();
-    let text = match names.len() {
+    let mut text = match names.len() {
         0 => return Err(Failure::new("there are no policies").remedy("run `reelkey init`")),
         1 => format!("{} is valid.", names.concat()),
         _ => format!("{} are valid.", names.join(", ")),
     };
-    Ok(Output::new(json!({ "ok": names }), text))
+    let rows: Vec<_> = policies.iter().map(|policy| [policy.name.clone(), rules(policy)]).collect();
+    text.push_str(&format!("\n\n{}", table(["POLICY", "RULES"], &rows)));
+    let (mut rows, mut json) = (Vec::new(), Vec::new());
+    let now = clock::now();
+    for policy in &policies {
+        for warning in warnings(policy, now) {
+            json.push(json!({ "policy_id": policy.name, "field": warning.field,
+                "message": warning.message }));
+            rows.push([policy.name.clone(), warning.field.to_owned(), warning.message]);
+        }
+    }
+    if !rows.is_empty() {
+        text.push_str(&format!("\n\n{}", table(["POLICY", "FIELD", "WARNING"], &rows)));
+    }
+    let policies: Vec<_> = policies.iter().map(fields).collect();
+    Ok(Output::new(json!({ "ok": names, "policies": policies, "warnings": json }), text))
 }
 
 /// How a policy's file stands to what the running service has in force.
@@ -96,9 +113,14 @@ async fn list(folder: &Folder) -> Result<Output, Failure> {
             tracks(policy).join(" "),
             format!("{} s", policy.license_duration.as_secs()),
             regions(policy),
+            rules(policy),
             state.words().1.to_owned(),
         ]);
-        json.push(policy_json(policy, state));
+        let mut entry = fields(policy);
+        if let Value::Object(entry) = &mut entry {
+            entry.insert("state".to_owned(), state.words().0.into());
+        }
+        json.push(entry);
     }
     let there = |name: &&str| policies.iter().any(|(policy, _)| policy.name == **name);
     let names = in_force.iter().flat_map(|made_of| made_of.keys());
@@ -106,35 +128,9 @@ async fn list(folder: &Folder) -> Result<Output, Failure> {
     for name in removed {
         let (word, text) = State::Removed.words();
         let none = String::new;
-        rows.push([name.to_owned(), none(), none(), none(), none(), text.to_owned()]);
+        rows.push([name.to_owned(), none(), none(), none(), none(), none(), text.to_owned()]);
         json.push(json!({ "policy_id": name, "state": word }));
     }
-    let text = table(["POLICY", "PLAYS", "TRACKS", "LICENSE", "REGIONS", "STATE"], &rows);
+    let text = table(["POLICY", "PLAYS", "TRACKS", "LICENSE", "REGIONS", "RULES", "STATE"], &rows);
     Ok(Output::new(Value::Array(json), text))
-}
-
-fn tracks(policy: &Policy) -> Vec<&'static str> {
-    let allowed = TrackType::ALL.into_iter().filter(|track| policy.allows(Some(*track)));
-    allowed.map(TrackType::as_str).collect()
-}
-
-fn regions(policy: &Policy) -> String {
-    let Some(rule) = &policy.region else { return "anywhere".into() };
-    let join = |list: &[crate::domain::region::Region]| {
-        list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-    };
-    let mut text = if rule.allowed.is_empty() { "any".to_owned() } else { join(&rule.allowed) };
-    if !rule.blocked.is_empty() {
-        text.push_str(&format!(", not {}", join(&rule.blocked)));
-    }
-    if !rule.blackouts.is_empty() {
-        text.push_str(&format!(", {} blackout(s)", rule.blackouts.len()));
-    }
-    text
-}
-
-fn policy_json(policy: &Policy, state: State) -> Value {
-    json!({ "policy_id": policy.name, "can_play": policy.can_play, "tracks": tracks(policy),
-        "license_duration": policy.license_duration.as_secs(), "regions": regions(policy),
-        "state": state.words().0 })
 }

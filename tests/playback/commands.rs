@@ -52,11 +52,12 @@ fn a_first_session_works_as_it_is_documented() {
     assert_eq!(installation.succeed(&["content", "show", "movies/bunny"])["keys"], listed);
     assert_eq!(installation.succeed(&["content", "list"])[0]["content_id"], "movies/bunny");
     assert_eq!(installation.succeed(&["issuer", "list"]).as_array().unwrap().len(), 2);
-    assert_eq!(installation.succeed(&["policy", "list"]).as_array().unwrap().len(), 2);
-    assert_eq!(
-        installation.succeed(&["policy", "check"])["ok"],
-        json!(["default", "premium-movie"])
-    );
+    let shipped = json!(["default", "live-event", "offline", "premium-movie", "rental"]);
+    let listed = installation.succeed(&["policy", "list"]);
+    let names: Vec<_> = listed.as_array().unwrap().iter().map(|one| &one["policy_id"]).collect();
+    assert_eq!(json!(names), shipped);
+    let checked = installation.succeed(&["policy", "check"]);
+    assert_eq!((&checked["ok"], &checked["warnings"]), (&shipped, &json!([])));
 }
 
 #[test]
@@ -139,6 +140,42 @@ fn mistakes_are_told_with_the_next_step() {
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("colour = 1\n{text}")).unwrap();
     assert!(installation.fail(&["issuer", "list"]).contains("colour"));
+}
+
+/// A warning is no error: it says what will happen, in both forms.
+#[test]
+fn a_policy_that_will_hurt_is_valid_and_warned_of() {
+    let installation = Installation::new();
+    let text = "can_play = true\nlicense_duration = \"4h\"\ncan_renew = true\nrenewal_delay = \"1h\"\n\
+                [device]\nlimit = 3\n[concurrency]\nlimit = 1\nmode = \"STOP_OLDEST\"\n";
+    let file = installation.write("long.toml", text.as_bytes());
+    let file = file.to_str().unwrap();
+    let checked = installation.succeed(&["policy", "check", file]);
+    assert_eq!(checked["ok"], json!(["long"]));
+    let warnings = checked["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{checked}");
+    assert_eq!(warnings[0]["policy_id"], "long");
+    assert_eq!(warnings[0]["field"], "license_duration");
+    assert!(warnings[0]["message"].as_str().unwrap().contains("; write license_duration = "));
+    let policy = &checked["policies"][0];
+    assert_eq!(
+        (&policy["license_duration"], &policy["renewal_delay"]),
+        (&json!(14_400), &json!(3600))
+    );
+    assert_eq!(policy["concurrency"]["mode"], "STOP_OLDEST");
+    assert_eq!(
+        (&policy["device"]["limit"], &policy["device"]["replace"]),
+        (&json!(3), &json!("NONE"))
+    );
+    assert_eq!((&policy["rental_duration"], &policy["persistent"]), (&json!(0), &Value::Null));
+    let output = installation.run(&["policy", "check", file]);
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stdout).unwrap();
+    for part in
+        ["long is valid.", "renews, devices 3, streams 1", "WARNING", "slot of [concurrency]"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }
 
 /// The verdict is the service's own: by patterns of the issuer, content, policy and region too.

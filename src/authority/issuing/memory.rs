@@ -17,14 +17,13 @@ use crate::domain::policy::{ConcurrencyScope, Policy};
 use crate::domain::refusal::Refusal;
 use crate::store::batch::Batch;
 use crate::store::engine::Store;
-use crate::store::pages::Pages;
 use crate::store::record::fact::account::AccountId;
 use crate::store::record::fact::device::DeviceRecord;
 use crate::store::record::fact::license::{LicenseRecord, OwnerRecord};
 use crate::store::record::fact::place::PlaceRecord;
 use crate::store::record::fact::slot::{SlotRecord, counted};
 use crate::store::record::fact::usage::UsageRecord;
-use crate::store::record::stored::{Record, Stored};
+use crate::store::record::stored::{Record, Stored, with_prefix};
 
 /// Whose memory, and of what.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +82,7 @@ impl Memory {
         }
         let Some(device) = device.filter(|_| policy.needs_memory()) else { return Ok(memory) };
         if policy.device.limit.is_some() {
-            memory.places = all(facts, &account.prefix(PlaceRecord::PREFIX)).await?;
+            memory.places = with_prefix(facts, &account.prefix(PlaceRecord::PREFIX)).await?;
             let others = memory.places.iter().map(|place| place.jkt).filter(|jkt| *jkt != device);
             let keys: Vec<_> = others.map(|jkt| DeviceRecord::key_of(&account, &jkt)).collect();
             for (key, value) in keys.iter().zip(facts.get_many(&keys).await?) {
@@ -93,9 +92,10 @@ impl Memory {
             }
         }
         if policy.concurrency.is_some() {
-            memory.slots = all(facts, &SlotRecord::prefix(&account, &memory.counted)).await?;
+            memory.slots =
+                with_prefix(facts, &SlotRecord::prefix(&account, &memory.counted)).await?;
         }
-        memory.licenses = all(facts, &LicenseRecord::prefix(&account, &device)).await?;
+        memory.licenses = with_prefix(facts, &LicenseRecord::prefix(&account, &device)).await?;
         Ok(memory)
     }
 
@@ -119,16 +119,18 @@ impl Memory {
         let mut batch = self.with_places(Batch::default(), devices)?;
         for device in devices {
             let old = self.devices.iter().find(|old| old.jkt == device.jkt);
-            batch = put(batch, old, &DeviceRecord::new(self.account, device))?;
+            batch = batch.put_record(old, &DeviceRecord::new(self.account, device))?;
         }
         batch = match (usage, &self.usage) {
-            (Some(usage), old) => put(batch, old.as_ref(), &UsageRecord::new(self.account, usage))?,
+            (Some(usage), old) => {
+                batch.put_record(old.as_ref(), &UsageRecord::new(self.account, usage))?
+            }
             (None, Some(old)) => batch.expect_record(old),
             (None, None) => batch.expect_absent(self.usage_key.clone()),
         };
         if let Some(slot) = slot {
             let old = self.slots.iter().find(|old| old.number == slot.number);
-            batch = put(batch, old, &SlotRecord::new(self.account, self.counted, slot))?;
+            batch = batch.put_record(old, &SlotRecord::new(self.account, self.counted, slot))?;
         }
         for license in licenses {
             let old = self.licenses.iter().find(|old| old.id == license.id);
@@ -137,7 +139,7 @@ impl Memory {
                 let owner = OwnerRecord { id: new.id, account: self.account, jkt: new.jkt };
                 batch = batch.add_record(&owner)?;
             }
-            batch = put(batch, old, &new)?;
+            batch = batch.put_record(old, &new)?;
         }
         Ok(batch)
     }
@@ -191,31 +193,9 @@ impl Memory {
             }
             if let Some(number) = device.place {
                 let new = PlaceRecord { account: self.account, number, jkt: device.jkt };
-                batch = put(batch, record(number), &new)?;
+                batch = batch.put_record(record(number), &new)?;
             }
         }
         Ok(batch)
     }
-}
-
-/// Adds `new` in the place of `old`, or where none was.
-pub(super) fn put<R: Record>(
-    batch: Batch,
-    old: Option<&Stored<R>>,
-    new: &R,
-) -> Result<Batch, Fault> {
-    Ok(match old {
-        Some(old) => batch.replace_record(old, new)?,
-        None => batch.add_record(new)?,
-    })
-}
-
-/// All records whose keys begin with `prefix`.
-pub(super) async fn all<R: Record>(
-    facts: &dyn Store,
-    prefix: &[u8],
-) -> Result<Vec<Stored<R>>, Fault> {
-    let entries = Pages::of(facts, prefix).all().await?;
-    let parsed = entries.into_iter().map(|(key, value)| Stored::parse(&key, value));
-    Ok(parsed.collect::<Result<_, _>>()?)
 }

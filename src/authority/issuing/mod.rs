@@ -9,7 +9,6 @@ pub mod circumstances;
 pub mod clear_keys;
 pub mod decided;
 pub mod facts;
-pub(in crate::authority) mod held;
 pub mod issue;
 pub mod judge;
 mod license;

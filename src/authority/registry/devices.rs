@@ -9,7 +9,6 @@ use crate::domain::past::{Device, DeviceStatus};
 use crate::domain::registry::{Introduction, enroll, with_status};
 use crate::store::batch::Batch;
 use crate::store::engine::Store;
-use crate::store::pages::Pages;
 use crate::store::record::fact::account::AccountId;
 use crate::store::record::fact::device::DeviceRecord;
 use crate::store::record::stored::{self, Record, Stored};
@@ -114,9 +113,6 @@ async fn read(
 
 async fn all(facts: &dyn Store, account: &AccountId) -> Result<Vec<Device>, Fault> {
     let prefix = account.prefix(DeviceRecord::PREFIX);
-    let entries = Pages::of(facts, &prefix).all().await?;
-    let parsed = entries
-        .into_iter()
-        .map(|(key, value)| Ok(Stored::<DeviceRecord>::parse(&key, value)?.device()));
-    parsed.collect()
+    let records: Vec<Stored<DeviceRecord>> = stored::with_prefix(facts, &prefix).await?;
+    Ok(records.iter().map(|record| record.device()).collect())
 }

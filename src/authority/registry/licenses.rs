@@ -4,7 +4,7 @@ use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::time::UnixTime;
 
 use crate::authority::commit::Attempts;
-use crate::authority::issuing::held::Held;
+use crate::authority::registry::held::Held;
 use crate::authority::vault::fault::Fault;
 use crate::domain::changes::Changes;
 use crate::domain::content::ContentId;

@@ -2,10 +2,11 @@
 //! commands.
 //!
 //! [`devices`], [`licenses`] and [`sessions`] change one thing by conditional writes; [`accounts`] forgets an account, and
-//! [`sweep`] what ended long ago. Deliberately absent: granting, which `issuing` does.
+//! [`sweep`] what ended long ago. `held` is one license with what belongs to it. Deliberately absent: granting, which `issuing` does.
 
 pub mod accounts;
 pub mod devices;
+pub(in crate::authority) mod held;
 pub mod licenses;
 pub mod sessions;
 pub mod sweep;

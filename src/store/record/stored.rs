@@ -45,10 +45,7 @@ impl<R: Record> Stored<R> {
     pub fn parse(key: &[u8], value: Vec<u8>) -> Result<Self, Error> {
         match serde_json::from_slice::<R>(&value) {
             Ok(record) if record.key() == key => Ok(Self { record, value }),
-            _ => Err(Error::Damaged(format!(
-                "record {:?} is unreadable",
-                String::from_utf8_lossy(key)
-            ))),
+            _ => Err(Error::Damaged(format!("record {} is unreadable", name_of(key)))),
         }
     }
 }
@@ -70,6 +67,17 @@ impl Batch {
         Ok(self.expect_record(old).put(new.key(), encode(new)?))
     }
 
+    /// Replaces `old` by `new`, or adds `new` where there was none.
+    ///
+    /// # Errors
+    /// [`Error::Encoding`].
+    pub fn put_record<R: Record>(self, old: Option<&Stored<R>>, new: &R) -> Result<Self, Error> {
+        match old {
+            Some(old) => self.replace_record(old, new),
+            None => self.add_record(new),
+        }
+    }
+
     /// Expects that a record is as it was read.
     #[must_use]
     pub fn expect_record<R: Record>(self, record: &Stored<R>) -> Self {
@@ -81,6 +89,11 @@ impl Batch {
     pub fn remove_record<R: Record>(self, record: &Stored<R>) -> Self {
         self.expect_record(record).remove(record.key())
     }
+}
+
+/// A key as a person reads it. Those of facts are bytes behind a word.
+fn name_of(key: &[u8]) -> String {
+    key.iter().map(|byte| byte.escape_ascii().to_string()).collect()
 }
 
 fn encode(record: &impl Record) -> Result<Vec<u8>, Error> {
@@ -108,7 +121,18 @@ pub async fn only<R: Record>(store: &dyn Store) -> Result<Option<Stored<R>>, Err
 /// # Errors
 /// [`Error`].
 pub async fn all<R: Record>(store: &dyn Store) -> Result<Vec<Stored<R>>, Error> {
-    let entries = Pages::of(store, R::PREFIX.as_bytes()).all().await?;
+    with_prefix(store, R::PREFIX.as_bytes()).await
+}
+
+/// Reads every record whose key begins with `prefix`, in key order.
+///
+/// # Errors
+/// [`Error`].
+pub async fn with_prefix<R: Record>(
+    store: &dyn Store,
+    prefix: &[u8],
+) -> Result<Vec<Stored<R>>, Error> {
+    let entries = Pages::of(store, prefix).all().await?;
     entries.into_iter().map(|(key, value): Entry| Stored::parse(&key, value)).collect()
 }
 

@@ -2,7 +2,6 @@
 
 use reelkey_client::strict::jwk::Thumbprint;
 
-use crate::authority::issuing::memory::{all, put};
 use crate::authority::vault::fault::Fault;
 use crate::domain::changes::Changes;
 use crate::domain::past::{License, LicenseId, Slot, Usage};
@@ -47,7 +46,7 @@ impl Held {
         let key = UsageRecord::key_of(&account, &license.content_id, &license.entitlement_id);
         let usage = stored::read(facts, &key).await?;
         let slots: Vec<Stored<SlotRecord>> =
-            all(facts, &account.prefix(SlotRecord::PREFIX)).await?;
+            stored::with_prefix(facts, &account.prefix(SlotRecord::PREFIX)).await?;
         let slot = slots.into_iter().find(|slot| slot.license == id);
         Ok(Some(Self { license, usage, slot }))
     }
@@ -79,13 +78,13 @@ impl Held {
         let mut batch = Batch::default();
         for license in licenses {
             let new = LicenseRecord::new(account, license);
-            batch = put(batch, Some(&self.license), &new)?;
+            batch = batch.put_record(Some(&self.license), &new)?;
         }
         if let Some(usage) = usage {
-            batch = put(batch, self.usage.as_ref(), &UsageRecord::new(account, usage))?;
+            batch = batch.put_record(self.usage.as_ref(), &UsageRecord::new(account, usage))?;
         }
         if let (Some(new), Some(old)) = (slot, &self.slot) {
-            batch = put(batch, Some(old), &SlotRecord::new(account, old.counted, new))?;
+            batch = batch.put_record(Some(old), &SlotRecord::new(account, old.counted, new))?;
         }
         Ok(batch)
     }
