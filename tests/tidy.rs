@@ -12,8 +12,8 @@ const FLOORS: [(&str, &[&str]); 33] = [
         "src/cli",
         &[
             "command",
-            "account content demo device doctor explain init inspect license manifest manual root session signer kek token policy serve usage",
-            "key",
+            "account content demo device doctor init inspect license manifest manual root session signer kek token policy serve usage",
+            "explain key",
             "issuer key_file reload",
             "decrypt operator",
             "announcement metrics policy_summary sweeping account_argument",
@@ -152,7 +152,7 @@ const FLOORS: [(&str, &[&str]); 33] = [
         "src/store/record",
         &[
             "title secret fact",
-            "key",
+            "explain key",
             "content header kek naming_key signer",
             "secret_record",
             "stored text",

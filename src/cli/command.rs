@@ -18,8 +18,8 @@ use tokio::runtime::Runtime;
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{self, Failure, Output};
 use crate::cli::{
-    content, decrypt, demo, doctor, hygiene, init, inspect, issuer, kek, key, manifest, manual,
-    policy, reload, root, serve, signer, token, usage,
+    account, content, decrypt, demo, device, doctor, hygiene, init, inspect, issuer, kek, key,
+    license, manifest, manual, policy, reload, root, serve, session, signer, token, usage,
 };
 
 /// The version, with the commit and its day where they are known.
@@ -85,6 +85,18 @@ enum Command {
     /// The trusted issuers of authorization tokens.
     #[command(subcommand)]
     Issuer(issuer::IssuerCommand),
+    /// The devices of accounts.
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
+    /// The licenses that are remembered.
+    #[command(subcommand)]
+    License(license::LicenseCommand),
+    /// The streams that count now.
+    #[command(subcommand)]
+    Session(session::SessionCommand),
+    /// Accounts: forgetting one.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
     /// Authorization tokens, for development.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -194,6 +206,10 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
         Command::Root(command) => root::run(&folder, command).await,
         Command::Signer(command) => signer::run(&folder, command).await,
         Command::Issuer(command) => issuer::run(&folder, command).await,
+        Command::Device(command) => device::run(&folder, command).await,
+        Command::License(command) => license::run(&folder, command).await,
+        Command::Session(command) => session::run(&folder, command).await,
+        Command::Account(command) => account::run(&folder, command).await,
         Command::Token(command) => token::run(&folder, command).await,
         Command::Policy(command) => policy::run(&folder, command).await,
         Command::Manifest(args) => manifest::manifest(&folder, args).await,

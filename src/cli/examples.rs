@@ -3,7 +3,7 @@
 use clap::Command;
 
 /// Each command and its examples, one per line, in the order of the help.
-pub(super) const EXAMPLES: [(&str, &[&str]); 38] = [
+pub(super) const EXAMPLES: [(&str, &[&str]); 52] = [
     ("init", &["reelkey init", "reelkey init --data /var/lib/reelkey"]),
     (
         "serve",
@@ -96,6 +96,68 @@ pub(super) const EXAMPLES: [(&str, &[&str]); 38] = [
     ),
     ("issuer list", &["reelkey issuer list"]),
     ("issuer remove", &["reelkey issuer remove https://auth.example"]),
+    ("device list", &["reelkey device list --issuer https://auth.example --account alice"]),
+    (
+        "device show",
+        &[
+            "reelkey device show 0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I --issuer https://auth.example --account alice",
+        ],
+    ),
+    (
+        "device enroll",
+        &[
+            "reelkey device enroll 0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I --issuer https://auth.example --account alice --name tablet",
+        ],
+    ),
+    (
+        "device revoke",
+        &[
+            "reelkey device revoke 0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I --issuer https://auth.example --account alice",
+        ],
+    ),
+    (
+        "device restore",
+        &[
+            "reelkey device restore 0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I --issuer https://auth.example --account alice",
+        ],
+    ),
+    (
+        "device remove",
+        &[
+            "reelkey device remove 0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I --issuer https://auth.example --account alice",
+        ],
+    ),
+    (
+        "license list",
+        &[
+            "reelkey license list --live --limit 20",
+            "reelkey license list --issuer https://auth.example --account alice",
+            "reelkey license list --content movies/bunny --policy rental --json",
+        ],
+    ),
+    ("license show", &["reelkey license show q83vEjRWeJCrze8SNFZ4kA"]),
+    ("license revoke", &["reelkey license revoke q83vEjRWeJCrze8SNFZ4kA"]),
+    ("license restore", &["reelkey license restore q83vEjRWeJCrze8SNFZ4kA"]),
+    (
+        "session list",
+        &[
+            "reelkey session list",
+            "reelkey session list --issuer https://auth.example --account alice",
+        ],
+    ),
+    ("session end", &["reelkey session end q83vEjRWeJCrze8SNFZ4kA"]),
+    (
+        "account erase",
+        &["reelkey account erase --issuer https://auth.example --account alice --yes"],
+    ),
+    (
+        "policy explain",
+        &[
+            "reelkey policy explain --token @alice.jwt --content movies/bunny",
+            "reelkey policy explain --token @alice.jwt --at 2026-12-01T20:00:00Z --session-type persistent-license",
+            "reelkey policy explain < alice.jwt",
+        ],
+    ),
     ("token mint", &["reelkey token mint --sub alice --content movies/bunny --region US"]),
     (
         "token inspect",

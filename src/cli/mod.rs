@@ -8,6 +8,8 @@
 //! prints its result as text, or with `--json` as one document. Exit codes: 0 done, 1 refused or failed, 2 wrong
 //! usage.
 
+mod account;
+mod account_argument;
 mod announcement;
 mod aside;
 mod clock;
@@ -15,8 +17,10 @@ mod command;
 mod content;
 mod decrypt;
 mod demo;
+mod device;
 mod doctor;
 mod examples;
+mod explain;
 mod folder;
 mod hygiene;
 mod init;
@@ -26,6 +30,7 @@ mod kek;
 mod key;
 mod key_file;
 mod key_format;
+mod license;
 mod manifest;
 mod manual;
 mod metrics;
@@ -36,6 +41,7 @@ mod reload;
 mod root;
 mod secret_argument;
 mod serve;
+mod session;
 mod signer;
 mod source;
 mod sweeping;

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::cli::clock;
+use crate::cli::explain::{ExplainArgs, explain};
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading::{self, POLICY};
@@ -25,6 +26,8 @@ pub(crate) enum PolicyCommand {
     },
     /// List the policies of the data folder.
     List,
+    /// Tell whether a viewer would get a license, rule by rule. Nothing is changed.
+    Explain(ExplainArgs),
 }
 
 impl PolicyCommand {
@@ -44,6 +47,7 @@ pub(crate) async fn run(folder: &Folder, command: PolicyCommand) -> Result<Outpu
             checked(policies.collect::<Result<_, _>>()?)
         }
         PolicyCommand::List => list(folder).await,
+        PolicyCommand::Explain(args) => explain(folder, args).await,
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::authority::issuing::token as authorization;
 use crate::authority::operation::token::{JudgeToken, TokenJudged};
+use crate::cli::account_argument::parse_thumbprint;
 use crate::cli::clock;
 use crate::cli::folder::config::Config;
 use crate::cli::folder::issuer_files::development_key;
@@ -22,7 +23,7 @@ use crate::domain::region::Region;
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Make a token that a development issuer signs.
-    Mint(MintArgs),
+    Mint(Box<MintArgs>),
     /// Show the claims of a token, and whether it would be accepted now.
     Inspect {
         /// The token: @FILE. The default is standard input.
@@ -60,6 +61,12 @@ pub(crate) struct MintArgs {
     /// The viewer's authentication methods (RFC 8176): pwd, mfa.
     #[arg(long)]
     amr: Vec<String>,
+    /// The purchase or rental that it is for.
+    #[arg(long, value_name = "ID")]
+    entitlement: Option<String>,
+    /// What it may be used for besides playing (RFC 9068): devices.
+    #[arg(long)]
+    scope: Vec<String>,
     /// The token's lifetime.
     #[arg(long, default_value = "1h")]
     life: Duration,
@@ -68,13 +75,9 @@ pub(crate) struct MintArgs {
     age: Option<Duration>,
 }
 
-fn parse_thumbprint(text: &str) -> Result<Thumbprint, &'static str> {
-    Thumbprint::parse(text).map_err(|_| "a thumbprint is base64url of 32 bytes, 43 characters")
-}
-
 pub(crate) async fn run(folder: &Folder, command: TokenCommand) -> Result<Output, Failure> {
     match command {
-        TokenCommand::Mint(args) => mint(folder, args),
+        TokenCommand::Mint(args) => mint(folder, *args),
         TokenCommand::Inspect { token, content } => inspect(folder, token, content).await,
     }
 }
@@ -88,8 +91,9 @@ fn mint(folder: &Folder, args: MintArgs) -> Result<Output, Failure> {
         return Err(Failure::new("there is no such development issuer, or more than one")
             .remedy("name one with --issuer, or make one with `reelkey issuer add ISS --dev`"));
     };
-    if args.content.is_empty() && args.kid.is_empty() {
-        return Err(Failure::new("the token would permit nothing").remedy("add --content or --kid"));
+    if args.content.is_empty() && args.kid.is_empty() && args.scope.is_empty() {
+        return Err(Failure::new("the token would permit nothing")
+            .remedy("add --content, --kid or --scope devices"));
     }
     let iat = clock::now().saturating_sub(args.age.map_or(0, |age| age.as_secs()));
     let mut claims = json!({
@@ -111,6 +115,8 @@ fn mint(folder: &Folder, args: MintArgs) -> Result<Output, Failure> {
     insert("region", args.region.map(|region| region.to_string().into()));
     insert("policy_id", args.policy.map(Value::from));
     insert("cnf", args.device.map(|jkt| json!({ "jkt": jkt.to_string() })));
+    insert("entitlement_id", args.entitlement.map(Value::from));
+    insert("scope", (!args.scope.is_empty()).then(|| args.scope.join(" ").into()));
     insert("amr", (!args.amr.is_empty()).then(|| args.amr.into()));
 
     let token = development_key(folder, entry)?.mint(&claims)?;
