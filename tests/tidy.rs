@@ -198,9 +198,9 @@ const FLOORS: [(&str, &[&str]); 33] = [
     (
         "client/src/exchange",
         &[
-            "ask stored",
-            "pending receipt",
-            "license registration",
+            "ask release renew stored",
+            "draft pending receipt schedule",
+            "license registration verified",
             "request device",
             "jwe jwks problem pssh signature signed",
         ],

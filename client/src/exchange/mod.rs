@@ -9,6 +9,9 @@
 //!    this request, and only then opens the keys into a [`License`]. If the service refuses, the
 //!    answer is a [`Problem`].
 //!
+//! Then, as [`License::schedule`] says, a [`Renew`] asks for new times, and a [`Release`] gives the license
+//! back. Both are drafted, signed and opened as an `Ask` is; a release is answered with a [`receipt`].
+//!
 //! A device that stores its license also stores the request and its key; [`Pending::resume`] restores
 //! them after a restart.
 //!
@@ -21,6 +24,7 @@
 
 pub mod ask;
 pub mod device;
+pub mod draft;
 pub mod jwe;
 pub mod jwks;
 pub mod license;
@@ -29,17 +33,25 @@ pub mod problem;
 pub mod pssh;
 pub mod receipt;
 pub mod registration;
+pub mod release;
+pub mod renew;
 pub mod request;
+pub mod schedule;
 pub mod signature;
 pub mod signed;
 pub mod stored;
+pub mod verified;
 
-pub use self::ask::{Ask, Draft};
+pub use self::ask::Ask;
 pub use self::device::{DeviceKey, TryCryptoRng, TryRng};
+pub use self::draft::Draft;
 pub use self::jwks::Jwks;
 pub use self::license::License;
 pub use self::pending::Pending;
 pub use self::problem::Problem;
+pub use self::release::{PendingRelease, Release};
+pub use self::renew::Renew;
 pub use self::request::{DeviceDescription, SessionType};
+pub use self::schedule::Schedule;
 pub use self::signature::Signature;
 pub use self::stored::StoredRequest;

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::exchange::jwe;
 use crate::exchange::jwks::Jwks;
 use crate::exchange::license::{BYTES_MAX, Claims, IAT_DISTANCE_SECS_MAX, TYP};
-use crate::exchange::signature::Signature;
+use crate::exchange::verified;
 use crate::key::{ContentKey, KeyId};
 use crate::strict::jwk::Thumbprint;
 use crate::strict::{base64url, json, jws};
@@ -55,6 +55,16 @@ pub struct Pending {
     pub(crate) iat: UnixTime,
     pub(crate) device: Thumbprint,
     pub(crate) request_hash: [u8; 32],
+    /// The license that is to be renewed; none if a new one was asked for.
+    pub(crate) renewed: Option<Renewed>,
+}
+
+/// What a renewed license has to agree with.
+#[derive(Clone, Debug)]
+pub(crate) struct Renewed {
+    pub(crate) license_id: String,
+    /// The counter of the license that the device holds.
+    pub(crate) counter: u64,
 }
 
 /// The answer is not a license for this request, and no key of it was opened.
@@ -85,6 +95,12 @@ pub enum Error {
     /// `cnf.jkt` is another device.
     #[error("cnf.jkt is not this device (RFC 7800, 3.1)")]
     Device,
+    /// The answer to a renewal is another license than the one that was to be renewed.
+    #[error("jti is not the license that was to be renewed")]
+    OtherLicense,
+    /// The answer to a renewal is no newer than the license that the device holds.
+    #[error("counter is not higher than that of the license that was to be renewed")]
+    Counter,
     /// Not `nbf` ≤ `iat` < `exp`.
     #[error("the license's times are not nbf <= iat < exp")]
     Times,
@@ -99,9 +115,21 @@ pub enum Error {
     Keys,
 }
 
+impl From<verified::Error> for Error {
+    fn from(error: verified::Error) -> Self {
+        match error {
+            verified::Error::Jws(error) => Self::Jws(error),
+            verified::Error::Alg => Self::Alg,
+            verified::Error::UnknownKey => Self::UnknownKey,
+            verified::Error::Signature => Self::Signature,
+        }
+    }
+}
+
 impl Pending {
     /// Verifies `answer`, the body of a `200`, against the service's keys, compares `iss`, `nonce`,
-    /// `cnf.jkt`, the times, `apu` and `apv` with the request, and opens the keys.
+    /// `cnf.jkt`, the times, `apu` and `apv` with the request, and opens the keys. The answer to a renewal
+    /// has to be the same license (`jti`) with a higher `counter`.
     ///
     /// After [`Error::UnknownKey`] the player fetches the key set again, once: the service may have
     /// changed its signing key.
@@ -109,18 +137,8 @@ impl Pending {
     /// # Errors
     /// [`Error`], one variant per broken rule.
     pub fn open(&self, answer: &[u8], jwks: &Jwks) -> Result<License, Error> {
-        let expect =
-            jws::Expect { bytes_max: BYTES_MAX, typ: &[TYP], typ_optional: false, own_key: false };
-        let jws = jws::Compact::parse(answer, expect)?;
-        if jws.alg != "ES256" {
-            return Err(Error::Alg);
-        }
-        let key = jws.kid.as_deref().and_then(|kid| jwks.key(kid)).ok_or(Error::UnknownKey)?;
-        let signature = Signature::from_bytes(&jws.signature).map_err(|_| Error::Signature)?;
-        if !signature.verifies(key, jws.signing_input.as_bytes()) {
-            return Err(Error::Signature);
-        }
-        let claims: Claims = json::read(&jws.payload).map_err(Error::Claims)?;
+        let payload = verified::payload(answer, TYP, BYTES_MAX, jwks)?;
+        let claims: Claims = json::read(&payload).map_err(Error::Claims)?;
         self.agree(&claims)?;
         let parties = jwe::Parties { apu: self.service_id.as_bytes(), apv: &self.request_hash };
         let opened = jwe::open(&claims.keys, &self.secret, parties)?;
@@ -137,6 +155,14 @@ impl Pending {
         }
         if Thumbprint::parse(&claims.cnf.jkt) != Ok(self.device) {
             return Err(Error::Device);
+        }
+        if let Some(renewed) = &self.renewed {
+            if claims.jti != renewed.license_id {
+                return Err(Error::OtherLicense);
+            }
+            if claims.counter <= renewed.counter {
+                return Err(Error::Counter);
+            }
         }
         if claims.nbf > claims.iat || claims.iat >= claims.exp {
             return Err(Error::Times);

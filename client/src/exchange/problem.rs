@@ -65,6 +65,17 @@ impl Problem {
         json::read(bytes)
     }
 
+    /// Whether the service decided against the request. If not, it could not answer (500, 503) or not in
+    /// time (408, 429), and the same request may be granted later: to a player that renews, that is no
+    /// answer.
+    ///
+    /// Where [`wants_new_token`](Self::wants_new_token) is true too, a player asks with a new token before
+    /// it takes this for a refusal.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        (400..500).contains(&self.status) && self.status != 408 && self.status != 429
+    }
+
     /// Whether a new authorization token may help; if not, the same token fails again.
     #[must_use]
     pub fn wants_new_token(&self) -> bool {

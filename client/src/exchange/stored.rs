@@ -13,7 +13,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::exchange::pending::Pending;
+use crate::exchange::pending::{Pending, Renewed};
 use crate::exchange::request::{self, SignedRequest};
 use crate::strict::jwk::PublicKey;
 use crate::strict::{base64url, json};
@@ -51,6 +51,7 @@ pub enum Error {
     DeviceKey,
 }
 
+/// The private half of a key to seal to. Zeroed on drop.
 #[derive(Deserialize)]
 struct PrivateJwk {
     kty: String,
@@ -133,6 +134,8 @@ impl Pending {
             iat: request.iat,
             device: request.device_key.thumbprint(),
             request_hash: Sha256::digest(request.signing_input).into(),
+            // The license that was held is not stored. Every renewal has a counter above 0.
+            renewed: request.license_id.map(|license_id| Renewed { license_id, counter: 0 }),
         })
     }
 }
