@@ -152,7 +152,7 @@ const FLOORS: [(&str, &[&str]); 33] = [
         "src/store/record",
         &[
             "title secret fact",
-            "explain key",
+            "key",
             "content header kek naming_key signer",
             "secret_record",
             "stored text",
@@ -198,11 +198,14 @@ const FLOORS: [(&str, &[&str]); 33] = [
     (
         "client/src/exchange",
         &[
+            "kept",
+            "kept_json",
+            "held",
             "ask release renew stored",
             "draft pending receipt schedule",
             "license registration verified",
             "request device",
-            "jwe jwks problem pssh signature signed",
+            "jwe jwks problem pssh signature signed wall_clock",
         ],
     ),
     ("client/src/strict", &["jwk jws", "base64url json"]),

@@ -36,6 +36,7 @@
 //! | no keys yet | [`cenc::Init::kids`], [`exchange::Ask`], then [`exchange::Pending`] |
 //! | a device key to save or load | [`exchange::DeviceKey`] |
 //! | a license that ends soon, or that nobody needs any more | [`exchange::License::schedule`], [`exchange::Renew`], [`exchange::Release`] |
+//! | a license to keep, and to play without a connection | [`exchange::KeptLicense`] |
 //! | a request that the device stored | [`exchange::Pending::resume`] |
 //!
 //! The ways to decrypt share one reader of boxes and one cipher, so they agree. Every error in a file is found before the
@@ -88,8 +89,8 @@
 //!
 //! # The modules
 //!
-//! - [`exchange`] writes and signs a license request, then verifies and opens the license that answers it, renews it and
-//!   returns it;
+//! - [`exchange`] writes and signs a license request, then verifies and opens the license that answers it, renews it, keeps it
+//!   for playback without a connection, and returns it;
 //! - [`cenc`] reads and decrypts media in Common Encryption;
 //! - [`strict`] accepts one form only of JSON and compact JOSE objects, so that two readers cannot disagree. The server
 //!   reads its input with the same code;

@@ -1,7 +1,8 @@
 //! Licenses: an answer that the service did not sign never opens, and no content of a signed one makes the client panic.
 //!
 //! The first byte of the input selects what the rest is: 0, the whole answer; 1, the claims, to be signed; 2, the keys,
-//! to be sealed in a correct license.
+//! to be sealed in a correct license; 3, the claims of a request and of a registration, to be signed by the device; 4, the
+//! claims of a receipt, to be signed; 5, a kept license as it was stored; 6, members that replace those of one.
 #![no_main]
 
 use std::convert::Infallible;
@@ -14,8 +15,12 @@ use p256::SecretKey;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use reelkey_client::exchange::jwe::{Parties, derive_key, protected_header};
-use reelkey_client::exchange::request::SignedRequest;
-use reelkey_client::exchange::{Ask, DeviceKey, Jwks, Pending, SessionType, TryCryptoRng, TryRng};
+use reelkey_client::exchange::registration::{self, SignedRegistration};
+use reelkey_client::exchange::request::{self, RequestType, SignedRequest};
+use reelkey_client::exchange::{
+    Ask, DeviceKey, Jwks, KeptLicense, Pending, PendingRelease, Release, SessionType, TryCryptoRng,
+    TryRng,
+};
 use reelkey_client::strict::base64url;
 use reelkey_client::strict::jwk::PublicKey;
 use reelkey_client::time::UnixTime;
@@ -56,7 +61,12 @@ impl TryCryptoRng for Counter {}
 
 /// One request, and a service that answers it with licenses.
 struct Exchange {
+    device: DeviceKey,
     pending: Pending,
+    /// A release of the license.
+    release: PendingRelease,
+    /// A license that was kept, as it is stored.
+    kept: serde_json::Value,
     jwks: Jwks,
     signer: SigningKey,
     /// The claims of a correct license, without its keys.
@@ -73,7 +83,7 @@ static EXCHANGE: LazyLock<Exchange> = LazyLock::new(|| {
         token: "token",
         kids: &[],
         content_id: Some("film"),
-        session_type: SessionType::Temporary,
+        session_type: SessionType::PersistentLicense,
         iat: UnixTime::from_secs(NOW),
     };
     let draft = ask.draft(&device.public_key(), None, &mut Counter(2)).unwrap();
@@ -93,23 +103,58 @@ static EXCHANGE: LazyLock<Exchange> = LazyLock::new(|| {
     let claims = json!({
         "iss": SERVICE, "sub": "viewer", "jti": "license", "iat": NOW, "nbf": NOW,
         "exp": NOW + 600, "cnf": { "jkt": device.public_key().thumbprint().to_string() },
-        "nonce": request.jti, "counter": 0, "content_id": "film", "session_type": "temporary",
+        "nonce": request.jti, "counter": 0, "content_id": "film", "session_type": "persistent-license",
         "policy_id": "default", "policy": { "can_play": true }, "tracks": [],
     });
-    Exchange {
+    let license = serde_json::from_value(with_keys(&claims, "")).unwrap();
+    let release =
+        Release { license: &license, token: None, first_play: None, iat: UnixTime::from_secs(NOW) };
+    let release = release.draft(&device.public_key(), &mut Counter(3)).unwrap();
+    let (_, release) = release.sign(&device);
+    let mut exchange = Exchange {
         jwks: Jwks::parse(json!({ "keys": [jwk] }).to_string().as_bytes()).unwrap(),
         claims,
         header: protected_header(&epk, parties),
         key: *derive_key(shared.raw_secret_bytes(), parties),
         signer,
         pending,
-    }
+        device,
+        release,
+        kept: serde_json::Value::Null,
+    };
+    let keys = exchange.seal(br#"{"keys":[]}"#);
+    let license =
+        exchange.sign("license+jwt", with_keys(&exchange.claims, &keys).to_string().as_bytes());
+    let arrived = UnixTime::from_secs(NOW);
+    let kept =
+        KeptLicense::keep(&exchange.pending, &body, license.as_bytes(), &exchange.jwks, arrived);
+    exchange.kept = serde_json::from_str(&kept.unwrap().to_json()).unwrap();
+    exchange
 });
 
+fn with_keys(claims: &serde_json::Value, keys: &str) -> serde_json::Value {
+    let mut claims = claims.clone();
+    claims["keys"] = keys.into();
+    claims
+}
+
 impl Exchange {
-    fn sign(&self, payload: &[u8]) -> String {
-        let header = br#"{"typ":"license+jwt","alg":"ES256","kid":"signer"}"#;
-        let input = format!("{}.{}", base64url::encode(header), base64url::encode(payload));
+    /// What the device signs.
+    fn ask(&self, typ: &str, payload: &[u8]) -> String {
+        let header =
+            json!({ "typ": typ, "alg": "ES256", "jwk": self.device.public_key().to_jwk() })
+                .to_string();
+        let input =
+            format!("{}.{}", base64url::encode(header.as_bytes()), base64url::encode(payload));
+        let signature = self.device.sign(input.as_bytes());
+        format!("{input}.{}", base64url::encode(signature.as_bytes()))
+    }
+
+    /// What the service signs.
+    fn sign(&self, typ: &str, payload: &[u8]) -> String {
+        let header = json!({ "typ": typ, "alg": "ES256", "kid": "signer" }).to_string();
+        let input =
+            format!("{}.{}", base64url::encode(header.as_bytes()), base64url::encode(payload));
         let signature: Signature = self.signer.sign(input.as_bytes());
         format!("{input}.{}", base64url::encode(&signature.to_bytes()))
     }
@@ -136,21 +181,58 @@ fuzz_target!(|bytes: &[u8]| {
         }
         Some((1, claims)) => {
             // The keys in it cannot be sealed correctly, because the input does not know the key.
-            let answer = exchange.sign(claims);
+            let answer = exchange.sign("license+jwt", claims);
             exchange
                 .pending
                 .open(answer.as_bytes(), &exchange.jwks)
                 .expect_err("the keys are not sealed for this request");
         }
         Some((2, opened)) => {
-            let mut claims = exchange.claims.clone();
-            claims["keys"] = exchange.seal(opened).into();
-            let answer = exchange.sign(claims.to_string().as_bytes());
+            let claims = with_keys(&exchange.claims, &exchange.seal(opened));
+            let answer = exchange.sign("license+jwt", claims.to_string().as_bytes());
             if let Ok(license) = exchange.pending.open(answer.as_bytes(), &exchange.jwks) {
                 let set: serde_json::Value = serde_json::from_slice(opened).unwrap();
                 assert_eq!(set["keys"].as_array().unwrap().len(), license.keys.len());
             }
         }
+        Some((3, claims)) => {
+            let body = exchange.ask(request::TYP, claims);
+            if let Ok(read) = SignedRequest::parse(body.as_bytes()) {
+                let is_new = read.request_type == RequestType::New;
+                let is_release = read.request_type == RequestType::Release;
+                assert_eq!(read.license_id.is_none(), is_new);
+                assert!(is_release || read.ath.is_some());
+                assert!(is_new || (read.kids.is_empty() && read.content_id.is_none()));
+                assert_eq!(PendingRelease::resume(body.as_bytes()).is_ok(), is_release);
+            }
+            let body = exchange.ask(registration::TYP, claims);
+            let _ = SignedRegistration::parse(body.as_bytes());
+        }
+        Some((4, claims)) => {
+            let answer = exchange.sign("license-release+jwt", claims);
+            if let Ok(receipt) = exchange.release.open(answer.as_bytes(), &exchange.jwks) {
+                assert_eq!(receipt.iss, SERVICE);
+            }
+        }
+        Some((5, stored)) => reopen(stored),
+        Some((6, members)) => {
+            if let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(members) {
+                let mut stored = exchange.kept.clone();
+                for (name, value) in members {
+                    stored[name.as_str()] = value;
+                }
+                reopen(stored.to_string().as_bytes());
+            }
+        }
         _ => {}
     }
 });
+
+/// A kept license that is read plays or says why not, and what it stores then is read again.
+fn reopen(stored: &[u8]) {
+    let Ok(mut kept) = KeptLicense::parse(stored) else { return };
+    for wall_clock in [0, NOW, NOW + 599, NOW + 600, u64::MAX] {
+        let _ = kept.keys_at(UnixTime::from_secs(wall_clock));
+        KeptLicense::parse(kept.to_json().as_bytes()).expect("it was written by this crate");
+    }
+}

@@ -77,6 +77,11 @@ impl Jwks {
         if keys.is_empty() { Err(Error::NoKey) } else { Ok(Self(keys)) }
     }
 
+    /// The set of this key alone.
+    pub(crate) fn of(kid: String, key: PublicKey) -> Self {
+        Self(BTreeMap::from([(kid, key)]))
+    }
+
     pub(crate) fn key(&self, kid: &str) -> Option<&PublicKey> {
         self.0.get(kid)
     }

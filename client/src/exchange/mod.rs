@@ -12,8 +12,9 @@
 //! Then, as [`License::schedule`] says, a [`Renew`] asks for new times, and a [`Release`] gives the license
 //! back. Both are drafted, signed and opened as an `Ask` is; a release is answered with a [`receipt`].
 //!
-//! A device that stores its license also stores the request and its key; [`Pending::resume`] restores
-//! them after a restart.
+//! A device that plays without a connection keeps its persistent license as a [`KeptLicense`], which
+//! obeys the license's times and the playback period by the wall clock. [`Pending::resume`] restores a
+//! single request and its key after a restart.
 //!
 //! The types that a player needs are re-exported here. [`request`], [`license`] and [`problem`]
 //! define what travels; the server reads and writes the same types. Only standards are used (JWS,
@@ -25,8 +26,11 @@
 pub mod ask;
 pub mod device;
 pub mod draft;
+mod held;
 pub mod jwe;
 pub mod jwks;
+pub mod kept;
+mod kept_json;
 pub mod license;
 pub mod pending;
 pub mod problem;
@@ -41,11 +45,13 @@ pub mod signature;
 pub mod signed;
 pub mod stored;
 pub mod verified;
+pub mod wall_clock;
 
 pub use self::ask::Ask;
 pub use self::device::{DeviceKey, TryCryptoRng, TryRng};
 pub use self::draft::Draft;
 pub use self::jwks::Jwks;
+pub use self::kept::KeptLicense;
 pub use self::license::License;
 pub use self::pending::Pending;
 pub use self::problem::Problem;

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::exchange::jwe;
 use crate::exchange::jwks::Jwks;
 use crate::exchange::license::{BYTES_MAX, Claims, IAT_DISTANCE_SECS_MAX, TYP};
-use crate::exchange::verified;
+use crate::exchange::verified::{self, Signer, Verified};
 use crate::key::{ContentKey, KeyId};
 use crate::strict::jwk::Thumbprint;
 use crate::strict::{base64url, json, jws};
@@ -137,12 +137,35 @@ impl Pending {
     /// # Errors
     /// [`Error`], one variant per broken rule.
     pub fn open(&self, answer: &[u8], jwks: &Jwks) -> Result<License, Error> {
-        let payload = verified::payload(answer, TYP, BYTES_MAX, jwks)?;
-        let claims: Claims = json::read(&payload).map_err(Error::Claims)?;
+        let (claims, _) = self.verify(answer, jwks)?;
+        Ok(License { keys: self.open_keys(&claims)?, claims })
+    }
+
+    /// Does what [`open`](Self::open) does before it opens the keys.
+    pub(crate) fn verify(&self, answer: &[u8], jwks: &Jwks) -> Result<(Claims, Signer), Error> {
+        let verified = Verified::parse(answer, TYP, BYTES_MAX, jwks)?;
+        let claims: Claims = json::read(&verified.payload).map_err(Error::Claims)?;
         self.agree(&claims)?;
+        Ok((claims, verified.signer))
+    }
+
+    /// Opens the keys of claims that [`verify`](Self::verify) returned.
+    pub(crate) fn open_keys(&self, claims: &Claims) -> Result<Vec<(KeyId, ContentKey)>, Error> {
         let parties = jwe::Parties { apu: self.service_id.as_bytes(), apv: &self.request_hash };
-        let opened = jwe::open(&claims.keys, &self.secret, parties)?;
-        Ok(License { keys: read_keys(&opened)?, claims })
+        read_keys(&jwe::open(&claims.keys, &self.secret, parties)?)
+    }
+
+    /// The same request once more, for a license that is kept.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            secret: self.secret.clone(),
+            service_id: self.service_id.clone(),
+            nonce: self.nonce.clone(),
+            iat: self.iat,
+            device: self.device,
+            request_hash: self.request_hash,
+            renewed: self.renewed.clone(),
+        }
     }
 
     /// Compares the claims with the request.

@@ -14,7 +14,7 @@ use crate::exchange::jwks::Jwks;
 use crate::exchange::license;
 use crate::exchange::receipt::{BYTES_MAX, Claims, TYP};
 use crate::exchange::request::{self, RequestType, SignedRequest};
-use crate::exchange::verified;
+use crate::exchange::verified::{self, Verified};
 use crate::strict::json;
 use crate::strict::jwk::{PublicKey, Thumbprint};
 use crate::time::UnixTime;
@@ -156,8 +156,8 @@ impl PendingRelease {
     /// # Errors
     /// [`ReceiptError`], one variant per broken rule.
     pub fn open(&self, answer: &[u8], jwks: &Jwks) -> Result<Claims, ReceiptError> {
-        let payload = verified::payload(answer, TYP, BYTES_MAX, jwks)?;
-        let claims: Claims = json::read(&payload).map_err(ReceiptError::Claims)?;
+        let verified = Verified::parse(answer, TYP, BYTES_MAX, jwks)?;
+        let claims: Claims = json::read(&verified.payload).map_err(ReceiptError::Claims)?;
         if claims.iss != self.service_id {
             return Err(ReceiptError::Issuer);
         }
@@ -171,6 +171,13 @@ impl PendingRelease {
             return Err(ReceiptError::License);
         }
         Ok(claims)
+    }
+
+    /// Whether this is the release of a license of this device.
+    pub(crate) fn is_of(&self, license: &license::Claims) -> bool {
+        self.license_id == license.jti
+            && self.service_id == license.iss
+            && Thumbprint::parse(&license.cnf.jkt) == Ok(self.device)
     }
 }
 

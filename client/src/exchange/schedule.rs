@@ -2,7 +2,8 @@
 //!
 //! Seconds are counted with a monotonic clock from the moment at which the license's request was sent.
 //!
-//! Deliberately absent: timers.
+//! Deliberately absent: timers, and licenses that are kept for offline playback
+//! ([`kept`](crate::exchange::kept)), which go by the wall clock.
 
 use crate::exchange::license::License;
 

@@ -53,7 +53,7 @@ pub enum Error {
 
 /// The private half of a key to seal to. Zeroed on drop.
 #[derive(Deserialize)]
-struct PrivateJwk {
+pub(crate) struct PrivateJwk {
     kty: String,
     crv: String,
     d: Zeroizing<String>,
@@ -113,7 +113,12 @@ impl Pending {
     /// [`Error`], one variant per broken rule.
     pub fn resume(stored: StoredRequest<'_>) -> Result<Self, Error> {
         let request = SignedRequest::parse(stored.request)?;
-        let jwk: PrivateJwk = json::read(stored.private_jwk).map_err(|_| Error::Key)?;
+        let jwk = json::read(stored.private_jwk).map_err(|_| Error::Key)?;
+        Self::restore(request, &jwk)
+    }
+
+    /// As [`resume`](Self::resume), with what was read already.
+    pub(crate) fn restore(request: SignedRequest<'_>, jwk: &PrivateJwk) -> Result<Self, Error> {
         if jwk.kty != "EC" || jwk.crv != "P-256" {
             return Err(Error::Key);
         }

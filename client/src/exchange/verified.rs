@@ -2,10 +2,12 @@
 //!
 //! Deliberately absent: the claims, and the comparisons with the request.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::exchange::jwks::Jwks;
 use crate::exchange::signature::Signature;
+use crate::strict::jwk::PublicKey;
 use crate::strict::jws;
 
 /// The answer is not signed by the service. The message repeats nothing of it.
@@ -26,23 +28,39 @@ pub enum Error {
     Signature,
 }
 
-/// The payload of `answer`, a compact JWS of this `typ`, verified against the service's keys.
-pub(crate) fn payload(
-    answer: &[u8],
-    typ: &str,
-    bytes_max: usize,
-    jwks: &Jwks,
-) -> Result<Vec<u8>, Error> {
-    let expect = jws::Expect { bytes_max, typ: &[typ], typ_optional: false, own_key: false };
-    let jws = jws::Compact::parse(answer, expect)?;
-    if jws.alg != "ES256" {
-        return Err(Error::Alg);
+/// An answer that the service signed.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub(crate) payload: Vec<u8>,
+    pub(crate) signer: Signer,
+}
+
+/// The key that signed an answer, and its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Signer {
+    pub(crate) kid: String,
+    pub(crate) key: PublicKey,
+}
+
+impl Verified {
+    /// Verifies `answer`, a compact JWS of this `typ`, against the service's keys.
+    pub(crate) fn parse(
+        answer: &[u8],
+        typ: &str,
+        bytes_max: usize,
+        jwks: &Jwks,
+    ) -> Result<Self, Error> {
+        let expect = jws::Expect { bytes_max, typ: &[typ], typ_optional: false, own_key: false };
+        let jws = jws::Compact::parse(answer, expect)?;
+        if jws.alg != "ES256" {
+            return Err(Error::Alg);
+        }
+        let kid = jws.kid.ok_or(Error::UnknownKey)?;
+        let key = jwks.key(&kid).ok_or(Error::UnknownKey)?;
+        let signature = Signature::from_bytes(&jws.signature).map_err(|_| Error::Signature)?;
+        if !signature.verifies(key, jws.signing_input.as_bytes()) {
+            return Err(Error::Signature);
+        }
+        Ok(Self { payload: jws.payload, signer: Signer { kid, key: key.clone() } })
     }
-    let kid = jws.kid.ok_or(Error::UnknownKey)?;
-    let key = jwks.key(&kid).ok_or(Error::UnknownKey)?;
-    let signature = Signature::from_bytes(&jws.signature).map_err(|_| Error::Signature)?;
-    if !signature.verifies(key, jws.signing_input.as_bytes()) {
-        return Err(Error::Signature);
-    }
-    Ok(jws.payload)
 }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::service::Service;
 
+mod kept;
 mod renewals;
 mod requests;
 
