@@ -117,7 +117,7 @@ pub(crate) fn ask(token: &str) -> Ask<'_> {
     }
 }
 
-fn now() -> UnixTime {
+pub(crate) fn now() -> UnixTime {
     #[expect(clippy::disallowed_methods, reason = "the service of these tests tells real time")]
     let now = std::time::SystemTime::now();
     UnixTime::from_secs(now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs())

@@ -20,7 +20,7 @@ use crate::installation::{Installation, REELKEY, Service, thoroughly};
 const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 const KID: &str = "4d97930a-3d7b-5000-8000-5c7bda1f0a11";
 
-struct Library {
+pub(crate) struct Library {
     folder: TempDir,
     path: PathBuf,
 }
@@ -38,7 +38,7 @@ pub(crate) fn build(source: &str) -> (TempDir, PathBuf) {
 }
 
 impl Library {
-    fn build() -> Self {
+    pub(crate) fn build() -> Self {
         let (folder, path) = build("killpoints.c");
         Self { folder, path }
     }
@@ -60,7 +60,7 @@ impl Library {
     }
 
     /// A service that counts from now on, and is killed before the point `at`.
-    fn serve(&self, installation: &Installation, at: usize, count: &Path) -> Service {
+    pub(crate) fn serve(&self, installation: &Installation, at: usize, count: &Path) -> Service {
         let armed = installation.data.path().join("armed");
         let at = at.to_string();
         let service = installation.serve_with(&[
@@ -83,7 +83,7 @@ impl Library {
     }
 }
 
-fn read_count(file: &Path) -> usize {
+pub(crate) fn read_count(file: &Path) -> usize {
     fs::read_to_string(file).unwrap().trim().parse().unwrap()
 }
 
@@ -225,12 +225,14 @@ fn hold(copy: &Installation, before: &[String], words: &[&str], at: usize) {
     }
     copy.succeed(words);
     assert!(opened(data).len() >= after.len(), "{words:?} at {at}");
-    let leftovers: Vec<_> = ["keys/root.key.next", "store/1.new", "store/2.new", "store/3.new"]
-        .into_iter()
-        .filter(|name| data.join(name).exists())
-        .collect();
+    let leftovers: Vec<_> =
+        ["keys/root.key.next", "store/1.new", "store/2.new", "store/3.new", "store/facts.new"]
+            .into_iter()
+            .filter(|name| data.join(name).exists())
+            .collect();
     assert!(leftovers.is_empty(), "{words:?} at {at}: {leftovers:?}");
-    assert_eq!(fs::read_dir(data.join("store")).unwrap().count(), 2, "{words:?} at {at}");
+    // The lock, the store and the facts.
+    assert_eq!(fs::read_dir(data.join("store")).unwrap().count(), 3, "{words:?} at {at}");
 }
 
 #[test]
@@ -305,4 +307,12 @@ fn each_command(kill: impl Fn(&Path, &[&str])) {
     run(data, &["kek", "rewrap"]);
     kill(data, &["kek", "retire"]);
     kill(data, &["content", "remove", "movies/empty"]);
+    const JKT: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+    let account = ["--issuer", "https://auth.example", "--account", "alice"];
+    for act in ["enroll", "revoke", "restore", "remove"] {
+        let words = [&["device", act, JKT][..], &account].concat();
+        kill(data, &words);
+        run(data, &words);
+    }
+    kill(data, &[&["account", "erase", "--yes"][..], &account].concat());
 }

@@ -29,6 +29,7 @@ mod power;
 mod program;
 mod provisioning;
 mod reload;
+mod remembered;
 mod rotations;
 mod storm;
 mod task_films;

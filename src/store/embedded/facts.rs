@@ -2,7 +2,8 @@
 //! rotation has to copy it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::store::embedded::place::Place;
@@ -23,12 +24,18 @@ pub(super) fn make(place: &Arc<Place>) -> Result<(), Error> {
     }
     let aside = place.folder().join("facts.new");
     match fs::remove_dir_all(&aside) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
     }
     owner::make_folder(&aside)?;
-    drop(SledStore::start(&aside, Arc::clone(place), NUMBER)?);
-    Ok(place.put(&aside, &folder(place))?)
+    let new = SledStore::start(&aside, Arc::clone(place), NUMBER)?;
+    // Closing tells of no failed write, so it has nothing left to write.
+    new.engine.write(|db| db.flush().map(drop))?;
+    drop(new);
+    match is_there(&aside)? {
+        true => Ok(place.put(&aside, &folder(place))?),
+        false => Err(io::Error::other("the disk failed").into()),
+    }
 }
 
 /// Opens the database. `may_make`: it is made if it is missing, because the store is older than facts.
@@ -41,10 +48,18 @@ pub(in crate::store) fn open(store: &SledStore, may_make: bool) -> Result<SledSt
         make(place)?;
     }
     let files = folder(place);
-    match fs::metadata(files.join("db")) {
-        Ok(db) if db.len() > 0 => SledStore::start(&files, Arc::clone(place), NUMBER),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-        _ => Err(Error::Damaged("its folder `facts` is missing or empty".into())),
+    match is_there(&files)? {
+        true => SledStore::start(&files, Arc::clone(place), NUMBER),
+        false => Err(Error::Damaged("its folder `facts` is missing or empty".into())),
+    }
+}
+
+/// Whether the folder has a database. sled would take an empty file for a new one.
+fn is_there(folder: &Path) -> io::Result<bool> {
+    match fs::metadata(folder.join("db")) {
+        Ok(db) => Ok(db.len() > 0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
