@@ -15,6 +15,7 @@ mod film;
 mod independent;
 mod inspect;
 mod installation;
+mod kept;
 mod killpoints;
 mod kills;
 mod leaks;

@@ -8,13 +8,15 @@
 //! - `transfer` decrypts from file to file, several parts at once;
 //! - `way` decides how a file is read, `whole` reads one that has to be in memory;
 //! - `layout` looks at the boxes of a file, `part` reads some bytes of it, `window` maps it;
-//! - `next_step` says which option may help, `keys` and `license` read keys, `lock` keeps other processes away, and `report` counts.
+//! - `license` reads the keys of a license;
+//! - `next_step` says which option may help, `keys` and `kept` read keys, `lock` keeps other processes away, and `report` counts.
 //!
 //! Deliberately absent: boxes and ciphers. The client crate has them.
 
 mod check;
 mod command;
 mod in_place;
+mod kept;
 mod keys;
 mod layout;
 mod license;
