@@ -201,7 +201,7 @@ const FLOORS: [(&str, &[&str]); 33] = [
             "kept",
             "kept_json",
             "held",
-            "ask release renew stored",
+            "ask register release renew stored",
             "draft pending receipt schedule",
             "license registration verified",
             "request device",

@@ -34,7 +34,7 @@
 //! | a program in C, or a web page | `client/ffi`, `reelkey.h` |
 //! | a film of which nothing is known | [`cenc::inspect::Inspector`], or `reelkey inspect` |
 //! | no keys yet | [`cenc::Init::kids`], [`exchange::Ask`], then [`exchange::Pending`] |
-//! | a device key to save or load | [`exchange::DeviceKey`] |
+//! | a device key to save, to load or to register | [`exchange::DeviceKey`], [`exchange::Register`] |
 //! | a license that ends soon, or that nobody needs any more | [`exchange::License::schedule`], [`exchange::Renew`], [`exchange::Release`] |
 //! | a license to keep, and to play without a connection | [`exchange::KeptLicense`] |
 //! | a request that the device stored | [`exchange::Pending::resume`] |

@@ -5,7 +5,7 @@ use p256::elliptic_curve::rand_core::TryCryptoRng;
 
 use crate::exchange::draft;
 use crate::exchange::pending::Pending;
-use crate::exchange::request::{DeviceDescription, SessionType};
+use crate::exchange::request::{DeviceDescription, SessionType, TYP};
 use crate::key::KeyId;
 use crate::strict::base64url;
 use crate::strict::jwk::PublicKey;
@@ -101,7 +101,7 @@ impl Ask<'_> {
         claims.ath = Some(draft::token_hash(self.token));
         claims.device = description;
         claims.end_session = end_session;
-        Ok(Draft::new(&claims, device, |request_hash| Pending {
+        Ok(Draft::new(TYP, &claims, device, |request_hash| Pending {
             secret,
             service_id: claims.aud.clone(),
             nonce: claims.jti.clone(),

@@ -1,7 +1,7 @@
 //! A request without its signature, and what drafting one takes: claims, a request ID, a fresh key.
 //!
 //! Deliberately absent: what is asked for ([`ask`](crate::exchange::ask), [`renew`](crate::exchange::renew),
-//! [`release`](crate::exchange::release)).
+//! [`release`](crate::exchange::release), [`register`](crate::exchange::register)).
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -9,12 +9,13 @@ use alloc::vec::Vec;
 use p256::SecretKey;
 use p256::elliptic_curve::Generate;
 use p256::elliptic_curve::rand_core::TryCryptoRng;
+use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::exchange::device::DeviceKey;
 use crate::exchange::license;
-use crate::exchange::request::{Claims, RequestType, SessionType, TYP};
+use crate::exchange::request::{Claims, RequestType, SessionType};
 use crate::exchange::signature::Signature;
 use crate::strict::base64url;
 use crate::strict::jwk::{PublicKey, Thumbprint};
@@ -65,13 +66,15 @@ pub struct Draft<P> {
 }
 
 impl<P> Draft<P> {
-    /// The draft of a request with these claims; `pending` gets the hash of its signing input.
+    /// The draft of a request of this `typ` with these claims; `pending` gets the hash of its signing
+    /// input.
     pub(crate) fn new(
-        claims: &Claims,
+        typ: &str,
+        claims: &impl Serialize,
         device: &PublicKey,
         pending: impl FnOnce([u8; 32]) -> P,
     ) -> Self {
-        let header = format!(r#"{{"typ":"{TYP}","alg":"ES256","jwk":{}}}"#, device.to_jwk());
+        let header = format!(r#"{{"typ":"{typ}","alg":"ES256","jwk":{}}}"#, device.to_jwk());
         // Serializing strings and numbers cannot fail. If it ever did, the service would refuse the
         // empty payload.
         let payload = serde_json::to_vec(claims).unwrap_or_default();
@@ -128,12 +131,10 @@ pub(crate) fn blank<R: TryCryptoRng + ?Sized>(
     iat: UnixTime,
     rng: &mut R,
 ) -> Result<Claims, Error<R::Error>> {
-    let mut jti = [0; 16];
-    rng.try_fill_bytes(&mut jti).map_err(Error::Random)?;
     Ok(Claims {
         aud: service_id.into(),
         iat: iat.as_secs(),
-        jti: base64url::encode(&jti),
+        jti: request_id(rng)?,
         request_type: RequestType::New,
         session_type,
         kids: Vec::new(),
@@ -166,6 +167,13 @@ pub(crate) fn of_held<R: TryCryptoRng + ?Sized>(
     claims.license_id = Some(license.jti.clone());
     claims.first_play = first_play;
     Ok(claims)
+}
+
+/// A fresh request ID.
+pub(crate) fn request_id<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<String, Error<R::Error>> {
+    let mut jti = [0; 16];
+    rng.try_fill_bytes(&mut jti).map_err(Error::Random)?;
+    Ok(base64url::encode(&jti))
 }
 
 /// What `ath` says of a token.

@@ -50,7 +50,7 @@ pub enum Error {
     /// Longer than a kept license can be.
     #[error("the kept license is longer than {0} bytes")]
     TooLong(usize),
-    /// Not strict JSON of the form that [`KeptLicense::to_json`] writes.
+    /// Not strict JSON of the form that [`to_json`](crate::exchange::KeptLicense::to_json) writes.
     #[error("this is no kept license: {0}")]
     Form(#[from] json::Error),
     /// Written by another version of this crate.

@@ -294,3 +294,15 @@ impl fmt::Debug for KeptLicense {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zeroize::ZeroizeOnDrop;
+
+    /// A license that was returned is dropped, and with it the key that opens it.
+    #[test]
+    fn the_key_that_opens_a_kept_license_is_zeroed_when_it_is_dropped() {
+        const fn is_zeroed<T: ZeroizeOnDrop>() {}
+        is_zeroed::<p256::SecretKey>();
+    }
+}

@@ -10,7 +10,8 @@
 //!    answer is a [`Problem`].
 //!
 //! Then, as [`License::schedule`] says, a [`Renew`] asks for new times, and a [`Release`] gives the license
-//! back. Both are drafted, signed and opened as an `Ask` is; a release is answered with a [`receipt`].
+//! back. Both are drafted, signed and opened as an `Ask` is; a release is answered with a [`receipt`]. Where
+//! an account's devices are listed, a device may [`Register`] before it asks.
 //!
 //! A device that plays without a connection keeps its persistent license as a [`KeptLicense`], which
 //! obeys the license's times and the playback period by the wall clock. [`Pending::resume`] restores a
@@ -36,6 +37,7 @@ pub mod pending;
 pub mod problem;
 pub mod pssh;
 pub mod receipt;
+pub mod register;
 pub mod registration;
 pub mod release;
 pub mod renew;
@@ -55,6 +57,7 @@ pub use self::kept::KeptLicense;
 pub use self::license::License;
 pub use self::pending::Pending;
 pub use self::problem::Problem;
+pub use self::register::Register;
 pub use self::release::{PendingRelease, Release};
 pub use self::renew::Renew;
 pub use self::request::{DeviceDescription, SessionType};

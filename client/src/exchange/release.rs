@@ -12,8 +12,8 @@ use p256::elliptic_curve::rand_core::TryCryptoRng;
 use crate::exchange::draft::{self, Draft, Error};
 use crate::exchange::jwks::Jwks;
 use crate::exchange::license;
-use crate::exchange::receipt::{BYTES_MAX, Claims, TYP};
-use crate::exchange::request::{self, RequestType, SignedRequest};
+use crate::exchange::receipt::{self, BYTES_MAX, Claims};
+use crate::exchange::request::{self, RequestType, SignedRequest, TYP};
 use crate::exchange::verified::{self, Verified};
 use crate::strict::json;
 use crate::strict::jwk::{PublicKey, Thumbprint};
@@ -83,7 +83,7 @@ impl Release<'_> {
             nonce: claims.jti.clone(),
             device: device.thumbprint(),
         };
-        Ok(Draft::new(&claims, device, |_| pending))
+        Ok(Draft::new(TYP, &claims, device, |_| pending))
     }
 }
 
@@ -156,7 +156,7 @@ impl PendingRelease {
     /// # Errors
     /// [`ReceiptError`], one variant per broken rule.
     pub fn open(&self, answer: &[u8], jwks: &Jwks) -> Result<Claims, ReceiptError> {
-        let verified = Verified::parse(answer, TYP, BYTES_MAX, jwks)?;
+        let verified = Verified::parse(answer, receipt::TYP, BYTES_MAX, jwks)?;
         let claims: Claims = json::read(&verified.payload).map_err(ReceiptError::Claims)?;
         if claims.iss != self.service_id {
             return Err(ReceiptError::Issuer);

@@ -9,7 +9,7 @@ use p256::elliptic_curve::rand_core::TryCryptoRng;
 use crate::exchange::draft::{self, Draft, Error};
 use crate::exchange::license;
 use crate::exchange::pending::{Pending, Renewed};
-use crate::exchange::request::RequestType;
+use crate::exchange::request::{RequestType, TYP};
 use crate::strict::jwk::PublicKey;
 use crate::time::UnixTime;
 
@@ -83,7 +83,7 @@ impl Renew<'_> {
         claims.end_session = self.end_session.map(Into::into);
         let renewed =
             Renewed { license_id: self.license.jti.clone(), counter: self.license.counter };
-        Ok(Draft::new(&claims, device, |request_hash| Pending {
+        Ok(Draft::new(TYP, &claims, device, |request_hash| Pending {
             secret,
             service_id: claims.aud.clone(),
             nonce: claims.jti.clone(),

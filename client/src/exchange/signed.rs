@@ -1,8 +1,7 @@
 //! What every request of a device has in common: a compact JWS with the device key in its header.
 //!
-//! Nothing that is read here can be trusted yet. The service verifies
-//! [`signature`](SignedByDevice::signature) over [`signing_input`](SignedByDevice::signing_input), under
-//! [`device_key`](SignedByDevice::device_key), before it acts on the payload.
+//! Nothing that is read here can be trusted yet. The service verifies the signature over the signing input,
+//! under the device key, before it acts on the payload.
 //!
 //! Deliberately absent: the claims, which [`request`](crate::exchange::request) and
 //! [`registration`](crate::exchange::registration) read.

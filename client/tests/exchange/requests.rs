@@ -1,10 +1,12 @@
 //! How requests, registrations and releases are read: what each type of request has to have, may have and
 //! must not have, and that nothing in another form is read.
 
+use getrandom::SysRng;
 use reelkey_client::exchange::registration::{self, SignedRegistration};
 use reelkey_client::exchange::request::{Error, SignedRequest};
-use reelkey_client::exchange::{DeviceKey, signed};
+use reelkey_client::exchange::{DeviceKey, Register, signed};
 use reelkey_client::strict::{base64url, jws};
+use reelkey_client::time::UnixTime;
 use serde_json::{Value, json};
 
 use crate::{NOW, device};
@@ -192,6 +194,22 @@ fn a_registration_is_read_strictly() {
     let read = SignedRegistration::parse(body.as_bytes()).unwrap();
     assert_eq!((read.device_key, read.iat.as_secs()), (device.public_key(), NOW));
     assert_eq!(read.device.model.as_deref(), Some("X1"));
+
+    let register_it = Register {
+        service_id: "reelkey",
+        token: "token",
+        description: None,
+        iat: UnixTime::from_secs(NOW),
+    };
+    let [first, second] = [(); 2].map(|()| {
+        let draft = register_it.clone().draft(&device.public_key(), &mut SysRng).unwrap();
+        draft.sign(&device).0
+    });
+    let [first, second] =
+        [&first, &second].map(|body| SignedRegistration::parse(body.as_bytes()).unwrap());
+    assert_eq!((first.aud.as_str(), first.iat.as_secs()), ("reelkey", NOW));
+    assert_eq!((first.device_key, first.ath), (second.device_key, second.ath));
+    assert_ne!(first.jti, second.jti);
 
     let with = |name: &str, value: Value| {
         let mut claims = registration();
