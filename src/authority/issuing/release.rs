@@ -25,8 +25,8 @@ use crate::domain::release::{Release, release};
 use crate::store::record::fact::account::AccountId;
 
 impl Authority {
-    /// Answers a request that came without a token: a release is answered with a receipt, a compact JWS; anything else needs
-    /// a token.
+    /// Answers a release that came without a token with a receipt, a compact JWS. `None`: the body is no release, and anything
+    /// else needs a token.
     ///
     /// # Errors
     /// [`Fault`], as [`Authority::issue`].
@@ -34,19 +34,19 @@ impl Authority {
         &self,
         body: &[u8],
         circumstances: Circumstances<'_>,
-    ) -> Result<Answer<String>, Fault> {
+    ) -> Result<Option<Answer<String>>, Fault> {
         let request = match SignedRequest::parse(body) {
             Ok(request) if request.request_type == RequestType::Release => request,
-            _ => return Ok(Answer::Refused(Refusal::TokenMissing.into())),
+            _ => return Ok(None),
         };
         let in_force = self.in_force();
         let mut trail = Trail::new(Delivery::Sealed);
         let receipt = self.release(&request, None, &in_force, circumstances, &mut trail).await;
         match receipt {
-            Ok(released) => Ok(Answer::Granted(released.answer)),
+            Ok(released) => Ok(Some(Answer::Granted(released.answer))),
             Err(Stop::Refused(refused)) => {
                 log_refused(circumstances, None, &trail, &refused);
-                Ok(Answer::Refused(refused))
+                Ok(Some(Answer::Refused(refused)))
             }
             Err(Stop::Failed(fault)) => Err(fault),
         }

@@ -37,7 +37,10 @@ pub(crate) async fn license_post(
     let answer = match presented.token() {
         Ok(token) => app.authority.issue(&token, &body, circumstances).await,
         Err(missing) if missing.refusal() == Refusal::TokenMissing => {
-            app.authority.release_without_token(&body, circumstances).await
+            match app.authority.release_without_token(&body, circumstances).await.transpose() {
+                Some(answer) => answer,
+                None => return Err(missing),
+            }
         }
         Err(problem) => return Err(problem),
     };
