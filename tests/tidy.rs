@@ -35,7 +35,7 @@ const FLOORS: [(&str, &[&str]); 33] = [
             "kept keys lock next_step pipe report window",
         ],
     ),
-    ("src/cli/demo", &["page player", "setup", "film report tap"]),
+    ("src/cli/demo", &["page", "player", "setup", "film report tap"]),
     ("src/cli/inspect", &["command", "document text", "next_step", "reading terms"]),
     (
         "src/cli/folder",

@@ -6,12 +6,14 @@ use std::future::{Future, pending};
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::demo::film;
+use crate::cli::demo::player;
 use crate::cli::demo::report::Report;
 use crate::cli::demo::setup::{self, FILM, RunCommand, Service};
 use crate::cli::demo::tap;
@@ -21,6 +23,12 @@ use crate::http::listener::server::{self, Rules};
 
 /// Where the page is unless that port is taken.
 const PORT: u16 = 7430;
+
+/// The issuer of the demo's tokens.
+const ISSUER: &str = "https://auth.example";
+
+/// Longer than the rental of `short-rental`.
+const RENTAL: Duration = Duration::from_millis(1200);
 
 /// The thumbprint of a device that nobody here has.
 const OTHER_DEVICE: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
@@ -148,17 +156,56 @@ async fn start(service: &Service) -> Result<Value, Failure> {
 async fn token(service: &Service, query: &BTreeMap<String, String>) -> Result<Value, Failure> {
     let case = query.get("case").map_or("play", String::as_str);
     let jkt = query.get("jkt").cloned().unwrap_or_default();
-    let mut words = vec!["token", "mint", "--sub", "alice", "--life", "5m"];
+    let account = prepare(service, case, &jkt).await?;
+    let mut words = vec!["token", "mint", "--sub", &account, "--life", "5m"];
     let region = if case == "region" { "DE" } else { "US" };
     words.extend(["--region", region]);
     let content = if case == "title" { "movies/another-film" } else { FILM };
     words.extend(["--content", content]);
     let device = format!("--device={}", if case == "stolen" { OTHER_DEVICE } else { &jkt });
     words.push(&device);
-    match case {
-        "expired" => words.extend(["--age", "1h"]),
-        "sd" => words.extend(["--policy", "small-screens"]),
-        _ => {}
+    if case == "expired" {
+        words.extend(["--age", "1h"]);
     }
+    words.extend(policy(case).into_iter().flat_map(|policy| ["--policy", policy]));
     run(service, &words).await
+}
+
+/// The policy that the token asks for.
+fn policy(case: &str) -> Option<&'static str> {
+    match case {
+        "sd" => Some("small-screens"),
+        "third" => Some("two-streams"),
+        "sixth" => Some("five-devices"),
+        "rental" => Some("short-rental"),
+        _ => None,
+    }
+}
+
+/// Brings the viewer's account into the state that a button is about. Returns its name: each browser has accounts of its own.
+async fn prepare(service: &Service, case: &str, jkt: &str) -> Result<String, Failure> {
+    let account = match case {
+        "third" | "sixth" | "rental" | "revoked" => {
+            format!("{case}-{}", jkt.chars().take(8).collect::<String>())
+        }
+        _ => return Ok("alice".into()),
+    };
+    let others = match case {
+        "third" => 2,
+        "sixth" => 5,
+        "rental" => 1,
+        _ => {
+            let words = ["device", "revoke", "--issuer", ISSUER, "--account", &account, "--", jkt];
+            run(service, &words).await?;
+            return Ok(account);
+        }
+    };
+    let mut words = vec!["token", "mint", "--sub", &account, "--content", FILM, "--region", "US"];
+    words.extend(policy(case).into_iter().flat_map(|policy| ["--policy", policy]));
+    let token = service.run(&words).await?.text;
+    player::ask_with_new_devices(service, &token, FILM, others).await?;
+    if case == "rental" {
+        tokio::time::sleep(RENTAL).await;
+    }
+    Ok(account)
 }

@@ -137,6 +137,29 @@ impl Player {
     }
 }
 
+/// Lets so many devices that were never seen before ask for the content. A refusal is a normal result.
+pub(super) async fn ask_with_new_devices(
+    service: &Service,
+    token: &str,
+    content: &str,
+    devices: usize,
+) -> Result<(), Failure> {
+    for _ in 0..devices {
+        let device = DeviceKey::generate(&mut SystemRng)?;
+        let ask = Ask {
+            service_id: &service.id,
+            token,
+            kids: &[],
+            content_id: Some(content),
+            session_type: SessionType::Temporary,
+            iat: clock::now(),
+        };
+        let (body, _) = ask.draft(&device.public_key(), None, &mut SystemRng)?.sign(&device);
+        send(service.address, "POST", "/v1/license", Some(token), body.into_bytes()).await?;
+    }
+    Ok(())
+}
+
 /// One HTTP exchange, on a connection of its own.
 async fn send(
     address: SocketAddr,

@@ -56,7 +56,7 @@ evidence = \"token\"
 ";
 
 /// The policies of the page's film. Their licenses are short, so that one sees them follow each other.
-const PAGE_POLICIES: [(&str, &str); 2] = [
+const PAGE_POLICIES: [(&str, &str); 5] = [
     (
         "us-and-canada",
         "can_play = true\nlicense_duration = \"40s\"\n\n\
@@ -67,6 +67,12 @@ const PAGE_POLICIES: [(&str, &str); 2] = [
         "can_play = true\nlicense_duration = \"40s\"\ntracks = [\"AUDIO\", \"SD\"]\n\n\
          [region]\nallowed_countries = [\"US\", \"CA\"]\nevidence = \"token\"\n",
     ),
+    (
+        "two-streams",
+        "can_play = true\nlicense_duration = \"40s\"\ncan_renew = true\n\n[concurrency]\nlimit = 2\n",
+    ),
+    ("five-devices", "can_play = true\nlicense_duration = \"40s\"\n\n[device]\nlimit = 5\n"),
+    ("short-rental", "can_play = true\nlicense_duration = \"40s\"\nrental_duration = \"1s\"\n"),
 ];
 
 /// A running service, and its folder, which is deleted with it.
@@ -114,7 +120,7 @@ pub(super) async fn start_for_page(
     )?;
     let issuer = ["issuer", "add", "https://auth.example", "--dev", "--content", "movies/*"];
     command(run, &data, &issuer, report).await?;
-    let names = ["--policy", "us-and-canada", "--policy", "small-screens"];
+    let names: Vec<_> = PAGE_POLICIES.iter().flat_map(|(name, _)| ["--policy", name]).collect();
     command(run, &data, &[&["content", "add", FILM][..], &names].concat(), report).await?;
     import(run, &data, FILM, film::KEYS, report).await?;
     serve(run, data).await
