@@ -10,6 +10,7 @@
 
 mod answers;
 mod clear_keys;
+mod contract;
 mod grants;
 mod hostile;
 mod network;
