@@ -11,19 +11,20 @@ pub use crate::domain::authorized::{Authorized, authorize};
 use crate::domain::changes::Changes;
 use crate::domain::content::ContentId;
 use crate::domain::denial::{Denial, listed};
-use crate::domain::devices;
+use crate::domain::duration::Duration;
 use crate::domain::entitlement::Entitlement;
 pub use crate::domain::granted::{GrantedTrack, KEYS_MAX};
-use crate::domain::licenses::{self, Granting};
-use crate::domain::past::{LicenseId, Past, Usage};
+use crate::domain::licenses::{self, Asking, Granting};
+use crate::domain::past::{Device, License, LicenseId, Past, Slot, Usage};
 use crate::domain::policy::Policy;
 use crate::domain::refusal::Refusal;
 use crate::domain::region::Region;
+use crate::domain::renewal::{self, Renewed};
 pub use crate::domain::request::{Asker, Delivery, Request, Title, TitleKey};
 use crate::domain::slots::{self, Session};
 use crate::domain::steps::Steps;
 use crate::domain::windows::{self, Asked, End};
-use crate::domain::{granted, renewal};
+use crate::domain::{devices, granted};
 
 /// The result of the decision.
 #[derive(Clone, Debug)]
@@ -113,61 +114,33 @@ impl Case<'_> {
     fn judge(&self, steps: &mut Steps) -> Result<(Terms, Changes), Denial> {
         self.judge_use(steps)?;
         self.judge_region(steps)?;
-        let mut changes = self.judge_device(steps)?;
+        let devices = self.judge_device(steps)?;
         let tracks = granted::judge(self.request, self.policy, &self.authorized.keys, steps)?;
-        let content = &self.authorized.title.content;
+        let before = self.judge_license(&devices, steps)?;
+        let (end, usage) = self.judge_windows(before.as_ref(), steps)?;
+        let slot = self.judge_slot(&end, steps)?;
         let asker = self.request.asker.as_ref();
-        let license = asker
-            .map(|asker| {
-                licenses::judge(
-                    asker,
-                    self.request.session_type,
-                    self.policy,
-                    self.past,
-                    self.now,
-                    steps,
-                )
-            })
-            .transpose()?
-            .flatten();
-        let (end, usage) = self.judge_windows(license.as_ref(), steps)?;
-        let id = asker.map(|asker| asker.renews.unwrap_or(asker.request));
-        let counter = license.as_ref().map_or(0, |license| license.counter_for(asker));
-        changes.usage = usage;
-        if let (Some(asker), Some(id)) = (asker, id) {
-            if self.policy.needs_memory() {
-                let granting = Granting {
-                    asker,
-                    id,
-                    counter,
-                    content,
-                    policy: self.policy,
-                    token: self.token,
-                    session_type: self.request.session_type,
-                    expires: end.expires,
-                    now: self.now,
-                };
-                changes.licenses = licenses::remember(granting, license, self.past);
-            }
-            if let (Some(rule), SessionType::Temporary) =
-                (self.policy.concurrency, self.request.session_type)
-            {
-                let is_renewal = self.is_renewal();
-                let session = Session {
-                    asker,
-                    license: id,
-                    content,
-                    expires: end.expires,
-                    is_renewal,
-                    now: self.now,
-                };
-                changes.slot = Some(slots::judge(session, rule, &self.past.slots, steps)?);
-            }
-        }
-        let terms = Terms {
+        let counter = before.as_ref().map_or(0, |before| before.counter_for(asker));
+        let licenses = self.remember_license(before, &end, counter);
+        let terms = self.terms(end, counter, tracks);
+        Ok((terms, Changes { devices, usage, slot, licenses }))
+    }
+
+    /// The ID of the license that is granted: of a new one, the name of the request.
+    fn license_id(&self) -> Option<LicenseId> {
+        self.request.asker.as_ref().map(|asker| asker.renews.unwrap_or(asker.request))
+    }
+
+    fn content(&self) -> &ContentId {
+        &self.authorized.title.content
+    }
+
+    fn terms(&self, end: End, counter: u64, tracks: Vec<GrantedTrack>) -> Terms {
+        let id = self.license_id();
+        Terms {
             license: id,
             counter,
-            content: content.clone(),
+            content: self.content().clone(),
             policy_id: self.policy.name.clone(),
             region: self.token.region.clone(),
             not_before: self.now,
@@ -175,8 +148,7 @@ impl Case<'_> {
             expires_because: end.because,
             allowed: self.allowed(&end, id, counter),
             tracks,
-        };
-        Ok((terms, changes))
+        }
     }
 
     fn is_renewal(&self) -> bool {
@@ -243,7 +215,7 @@ impl Case<'_> {
     }
 
     /// The requirements for the device, and its place among the account's.
-    fn judge_device(&self, steps: &mut Steps) -> Result<Changes, Denial> {
+    fn judge_device(&self, steps: &mut Steps) -> Result<Vec<Device>, Denial> {
         let Self { request, policy, token, .. } = self;
         if policy.device.require_binding {
             let (refusal, rule) = (Refusal::TokenNotBound, "device.require_binding");
@@ -257,57 +229,104 @@ impl Case<'_> {
             policy.device.security_level.as_str(),
             request.device_level.as_str(),
         )?;
-        let Some(asker) = &request.asker else { return Ok(Changes::default()) };
-        let devices = devices::judge(asker, self.is_renewal(), policy, self.past, self.now, steps)?;
-        Ok(Changes { devices, ..Changes::default() })
+        let Some(asker) = &request.asker else { return Ok(Vec::new()) };
+        devices::judge(asker, self.is_renewal(), policy, self.past, self.now, steps)
+    }
+
+    /// The license that the request is about, if there is one already. `devices` are those that are to be remembered.
+    fn judge_license(
+        &self,
+        devices: &[Device],
+        steps: &mut Steps,
+    ) -> Result<Option<Renewed>, Denial> {
+        let Some(asker) = &self.request.asker else { return Ok(None) };
+        let own = devices.iter().find(|device| device.jkt == asker.device);
+        let asking = Asking {
+            asker,
+            session_type: self.request.session_type,
+            registered_at: own.map(|own| own.registered_at),
+            now: self.now,
+        };
+        licenses::judge(asking, self.policy, self.past, steps)
+    }
+
+    /// The slot of a session for playing now, if the policy counts streams.
+    fn judge_slot(&self, end: &End, steps: &mut Steps) -> Result<Option<Slot>, Denial> {
+        let (Some(asker), Some(license)) = (&self.request.asker, self.license_id()) else {
+            return Ok(None);
+        };
+        let is_temporary = self.request.session_type == SessionType::Temporary;
+        let Some(rule) = self.policy.concurrency.filter(|_| is_temporary) else { return Ok(None) };
+        let session = Session {
+            asker,
+            license,
+            content: self.content(),
+            expires: end.expires,
+            is_renewal: self.is_renewal(),
+            now: self.now,
+        };
+        slots::judge(session, rule, &self.past.slots, steps).map(Some)
+    }
+
+    /// What is to be remembered of the license, and of one that it ends.
+    fn remember_license(&self, before: Option<Renewed>, end: &End, counter: u64) -> Vec<License> {
+        let (Some(asker), Some(id)) = (&self.request.asker, self.license_id()) else {
+            return Vec::new();
+        };
+        if !self.policy.needs_memory() {
+            return Vec::new();
+        }
+        let granting = Granting {
+            asker,
+            id,
+            counter,
+            content: self.content(),
+            policy: self.policy,
+            token: self.token,
+            session_type: self.request.session_type,
+            expires: end.expires,
+            now: self.now,
+        };
+        licenses::remember(granting, before, self.past)
     }
 
     /// The end of the license, and what is to be remembered of the first uses.
     fn judge_windows(
         &self,
-        renewed: Option<&renewal::Renewed>,
+        renewed: Option<&Renewed>,
         steps: &mut Steps,
     ) -> Result<(End, Option<Usage>), Denial> {
         let Self { request, policy, token, past, now, .. } = *self;
-        let asker = request.asker.as_ref();
-        let played_at = match (renewed, asker.and_then(|asker| asker.first_play_secs)) {
-            (Some(renewed), Some(secs)) => {
-                let played_at = renewed.license.played_at(secs, now);
-                let (refusal, rule) = (Refusal::BadRequest, "first_play");
-                steps.check(played_at.is_some(), refusal, rule, "not later than now", secs)?;
-                played_at
-            }
-            _ => None,
-        };
-        let none = || {
-            let content = self.authorized.title.content.clone();
-            Usage::none(content, token.entitlement_id.clone())
-        };
+        let played_at = self.judge_first_play(renewed, steps)?;
+        let none = || Usage::none(self.content().clone(), token.entitlement_id.clone());
         let before = past.usage.clone().unwrap_or_else(none);
         let mut usage = before.clone();
         let is_kept = request.session_type == SessionType::PersistentLicense;
-        let is_second = match asker {
-            Some(asker) if is_kept && renewed.is_none() => {
-                let is_keeper = usage.keepers.contains(&asker.device);
-                let is_full = usage.keepers.len() >= Usage::KEEPERS_MAX;
-                if !is_keeper && !is_full {
-                    usage.keepers.push(asker.device);
-                }
-                is_keeper || is_full
-            }
-            _ => false,
-        };
+        let keeper = request.asker.as_ref().filter(|_| is_kept && renewed.is_none());
+        let is_second = keeper.is_some_and(|asker| !usage.keep(asker.device));
         let asked = Asked { session_type: request.session_type, is_second, played_at, now };
         let end = windows::judge(asked, policy, token, &mut usage, steps)?;
         let has_windows = policy.rental_duration.is_some() || policy.playback_duration.is_some();
         Ok((end, (has_windows && usage != before).then_some(usage)))
     }
 
+    /// When the device says that the title was first played, if it says so.
+    fn judge_first_play(
+        &self,
+        renewed: Option<&Renewed>,
+        steps: &mut Steps,
+    ) -> Result<Option<UnixTime>, Denial> {
+        let secs = self.request.asker.as_ref().and_then(|asker| asker.first_play_secs);
+        let (Some(renewed), Some(secs)) = (renewed, secs) else { return Ok(None) };
+        let played_at = renewed.license.played_at(secs, self.now);
+        let (refusal, rule) = (Refusal::BadRequest, "first_play");
+        steps.check(played_at.is_some(), refusal, rule, "not later than now", secs)?;
+        Ok(played_at)
+    }
+
     fn allowed(&self, end: &End, id: Option<LicenseId>, counter: u64) -> Allowed {
         let Self { policy, request, now, .. } = self;
-        let secs = |duration: Option<crate::domain::duration::Duration>| {
-            duration.unwrap_or_default().as_secs()
-        };
+        let secs = |duration: Option<Duration>| duration.unwrap_or_default().as_secs();
         let is_kept = request.session_type == SessionType::PersistentLicense;
         let life = end.expires.as_secs().saturating_sub(now.as_secs());
         let delay = match (policy.can_renew && end.can_move, id) {

@@ -47,7 +47,12 @@ pub(super) fn judge(
         name: asker.name.clone().or_else(|| known.and_then(|known| known.name.clone())),
         model: asker.model.clone().or_else(|| known.and_then(|known| known.model.clone())),
         place: known.and_then(|known| known.place),
-        registered_at: active.map_or(now, |known| known.registered_at),
+        placed_at: match active {
+            Some(known) => known.placed_at,
+            None => known.and_then(|known| known.place).map(|_| now),
+        },
+        // Not later than now, if a clock that was ahead was set right.
+        registered_at: active.map_or(now, |known| known.registered_at.min(now)),
         last_seen_at: active.map_or(now, |known| known.last_seen_at.max(now)),
         status: DeviceStatus::Active,
         status_since: active.map_or(now, |known| known.status_since),
@@ -81,19 +86,23 @@ fn take_place(
     let holder = |place: u16| past.others.iter().find(|other| other.place == Some(place));
     let is_free = |place: &u16| holder(*place).is_none_or(|other| !holds(other, rule, now));
     if let Some(place) = (0..limit).find(is_free) {
-        device.place = Some(place);
-        return holder(place).map(|other| Device { place: None, ..other.clone() });
+        (device.place, device.placed_at) = (Some(place), Some(now));
+        return holder(place).map(without_place);
     }
     let (Replace::LongestIdle, Some(cooldown)) = (rule.replace, rule.cooldown) else { return None };
     let long_here = |other: &&Device| {
-        let since = other.registered_at.saturating_add(cooldown.as_secs());
-        other.status == DeviceStatus::Active && since <= now
+        let placed_at = other.placed_at.unwrap_or(other.registered_at);
+        other.status == DeviceStatus::Active && placed_at.saturating_add(cooldown.as_secs()) <= now
     };
     let below = past.others.iter().filter(|other| other.place.is_some_and(|place| place < limit));
     let idle = below.filter(long_here).min_by_key(|other| (other.last_seen_at, other.jkt))?;
-    device.place = idle.place;
-    let removed = DeviceStatus::Removed;
-    Some(Device { place: None, status: removed, status_since: now, ..idle.clone() })
+    (device.place, device.placed_at) = (idle.place, Some(now));
+    let status = DeviceStatus::Removed;
+    Some(Device { status, status_since: now, ..without_place(idle) })
+}
+
+fn without_place(device: &Device) -> Device {
+    Device { place: None, placed_at: None, ..device.clone() }
 }
 
 /// Whether the device still holds its place.

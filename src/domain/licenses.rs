@@ -16,19 +16,28 @@ use crate::domain::steps::Steps;
 /// The most licenses of a device that are valid at the same time. The next one ends the oldest.
 pub(super) const LIVE_MAX: usize = 32;
 
+/// The request for a license.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asking<'a> {
+    pub(super) asker: &'a Asker,
+    pub(super) session_type: SessionType,
+    /// Since when the device is one of the account's, if devices are remembered: what it had before it was removed has ended.
+    pub(super) registered_at: Option<UnixTime>,
+    pub(super) now: UnixTime,
+}
+
 /// Finds the license that the request is about: the one that it renews, or the one that it was granted before. Judges whether
 /// that one can still be given.
 ///
 /// # Errors
-/// The license was returned, revoked or ended, or has ended for longer than the policy allows.
+/// The license was returned, revoked or ended, its device was removed, or it has ended for longer than the policy allows.
 pub(super) fn judge(
-    asker: &Asker,
-    session_type: SessionType,
+    asking: Asking<'_>,
     policy: &Policy,
     past: &Past,
-    now: UnixTime,
     steps: &mut Steps,
 ) -> Result<Option<Renewed>, Denial> {
+    let Asking { asker, session_type, registered_at, now } = asking;
     let id = asker.renews.unwrap_or(asker.request);
     let Some(license) = past.licenses.iter().find(|license| license.id == id) else {
         let (refusal, rule) = (Refusal::NotAuthorized, "license");
@@ -37,14 +46,16 @@ pub(super) fn judge(
             Some(_) => Err(steps.broken(refusal, rule, "a license of this device", "unknown")),
         };
     };
-    let (refusal, actual) = match license.state {
-        LicenseState::Active => (None, "active"),
-        LicenseState::Revoked => (Some(Refusal::LicenseRevoked), "revoked"),
-        LicenseState::Returned => (Some(Refusal::LicenseExpired), "returned"),
-        LicenseState::Ended => (Some(Refusal::LicenseExpired), "ended by a newer one"),
+    let was_removed = registered_at.is_some_and(|since| license.issued_at < since);
+    let (is_kept, refusal, actual) = match license.state {
+        LicenseState::Revoked => (false, Refusal::LicenseRevoked, "revoked"),
+        LicenseState::Returned => (false, Refusal::LicenseExpired, "returned"),
+        LicenseState::Ended => (false, Refusal::LicenseExpired, "ended"),
+        LicenseState::Active if was_removed => {
+            (false, Refusal::LicenseExpired, "its device was removed meanwhile")
+        }
+        LicenseState::Active => (true, Refusal::LicenseExpired, "active"),
     };
-    let is_kept = refusal.is_none();
-    let refusal = refusal.unwrap_or(Refusal::LicenseExpired);
     steps.check(is_kept, refusal, "license", "active", actual)?;
     let is_same = license.session_type == session_type;
     let (expected, given) = (name(license.session_type), name(session_type));
@@ -123,10 +134,9 @@ pub(super) fn remember(
     };
     license.updated_at = now;
     license.policy_id.clone_from(&granting.policy.name);
-    if asker.first_play_secs.is_some()
-        && !license.events.iter().any(|event| event.kind == EventKind::FirstPlay)
-    {
-        license.note(EventKind::FirstPlay, now);
+    let played_at = asker.first_play_secs.and_then(|secs| license.played_at(secs, now));
+    if let Some(played_at) = played_at {
+        license.note_first_play(played_at, now);
     }
     all.push(license);
     if is_new {

@@ -77,6 +77,8 @@ pub struct Device {
     pub model: Option<String>,
     /// Its place among the account's devices, if it has one.
     pub place: Option<u16>,
+    /// When it took that place. Facts of earlier versions lack it; then it is `registered_at`.
+    pub placed_at: Option<UnixTime>,
     /// When it became one of the account's devices.
     pub registered_at: UnixTime,
     /// When it was last granted a license.
@@ -132,6 +134,15 @@ impl Usage {
             barred: false,
         }
     }
+
+    /// Notes that the device keeps a license. `false` if it had one already, or if there are too many devices to tell.
+    pub fn keep(&mut self, device: Thumbprint) -> bool {
+        let is_first = !self.keepers.contains(&device) && self.keepers.len() < Self::KEEPERS_MAX;
+        if is_first {
+            self.keepers.push(device);
+        }
+        is_first
+    }
 }
 
 /// A slot for one of the streams that an account may have at once.
@@ -149,11 +160,15 @@ pub struct Slot {
     pub since: UnixTime,
     /// The slot is free from this moment on.
     pub until: UnixTime,
-    /// The device that this session has stopped, and the end of what it had: until then that device stops no other.
-    pub stopped: Option<(Thumbprint, UnixTime)>,
+    /// The devices that sessions in this slot have stopped, each with the end of what it had: until then it stops no other. At
+    /// most [`STOPPED_MAX`](Self::STOPPED_MAX).
+    pub stopped: Vec<(Thumbprint, UnixTime)>,
 }
 
 impl Slot {
+    /// Of more devices that were stopped, those are forgotten that may stop others first.
+    pub const STOPPED_MAX: usize = 16;
+
     /// Whether it is taken.
     #[must_use]
     pub fn is_taken(&self, now: UnixTime) -> bool {
@@ -295,6 +310,20 @@ impl License {
         self.updated_at = at;
         if self.events.len() < Self::EVENTS_MAX {
             self.events.push(Event { kind, at });
+        }
+    }
+
+    /// Whether this has happened to it.
+    #[must_use]
+    pub fn has(&self, kind: EventKind) -> bool {
+        self.events.iter().any(|event| event.kind == kind)
+    }
+
+    /// Notes at `now` when it was first played. The first report counts.
+    pub fn note_first_play(&mut self, played_at: UnixTime, now: UnixTime) {
+        if !self.has(EventKind::FirstPlay) {
+            self.note(EventKind::FirstPlay, played_at);
+            self.updated_at = now;
         }
     }
 

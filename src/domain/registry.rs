@@ -32,6 +32,7 @@ pub fn enroll(known: Option<&Device>, new: &Introduction, now: UnixTime) -> Devi
             name: new.name.clone(),
             model: new.model.clone(),
             place: known.and_then(|known| known.place),
+            placed_at: known.and_then(|known| known.place).map(|_| now),
             registered_at: now,
             last_seen_at: now,
             status: DeviceStatus::Active,
@@ -70,12 +71,19 @@ pub fn revoke(
     changes
 }
 
-/// Undoes [`revoke`].
+/// Undoes [`revoke`]. A license that had ended otherwise, or that its device gave back meanwhile, does not live again.
 #[must_use]
 pub fn restore(license: &License, usage: Option<&Usage>, now: UnixTime) -> Changes {
     let mut changes = Changes::default();
     if license.state == LicenseState::Revoked {
-        let mut restored = License { state: LicenseState::Active, ..license.clone() };
+        let state = if license.has(EventKind::Returned) {
+            LicenseState::Returned
+        } else if license.has(EventKind::Ended) {
+            LicenseState::Ended
+        } else {
+            LicenseState::Active
+        };
+        let mut restored = License { state, ..license.clone() };
         restored.note(EventKind::Restored, now);
         changes.licenses.push(restored);
     }

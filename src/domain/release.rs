@@ -27,7 +27,7 @@ pub struct Release {
 /// Gives a license back. `usage` is that of its content, and `slot` the one that its device has.
 ///
 /// # Errors
-/// The request was signed before the license, or in the future, or reports a first play in the future.
+/// The request was signed before the license, or reports a first play in the future.
 pub fn release(
     release: Release,
     license: &License,
@@ -36,9 +36,8 @@ pub fn release(
 ) -> Result<Changes, Denial> {
     let Release { signed_at, first_play_secs, now } = release;
     let first = license.issued_at.saturating_sub(AHEAD_SECS);
-    let last = now.saturating_add(AHEAD_SECS);
-    if signed_at < first || last < signed_at {
-        let expected = format!("{first} to {last}");
+    if signed_at < first {
+        let expected = format!("not before {first}");
         return Err(Denial::new(Refusal::RequestStale, "iat", expected, signed_at.to_string()));
     }
     let mut changes = Changes::default();
@@ -49,10 +48,14 @@ pub fn release(
             Denial::new(Refusal::BadRequest, rule, expected, secs.to_string())
         })?),
     };
-    if license.state == LicenseState::Returned {
+    // One that was revoked stays so.
+    if license.state == LicenseState::Returned || license.has(EventKind::Returned) {
         return Ok(changes);
     }
     let mut returned = license.clone();
+    if let Some(played_at) = played_at {
+        returned.note_first_play(played_at, now);
+    }
     if license.state != LicenseState::Revoked {
         returned.state = LicenseState::Returned;
     }

@@ -3,6 +3,7 @@
 //! A slot is a device's, and it lives as long as the device's license and a grace period. It is taken by its number, never by
 //! counting: of many requests for the last slot, the store lets one have it.
 
+use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::time::UnixTime;
 
 use crate::domain::content::ContentId;
@@ -37,34 +38,22 @@ pub(super) fn judge(
     slots: &[Slot],
     steps: &mut Steps,
 ) -> Result<Slot, Denial> {
-    let now = session.now;
-    let limit = rule.limit;
-    let counted = || slots.iter().filter(move |slot| slot.number < limit);
-    let taken = || counted().filter(|slot| slot.is_taken(now));
-    let is_own = |slot: &&Slot| slot.device == session.asker.device;
-    let grace = rule.grace_period.unwrap_or_default().as_secs();
-    let fresh = |number: u16| Slot {
-        number,
-        license: session.license,
-        device: session.asker.device,
-        content: session.content.clone(),
-        since: now,
-        until: session.expires.saturating_add(grace),
-        stopped: None,
-    };
-    let free = || (0..limit).find(|number| taken().all(|slot| slot.number != *number));
-    let chosen = if let Some(own) = taken().find(is_own) {
-        let new = fresh(own.number);
-        let until = own.until.max(new.until);
-        Some(Slot { since: own.since, until, stopped: own.stopped, ..new })
+    let (now, limit) = (session.now, rule.limit);
+    let taken: Vec<_> =
+        slots.iter().filter(|slot| slot.number < limit && slot.is_taken(now)).collect();
+    let is_own = |slot: &Slot| slot.device == session.asker.device;
+    let own = taken.iter().find(|slot| is_own(slot));
+    let free = || (0..limit).find(|number| taken.iter().all(|slot| slot.number != *number));
+    let chosen = if let Some(own) = own {
+        let slot = fresh(session, rule, slots, own.number);
+        Some(Slot { since: own.since, until: own.until.max(slot.until), ..slot })
     } else if let Some(number) = free() {
-        Some(fresh(number))
+        Some(fresh(session, rule, slots, number))
     } else {
-        let victim = victim(session, rule.mode, &taken().collect::<Vec<_>>());
-        let stopped = |victim: &Slot| Some((victim.device, victim.until));
-        victim.map(|victim| Slot { stopped: stopped(victim), ..fresh(victim.number) })
+        let victim = victim(session, rule.mode, slots, &taken);
+        victim.map(|victim| stopping(fresh(session, rule, slots, victim.number), victim))
     };
-    let others = taken().filter(|slot| !is_own(slot)).count();
+    let others = taken.iter().filter(|slot| !is_own(slot)).count();
     let (expected, actual) = (format!("a free slot of {limit}"), format!("{others} taken"));
     let (refusal, rule) = (Refusal::ConcurrencyLimit, "concurrency.limit");
     match chosen {
@@ -73,15 +62,50 @@ pub(super) fn judge(
     }
 }
 
-/// The session that ends in favour of this one.
-fn victim<'a>(session: Session<'_>, mode: ConcurrencyMode, taken: &[&'a Slot]) -> Option<&'a Slot> {
+/// The slot with this number, if the session begins in it now. What it knows of stopped devices stays.
+fn fresh(session: Session<'_>, rule: ConcurrencyRule, slots: &[Slot], number: u16) -> Slot {
+    let grace = rule.grace_period.unwrap_or_default().as_secs();
+    let before = slots.iter().find(|slot| slot.number == number);
+    let stopped = before.into_iter().flat_map(|slot| &slot.stopped).copied();
+    let is_kept = |(device, until): &(Thumbprint, UnixTime)| {
+        session.now < *until && *device != session.asker.device
+    };
+    Slot {
+        number,
+        license: session.license,
+        device: session.asker.device,
+        content: session.content.clone(),
+        since: session.now,
+        until: session.expires.saturating_add(grace),
+        stopped: stopped.filter(is_kept).collect(),
+    }
+}
+
+/// The slot, taken over from `victim`.
+fn stopping(mut slot: Slot, victim: &Slot) -> Slot {
+    slot.stopped.retain(|(device, _)| *device != victim.device);
+    slot.stopped.push((victim.device, victim.until));
+    if slot.stopped.len() > Slot::STOPPED_MAX {
+        slot.stopped.sort_by_key(|(_, until)| std::cmp::Reverse(*until));
+        slot.stopped.truncate(Slot::STOPPED_MAX);
+    }
+    slot
+}
+
+/// The session that ends in favour of this one: the one that the account names, or the one that the mode picks.
+fn victim<'a>(
+    session: Session<'_>,
+    mode: ConcurrencyMode,
+    slots: &[Slot],
+    taken: &[&'a Slot],
+) -> Option<&'a Slot> {
     if let Some(code) = session.asker.end_session {
         return taken.iter().copied().find(|slot| slot.license == code);
     }
-    let was_stopped = taken.iter().any(|slot| {
-        let stopped = slot.stopped.filter(|(_, until)| session.now < *until);
-        stopped.is_some_and(|(device, _)| device == session.asker.device)
-    });
+    let was_stopped = slots
+        .iter()
+        .flat_map(|slot| &slot.stopped)
+        .any(|(device, until)| *device == session.asker.device && session.now < *until);
     if session.is_renewal || was_stopped {
         return None;
     }

@@ -46,7 +46,7 @@ pub struct Step {
 pub struct Steps(Vec<Step>);
 
 /// Every rule that a policy may have, in order.
-const RULES: [&str; 24] = [
+const RULES: [&str; 26] = [
     "required_amr",
     "can_play",
     "can_renew",
@@ -64,6 +64,8 @@ const RULES: [&str; 24] = [
     "tracks",
     "track.security_level",
     "license",
+    "session_type",
+    "first_play",
     "available_from",
     "available_until",
     "license_not_after",

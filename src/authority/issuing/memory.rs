@@ -41,6 +41,8 @@ pub(super) struct Memory {
     account: AccountId,
     /// What the account's slots count.
     counted: [u8; 16],
+    /// How many of them there are.
+    slots_max: u16,
     /// Where the first uses of the content are kept.
     usage_key: Vec<u8>,
     devices: Vec<Stored<DeviceRecord>>,
@@ -64,6 +66,7 @@ impl Memory {
         let mut memory = Self {
             account,
             counted: counted(scope, content, &policy.name),
+            slots_max: policy.concurrency.map_or(0, |rule| rule.limit),
             usage_key,
             devices: Vec::new(),
             places: Vec::new(),
@@ -156,7 +159,8 @@ impl Memory {
             return Ok(Vec::new());
         }
         let slots: Vec<_> = self.slots.iter().map(|record| record.slot()).collect();
-        let taken = slots.into_iter().filter(|slot| slot.is_taken(now));
+        let taken = slots.into_iter().filter(|slot| slot.number < self.slots_max);
+        let taken = taken.filter(|slot| slot.is_taken(now));
         let taken: Vec<_> = taken.filter(|slot| Some(slot.device) != device).collect();
         let key = |slot: &Slot| DeviceRecord::key_of(&self.account, &slot.device);
         let keys: Vec<_> = taken.iter().map(key).collect();

@@ -27,6 +27,9 @@ pub struct DeviceRecord {
     /// Its place, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<u16>,
+    /// When it took that place, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed_at: Option<u64>,
     /// When it was registered, in seconds since 1970.
     pub registered_at: u64,
     /// When it was last granted a license.
@@ -65,6 +68,7 @@ impl DeviceRecord {
             name: device.name.clone(),
             model: device.model.clone(),
             place: device.place,
+            placed_at: device.placed_at.map(UnixTime::as_secs),
             registered_at: device.registered_at.as_secs(),
             last_seen_at: device.last_seen_at.as_secs(),
             status: match device.status {
@@ -84,6 +88,7 @@ impl DeviceRecord {
             name: self.name.clone(),
             model: self.model.clone(),
             place: self.place,
+            placed_at: self.placed_at.map(UnixTime::from_secs),
             registered_at: UnixTime::from_secs(self.registered_at),
             last_seen_at: UnixTime::from_secs(self.last_seen_at),
             status: match self.status {

@@ -36,9 +36,9 @@ pub struct SlotRecord {
     pub since: u64,
     /// From when on the slot is free.
     pub until: u64,
-    /// The device that this session has stopped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stopped: Option<Stopped>,
+    /// The devices that sessions in this slot have stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stopped: Vec<Stopped>,
 }
 
 /// A device that a session has stopped.
@@ -72,6 +72,8 @@ impl SlotRecord {
     /// The record of a slot.
     #[must_use]
     pub fn new(account: AccountId, counted: [u8; 16], slot: &Slot) -> Self {
+        let stopped = slot.stopped.iter();
+        let stopped = stopped.map(|(jkt, until)| Stopped { jkt: *jkt, until: until.as_secs() });
         Self {
             account,
             counted,
@@ -81,14 +83,15 @@ impl SlotRecord {
             content_id: slot.content.clone(),
             since: slot.since.as_secs(),
             until: slot.until.as_secs(),
-            stopped: slot.stopped.map(|(jkt, until)| Stopped { jkt, until: until.as_secs() }),
+            stopped: stopped.collect(),
         }
     }
 
     /// The slot.
     #[must_use]
     pub fn slot(&self) -> Slot {
-        let stopped = self.stopped.map(|stopped| (stopped.jkt, UnixTime::from_secs(stopped.until)));
+        let stopped = self.stopped.iter();
+        let stopped = stopped.map(|one| (one.jkt, UnixTime::from_secs(one.until)));
         Slot {
             number: self.number,
             license: self.license,
@@ -96,7 +99,7 @@ impl SlotRecord {
             content: self.content_id.clone(),
             since: UnixTime::from_secs(self.since),
             until: UnixTime::from_secs(self.until),
-            stopped,
+            stopped: stopped.collect(),
         }
     }
 }
