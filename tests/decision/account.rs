@@ -205,7 +205,7 @@ impl Account {
             self.devices.retain(|one| one.jkt != device.jkt);
             self.devices.push(device);
         }
-        self.usage = usage.or(self.usage.take());
+        self.usage = usage.or_else(|| self.usage.take());
         if let Some(slot) = slot {
             self.slots.retain(|one| one.number != slot.number);
             self.slots.push(slot);

@@ -268,7 +268,7 @@ fn bounds(
         bounds.extend(coming.filter(|from| now() < *from));
     }
     let usage = memory.usage.as_ref();
-    let rented_at = usage.and_then(|usage| usage.rented_at).unwrap_or(now());
+    let rented_at = usage.and_then(|usage| usage.rented_at).unwrap_or_else(now);
     let played_at = usage.and_then(|usage| usage.played_at);
     if let Some(rental) = policy.rental_duration
         && (is_kept || policy.playback_duration.is_none())
@@ -276,7 +276,7 @@ fn bounds(
         bounds.push(after(rented_at, rental));
     }
     if let Some(playback) = policy.playback_duration
-        && let Some(played_at) = played_at.or((!is_kept).then_some(now()))
+        && let Some(played_at) = played_at.or_else(|| (!is_kept).then_some(now()))
     {
         bounds.push(after(played_at, playback));
     }
@@ -404,7 +404,7 @@ proptest! {
         prop_assert_eq!(&changes.slot, &repeated.slot);
         prop_assert_eq!(&repeated.usage, &None);
         // Nothing is left to be changed.
-        let last = after.after(repeated.clone());
+        let last = after.after(repeated);
         let place = |memory: &Memory| {
             let mut places: Vec<_> = memory.devices.iter().filter_map(|one| one.place).collect();
             places.sort_unstable();

@@ -151,9 +151,9 @@ fn fixed_ends_count_to_the_second_also_on_a_leap_day() {
         "available_until",
         "no-longer-available",
     );
-    let from = Account::under("available_from = 2028-02-29T00:00:00Z");
+    let mut from = Account::under("available_from = 2028-02-29T00:00:00Z");
     from.refuse(new(day - 1, 1, 1), "not-yet-available");
-    from.clone().grant(new(day, 1, 1));
+    from.grant(new(day, 1, 1));
     let capped = |until: u64| {
         let mut account = Account::under("");
         account.token.license_not_after = Some(UnixTime::from_secs(until));
