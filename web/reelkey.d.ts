@@ -18,6 +18,17 @@ export interface ClientOptions {
   token: string | ((wanted: Wanted) => string | Promise<string>);
   /** `service_id` of the service's configuration. The default is `reelkey`. */
   serviceId?: string;
+  /** What the account's list of devices shows for this browser. It decides nothing. */
+  device?: DeviceDescription;
+}
+
+/** Words for people: at most 64 printable characters each. */
+export interface DeviceDescription {
+  /** For example "Living room". */
+  name?: string;
+  model?: string;
+  os?: string;
+  client?: string;
 }
 
 /** Why there is no license, or why playback ended. */
@@ -46,15 +57,23 @@ export class LicenseError extends Error implements Refusal {
 interface ClientEvents {
   /** A license was refused or could not be had. */
   refusal: CustomEvent<Refusal>;
-  /** The license has expired and no other could be had: the sessions are closed and the video is paused. */
+  /**
+   * The license has expired and no other could be had: the sessions are closed and the video is paused. If renewals got no
+   * answer at all, this is later than the license's end, by the policy's `renewal_recovery_duration`.
+   */
   expired: CustomEvent<Refusal>;
 }
 
-/** One viewer's connection to one license service. */
+/**
+ * One viewer's connection to one license service. It renews each license of a title that is shown, as the license's policy
+ * says, and gives it back when the last session of the title is closed or the page goes.
+ */
 export class Client extends EventTarget {
   constructor(options: ClientOptions);
   readonly url: string;
   readonly serviceId: string;
+  /** What the device is called from the next request on. */
+  device?: DeviceDescription;
   /** Returns the thumbprint of this browser's device key (RFC 7638). The key is made at first use. */
   jkt(): Promise<string>;
   /**
@@ -85,6 +104,8 @@ export interface Asked {
   signingInput: string;
   /** The private key that belongs to `enc_jwk` of the request. */
   privateKey: CryptoKey;
+  /** The license that is renewed, if one is: the answer has its ID and a higher counter. */
+  renews?: { jti: string; counter: number };
 }
 
 /**

@@ -1,5 +1,6 @@
-// The browser module: turns a ClearKey license request of the browser into Reelkey's signed license exchange, and ends
-// playback when a license has expired, because ClearKey in browsers has no clock.
+// The browser module: turns a ClearKey license request of the browser into Reelkey's signed license exchange, renews
+// the license while it plays, gives it back when playback is over, and ends playback when a license has expired, because
+// ClearKey in browsers has no clock.
 //
 // It assumes a secure context (HTTPS or localhost): EME and WebCrypto exist only there. Deliberately absent: offline
 // licenses, and protection from the page itself, whose scripts see the content keys. See reelkey.d.ts for every export.
@@ -8,6 +9,10 @@ const KEY_SYSTEM = "org.w3.clearkey";
 /** Seconds that a clock may be off, in both directions. */
 const LEEWAY = 120;
 const ATTEMPTS = 4;
+/** Milliseconds after which a request that nobody answers is given up. */
+const PATIENCE = 30_000;
+/** Seconds between two renewals under a policy that does not say. */
+const RETRY = 30;
 const UNREACHABLE = ["network", "The license service cannot be reached."];
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 const SIGNING = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
@@ -145,26 +150,44 @@ export function openLicense(answer, asked, findKey) {
     hold([claims.iat, claims.nbf, claims.exp].every(Number.isSafeInteger), "the times");
     hold(claims.nbf <= claims.iat && claims.iat < claims.exp, "the times");
     hold(Math.abs(claims.iat - asked.iat) <= LEEWAY, "iat");
+    const { renews } = asked;
+    hold(!renews || (claims.jti === renews.jti && claims.counter > renews.counter), "the renewed license");
     const keys = await unseal(claims.keys, asked);
     return { claims, keys, kids: keyIds(keys) };
   });
 }
 
-/** Signs a new request. It has an encryption key of its own, so concurrent answers cannot be mixed up. */
-async function newRequest({ serviceId, token, kids, contentId, iat }) {
-  const { privateKey: signer, jwk, jkt } = await device();
-  const sealing = await crypto.subtle.generateKey(SEALING, false, ["deriveBits"]);
-  const enc_jwk = point(await crypto.subtle.exportKey("jwk", sealing.publicKey));
-  const jti = encode(crypto.getRandomValues(new Uint8Array(16)));
-  const claims = {
-    aud: serviceId, iat, jti, request_type: "NEW", session_type: "temporary", kids, content_id: contentId,
-    enc_jwk, ath: encode(await sha256(utf8(token))),
-  };
+/** Signs a request with the device key. */
+async function sign(claims) {
+  const { privateKey, jwk } = await device();
   const header = { typ: "license-request+jwt", alg: "ES256", jwk };
   const signingInput = [header, claims].map((part) => encode(utf8(JSON.stringify(part)))).join(".");
-  const signature = new Uint8Array(await crypto.subtle.sign(SIGNING, signer, utf8(signingInput)));
-  const asked = { serviceId, jti, iat, jkt, signingInput, privateKey: sealing.privateKey };
-  return { body: `${signingInput}.${encode(signature)}`, asked };
+  const signature = new Uint8Array(await crypto.subtle.sign(SIGNING, privateKey, utf8(signingInput)));
+  return { signingInput, body: `${signingInput}.${encode(signature)}` };
+}
+
+const newJti = () => encode(crypto.getRandomValues(new Uint8Array(16)));
+
+/** Makes a request. It has an encryption key of its own, so concurrent answers cannot be mixed up. */
+async function newRequest({ serviceId, token, kids, contentId, iat, renews, description }) {
+  const { jkt } = await device();
+  const sealing = await crypto.subtle.generateKey(SEALING, false, ["deriveBits"]);
+  const enc_jwk = point(await crypto.subtle.exportKey("jwk", sealing.publicKey));
+  const jti = newJti();
+  const what = renews
+    ? { request_type: "RENEWAL", license_id: renews.jti }
+    : { request_type: "NEW", kids, content_id: contentId };
+  const { signingInput, body } = await sign({
+    aud: serviceId, iat, jti, session_type: "temporary", ...what, enc_jwk, ath: encode(await sha256(utf8(token))),
+    device: description,
+  });
+  return { body, asked: { serviceId, jti, iat, jkt, signingInput, privateKey: sealing.privateKey, renews } };
+}
+
+/** Makes the request that gives a license back. It needs no token, and is valid for as long as the license is known. */
+async function newRelease({ iss, iat, jti }) {
+  const claims = { aud: iss, iat, jti: newJti(), request_type: "RELEASE", session_type: "temporary", license_id: jti };
+  return (await sign(claims)).body;
 }
 
 /** Reads a refusal of the service. */
@@ -176,16 +199,20 @@ function refusal(response, body) {
   return new LicenseError(reason, detail, more);
 }
 
+/** Whether the service decided against a request. If not, it may grant the same request later. */
+const isRefusal = ({ status }) => status >= 400 && status < 500 && status !== 408 && status !== 429;
+
 /** One viewer's connection to one license service. Events: `refusal` and `expired`. */
 export class Client extends EventTarget {
   #token;
   #titles = new Map();
   #clockError = 0;
   #jwks = { until: 0, keys: [] };
-  constructor({ url, token, serviceId = "reelkey" }) {
+  constructor({ url, token, serviceId = "reelkey", device: description }) {
     super();
     this.url = url.replace(/\/+$/, "");
     this.serviceId = serviceId;
+    this.device = description;
     this.#token = typeof token === "function" ? token : () => token;
     watchSessions();
     // The first license needs both.
@@ -214,7 +241,7 @@ export class Client extends EventTarget {
       throw error;
     }
   }
-  async #exchange({ kids, contentId }, again = false) {
+  async #exchange({ kids, contentId, renews }, again = false) {
     const jkt = await this.jkt();
     const token = await step("token", "This page has no permission to play.", async () => {
       const given = await this.#token({ kids, content_id: contentId, jkt });
@@ -222,17 +249,20 @@ export class Client extends EventTarget {
       return `${given}`;
     });
     const iat = Math.floor(Date.now() / 1000) + this.#clockError;
-    const { body, asked } = await newRequest({ serviceId: this.serviceId, token, kids, contentId, iat });
+    const { serviceId, device: description } = this;
+    const { body, asked } = await newRequest({ serviceId, token, kids, contentId, iat, renews, description });
     try {
       const { answer, sentAt } = await this.#send(body, token);
       const license = await openLicense(answer, asked, (kid) => this.#findKey(kid));
       const life = license.claims.exp - license.claims.iat;
-      return { ...license, until: sentAt + life * 1000 };
+      // A renewed license has the ID of the old one, so the release stays valid.
+      const release = renews?.release ?? await newRelease(license.claims);
+      return { ...license, sentAt, until: sentAt + life * 1000, release };
     } catch (error) {
       if (again || error.reason !== "request-stale" || !Number.isSafeInteger(error.serverTime)) throw error;
       // This device's clock is wrong: date the next request by the service's clock.
       this.#clockError = error.serverTime - Math.floor(Date.now() / 1000);
-      return this.#exchange({ kids, contentId }, true);
+      return this.#exchange({ kids, contentId, renews }, true);
     }
   }
   /** Sends a request. The same bytes are the same license, so they are sent again if the network fails. */
@@ -242,12 +272,13 @@ export class Client extends EventTarget {
       let error, wait = 250 * 2 ** attempt * (0.75 + Math.random() / 2);
       try {
         const headers = { authorization: `Bearer ${token}` };
-        const options = { method: "POST", body, headers, cache: "no-store", credentials: "omit" };
+        const signal = AbortSignal.timeout(PATIENCE);
+        const options = { method: "POST", body, headers, cache: "no-store", credentials: "omit", signal };
         const response = await fetch(`${this.url}/v1/license`, options);
         const answer = await response.text();
         if (response.status === 200) return { answer, sentAt };
         error = refusal(response, answer);
-        if (response.status < 500 && response.status !== 429) throw error;
+        if (isRefusal(error)) throw error;
         wait = Math.max(wait, 1000 * (Number(response.headers.get("retry-after")) || 0));
       } catch (cause) {
         if (cause instanceof LicenseError) throw cause;
@@ -276,8 +307,9 @@ function announce(client, type, { reason, detail, requestId }) {
   client.dispatchEvent(new CustomEvent(type, { detail: { reason, detail, requestId } }));
 }
 
-// ---- Expiry. Every session that was given a license is known, whichever player made it.
+// ---- Renewal and expiry. Every session that was given a license is known, whichever player made it.
 const titles = new Map(); // KID → the title whose license granted it last
+const known = new Set(); // every title
 const makers = new WeakMap(); // MediaKeySession → its MediaKeys
 const screens = new WeakMap(); // MediaKeys → the media elements that they were set on
 
@@ -292,10 +324,13 @@ function extend(type, method, listen) {
 }
 
 let watching = false;
-/** Watches which session has which keys, and which element shows them. */
+/** Watches which session has which keys, which element shows them, and when the page goes. */
 function watchSessions() {
   if (watching || !globalThis.MediaKeys) return;
   watching = true;
+  addEventListener("pagehide", () => { for (const title of known) title.leave(); });
+  // The browser kept the page, and the viewer came back to it.
+  addEventListener("pageshow", ({ persisted }) => { for (const title of persisted ? known : []) title.comeBack(); });
   extend(MediaKeys, "createSession", (keys, _, session) => makers.set(session, keys));
   extend(HTMLMediaElement, "setMediaKeys", (element, keys) => {
     if (!keys) return;
@@ -313,16 +348,22 @@ function watchSessions() {
 class Title {
   #until = new Map(); // KID → when it expires, the last granted last
   #sessions = new Map(); // MediaKeySession → its KIDs
-  #failure; #askTimer; #endTimer;
+  #held = new Map(); // license ID → a license that is to be given back
+  #license; // the last granted one: this is renewed
+  #failure; #asking; #askedAt; #askTimer; #endTimer;
   constructor(client, contentId, exchange) {
     Object.assign(this, { client, contentId, exchange });
+    known.add(this);
   }
   /** Takes note of a license. */
-  granted({ kids, until }) {
-    this.#failure = undefined;
-    for (const kid of kids) {
+  granted(license) {
+    this.#failure = this.#askedAt = undefined;
+    this.#license = license;
+    for (const [id, { until }] of this.#held) if (until < performance.now()) this.#held.delete(id);
+    this.#held.set(license.claims.jti, license);
+    for (const kid of license.kids) {
       this.#until.delete(kid);
-      this.#until.set(kid, until);
+      this.#until.set(kid, license.until);
       titles.set(kid, this);
     }
     // A request names at most 64 keys: those of periods long past are forgotten.
@@ -335,46 +376,119 @@ class Title {
   /** Takes note of a key that a session has got. */
   give(session, kid) {
     if (!this.#until.has(kid)) return;
+    for (const license of this.#held.values()) license.used ||= license.kids.includes(kid);
     if (!this.#sessions.has(session)) {
       this.#sessions.set(session, new Set());
-      session.closed.then(() => this.#sessions.delete(session));
+      session.closed.then(() => {
+        this.#sessions.delete(session);
+        this.#release();
+      });
     }
     this.#sessions.get(session).add(kid);
     this.#plan();
   }
-  /** Returns when the first of a session's keys expires. */
-  #end(session) {
-    return Math.min(...[...this.#sessions.get(session)].map((kid) => this.#until.get(kid)));
+  /** The page goes: gives all licenses back. */
+  leave() {
+    this.#release(true);
   }
-  /** Asks again after three quarters of what is left, and ends playback at the end. */
+  /** The page is back: asks for a license in place of those that were given back. */
+  comeBack() {
+    this.#license = undefined;
+    if (this.#sessions.size) this.#askAgain();
+  }
+  /** Gives licenses back, if no session is left: those that a session had, or all. Nobody waits for the receipts. */
+  #release(all = false) {
+    if (this.#sessions.size && !all) return;
+    for (const [id, { used, release }] of this.#held) {
+      if (!used && !all) continue; // A session is about to get its keys.
+      this.#held.delete(id);
+      // The browser sends this even if the page closes. As text/plain it needs no permission of CORS first.
+      navigator.sendBeacon?.(`${this.client.url}/v1/license`, new Blob([release], { type: "text/plain" }));
+    }
+  }
+  /** The rules of the license that is renewed, if it is: a delay of 0 says that renewing cannot move its end. */
+  get #renewal() {
+    const policy = this.#license?.claims.policy;
+    return policy?.can_renew && policy.renewal_delay > 0 ? policy : undefined;
+  }
+  /** Returns when the first of a session's keys expires: later than the license while renewals get no answer at all. */
+  #end(session) {
+    const isUnanswered = this.#failure && !this.#failure.refused;
+    const recovery = isUnanswered ? 1000 * (this.#renewal?.renewal_recovery_duration ?? 0) : 0;
+    const end = (kid) => this.#until.get(kid) + (this.#license?.kids.includes(kid) ? recovery : 0);
+    return Math.min(...[...this.#sessions.get(session)].map(end));
+  }
+  /** Returns when the first session ends. */
+  #firstEnd() {
+    return Math.min(...[...this.#sessions.keys()].map((session) => this.#end(session)));
+  }
+  /** Returns in how many milliseconds the service is to be asked again, if it is. */
+  #wait(left) {
+    if (this.#asking || this.#failure?.final) return undefined;
+    if (this.#renewal) {
+      const { renewal_delay: delay, renewal_retry_interval: retry } = this.#renewal;
+      const due = this.#askedAt ? this.#askedAt + 1000 * (retry || RETRY) : this.#license.sentAt + 1000 * delay;
+      return due - performance.now();
+    }
+    // A license that is not renewed is followed by a new one, after three quarters of what is left.
+    return this.#license?.claims.policy?.can_renew || left < 500 ? undefined : left * (0.7 + Math.random() / 10);
+  }
+  /** Asks again in time, and ends playback at the end. */
   #plan() {
     clearTimeout(this.#askTimer);
     clearTimeout(this.#endTimer);
     if (!this.#sessions.size) return;
-    const left = Math.min(...[...this.#sessions.keys()].map((session) => this.#end(session))) - performance.now();
+    const left = this.#firstEnd() - performance.now(), wait = this.#wait(left);
     const later = (run, wait) => setTimeout(run, Math.min(Math.max(0, wait), LONGEST_TIMEOUT));
+    if (wait !== undefined) this.#askTimer = later(() => this.#askAgain(), wait);
     this.#endTimer = later(() => this.#expire(), left);
-    if (left < 500 || this.#failure?.final) return;
-    this.#askTimer = later(() => this.#askAgain(), left * (0.7 + Math.random() / 10));
   }
   async #askAgain() {
+    this.#askedAt = performance.now();
     // Without a player that shows the title, nobody needs a license.
-    if (![...this.#sessions.keys()].some((session) => this.#elements(session).length)) return this.#plan();
+    const elements = [...this.#sessions.keys()].flatMap((session) => this.#elements(session));
+    if (!elements.length) return this.#plan();
+    // The device slept past the end of the license: nothing plays before the answer.
+    const isLate = !this.#failure && this.#firstEnd() <= this.#askedAt;
+    const stopped = isLate ? elements.filter(({ paused }) => !paused) : [];
+    for (const element of stopped) element.pause();
     // The reason, if the end comes before an answer.
-    this.#failure = { error: new LicenseError(...UNREACHABLE) };
+    const refused = this.#failure?.refused;
+    this.#failure = { error: new LicenseError(...UNREACHABLE), refused };
+    this.#asking = true;
+    this.#plan();
     try {
-      const license = await this.exchange({ kids: [...this.#until.keys()], contentId: this.contentId });
-      this.granted(license);
-      for (const [session, held] of this.#sessions) {
-        if (license.kids.some((kid) => !held.has(kid))) session.update(license.keys).catch(() => {});
-      }
+      await this.#ask();
+      for (const element of stopped) element.play().catch(() => {});
     } catch (error) {
       // A token can be replaced before the end, and the network can return. Other refusals are final.
-      const { status, reason } = error;
-      const final = status >= 400 && status < 500 && status !== 429 && !reason.startsWith("token-");
-      this.#failure = { error, final };
-      if (status) announce(this.client, "refusal", error);
-      this.#plan();
+      const final = isRefusal(error) && !error.reason.startsWith("token-");
+      this.#failure = { error, final, refused: refused || isRefusal(error) };
+      if (error.status && this.#sessions.size) announce(this.client, "refusal", error);
+    }
+    this.#asking = false;
+    this.#plan();
+    this.#release();
+  }
+  /** Renews the license, or asks for a new one where it cannot be renewed, and gives the sessions keys that are new. */
+  async #ask() {
+    const wanted = { kids: [...this.#until.keys()], contentId: this.contentId };
+    const renewed = this.#renewal && this.#license;
+    const renews = renewed && { ...renewed.claims, release: renewed.release };
+    // Nothing else is going to use it: it is given back if the sessions are closed meanwhile.
+    const take = async (asked) => {
+      const license = { ...(await this.exchange(asked)), used: true };
+      this.granted(license);
+      return license;
+    };
+    let license = await take({ ...wanted, renews });
+    // A renewal names no keys. So it withholds those of past crypto periods, which may still play.
+    const isMissing = (kid) => !license.kids.includes(kid);
+    if (renews && [...this.#sessions.values()].some((held) => [...held].some(isMissing))) {
+      license = await take(wanted);
+    }
+    for (const [session, held] of this.#sessions) {
+      if (license.kids.some((kid) => !held.has(kid))) session.update(license.keys).catch(() => {});
     }
   }
   #elements(session) {

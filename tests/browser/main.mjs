@@ -9,12 +9,15 @@ import { NAMES, launch } from "./browsers.mjs";
 import { addFilms } from "./films.mjs";
 import { live } from "./live.mjs";
 import { plain } from "./plain.mjs";
+import { releases, renewals } from "./renewals.mjs";
 import { root, start } from "./rig.mjs";
 import { scenarios } from "./scenarios.mjs";
 
 const filter = process.argv[2] ?? "";
 const planned = NAMES.map((browser) => [
-  browser, [...scenarios(browser), ...plain, ...live].filter(({ name }) => `${browser} ${name}`.includes(filter)),
+  browser,
+  [...scenarios(browser), ...renewals, ...releases, ...plain, ...live]
+    .filter(({ name }) => `${browser} ${name}`.includes(filter)),
 ]);
 if (!planned.some(([, list]) => list.length)) {
   console.error(`no scenario's name contains "${filter}"`);

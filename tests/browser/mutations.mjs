@@ -138,6 +138,11 @@ const foreign = {
 for (const [what, change] of Object.entries(foreign)) await refused(license, { ...asked, ...change }, findKey, what);
 await refused(license, asked, () => undefined, "an unknown signer");
 await refused(license, asked, () => vector.device_jwk, "another signer");
+const renewing = (change) => ({ ...asked, renews: { jti: claims.jti, counter: claims.counter - 1, ...change } });
+const claims = jose.decodeJwt(license);
+await openLicense(license, renewing({}), findKey);
+await refused(license, renewing({ jti: "other" }), findKey, "another license than the renewed one");
+await refused(license, renewing({ counter: claims.counter }), findKey, "a renewal with the old counter");
 for (const iat of [asked.iat - 120, asked.iat + 120]) await openLicense(license, { ...asked, iat }, findKey);
 
 // ---- Licenses that are well signed and wrong
@@ -227,4 +232,4 @@ for (const type of ["none", "HS256"]) {
   const head = base64url(JSON.stringify({ typ: "license+jwt", alg: type, kid: "one" }));
   await refused([head, payload, type === "none" ? "" : signature].join("."), asked, find, `alg ${type}`);
 }
-console.log(`${Object.keys(foreign).length + Object.keys(wrong).length + 4} foreign or wrong licenses are refused`);
+console.log(`${Object.keys(foreign).length + Object.keys(wrong).length + 6} foreign or wrong licenses are refused`);

@@ -9,11 +9,15 @@ export const EXPIRED = "expired";
 const play = 'can_play = true\nlicense_duration = "10m"\n';
 const plain = "allow_clearkey = true\nallow_hls_aes128 = true\n";
 const region = '[region]\nevidence = "token"\n';
+// The grace period is long, so only a release frees a slot while a test runs.
+const stream = '[concurrency]\nlimit = 1\ngrace_period = "1h"\n';
+const renewed = 'renewal_delay = "4s"\nrenewal_retry_interval = "1s"\nrenewal_recovery_duration = "6s"\n';
 const always = "from = 2020-01-01T00:00:00Z\nuntil = 2099-01-01T00:00:00Z\n";
 
 export const POLICIES = {
   default: play,
   short: 'can_play = true\nlicense_duration = "4s"\n',
+  renewed: `can_play = true\ncan_renew = true\nlicense_duration = "8s"\n${renewed}${stream}`,
   sd: `${play}tracks = ["AUDIO", "SD"]\n`,
   "no-play": 'can_play = false\nlicense_duration = "10m"\n',
   mfa: `${play}required_amr = ["mfa"]\n`,

@@ -3,6 +3,7 @@ import { attachEme } from "/web/reelkey.js";
 import { append } from "./append.js";
 
 export async function play({ client, video, media, options }) {
-  attachEme(video, client);
+  window.stop =
+    attachEme(video, client);
   await append(video, media, options);
 }

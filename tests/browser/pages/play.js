@@ -32,6 +32,7 @@ Date.now = () => now() + 1000 * Number(options.clock ?? 0);
 
 const client = (window.client = new Client({
   url: options.service,
+  device: { name: "A browser of the tests" },
   async token({ jkt }) {
     seen.tokens++;
     if (options.jwt) return options.jwt;

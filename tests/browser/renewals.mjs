@@ -1,0 +1,117 @@
+// Licenses that are renewed while they play, and given back when playback is over: by whose request, and when.
+//
+// The policy `renewed` (policies.mjs) has licenses of 8 s that are renewed after 3 to 4 s, every second if there is no
+// answer, until 6 s after the end. An account has one stream; its slot is kept for an hour unless its license is released.
+// Each browser has accounts of its own.
+
+import assert from "node:assert/strict";
+
+import { launch, look, open, until } from "./browsers.mjs";
+import { advanced, claims, token } from "./scenarios.mjs";
+
+const account = (world, name) => ({ sub: `${name}-${world.browserName}` });
+
+/** The licenses that came, the last one last. */
+const licenses = ({ answers }) => answers.filter(({ status }) => status === 200).map(({ text }) => claims(text));
+
+/** What the service says of a license to the account. */
+async function status(page, world, id, query) {
+  const bearer = await page.evaluate(async (query) => (await fetch(`/token?${query}`)).text(), query);
+  const answer = await fetch(`${world.url}/v1/licenses/${id}`, { headers: { authorization: `Bearer ${bearer}` } });
+  assert.equal(answer.status, 200);
+  return (await answer.json()).status;
+}
+
+/** Waits until licenses have been returned. `page` is any page of the site. */
+async function returned(page, world, ids, query) {
+  for (const end = Date.now() + 10_000; ; ) {
+    const seen = await Promise.all(ids.map((id) => status(page, world, id, query)));
+    if (seen.every((one) => one === "returned")) return;
+    assert(Date.now() < end, `the licenses are ${seen}`);
+    await new Promise((done) => setTimeout(done, 100));
+  }
+}
+
+export const renewals = [
+  ...["eme", "shaka", "dashjs", "hlsjs", "videojs"].map((player) => ({
+    name: `${player} renews a license and plays on without a gap`,
+    async run(world) {
+      const page = await open(world.browser, world, { player, token: token("renewed", account(world, "renewed")) });
+      await until(page, advanced(1), "the first second");
+      const before = await look(page);
+      const first = licenses(before);
+      await until(page, advanced(12), "12 s of the film", 25);
+      const seen = await look(page);
+      const later = licenses(seen).slice(first.length);
+      assert(later.length >= 2, `${later.length} renewals`);
+      assert.deepEqual(later.map(({ counter }) => counter), later.map((_, at) => at + 1));
+      for (const { jti } of later) assert(first.some((license) => license.jti === jti), "another license");
+      const asked = claims(seen.answers.at(-1).request);
+      assert.equal(asked.request_type, "RENEWAL");
+      assert.deepEqual(asked.device, { name: "A browser of the tests" });
+      assert.equal(seen.stalls, before.stalls, "playback stalled");
+      assert.deepEqual([seen.refusals, seen.expired, seen.paused], [[], [], false]);
+      return `${later.length} renewals`;
+    },
+  })),
+  {
+    name: "a renewal that is refused ends playback at the license's end, in the service's words",
+    async run(world) {
+      const viewer = account(world, "refused");
+      const tokens = { token: token("renewed", viewer), later: token("no-play", viewer) };
+      const page = await open(world.browser, world, { player: "shaka", ...tokens });
+      await until(page, "window.seen.expired.length > 0", "the event `expired`");
+      const { expired: [expired], refusals, answers, text } = await look(page);
+      assert.deepEqual([expired.reason, refusals.length], ["playback-not-allowed", 1]);
+      assert(expired.paused && text.includes(expired.detail), "the words");
+      const granted = answers.filter(({ status }) => status === 200);
+      const life = (expired.at - granted.at(-1).at) / 1000;
+      assert(life > 7 && life < 10, `ended after ${life} s`);
+      return `after ${life.toFixed(1)} s`;
+    },
+  },
+  {
+    name: "a player whose renewals get no answer plays on until the end of the recovery",
+    async run(world) {
+      const query = token("renewed", account(world, "cut"));
+      const page = await open(world.browser, world, { player: "shaka", token: query, trouble: "cut" });
+      await until(page, "window.seen.expired.length > 0", "the event `expired`");
+      const { expired: [expired], refusals, answers } = await look(page);
+      assert.deepEqual([expired.reason, expired.paused, refusals], ["network", true, []]);
+      const life = (expired.at - answers.at(-1).at) / 1000;
+      assert(life > 13 && life < 16, `ended after ${life} s`);
+      return `after ${life.toFixed(1)} s`;
+    },
+  },
+];
+
+/** How a page ends, and what is left of it. */
+const ENDINGS = {
+  "a page that is closed": (page) => page.close(),
+  "a page that goes to another one": (page, world) => page.goto(`${world.origin}/pages/blank.html`),
+  "a session that is closed": (page) => page.evaluate(() => window.stop()),
+};
+
+export const releases = Object.entries(ENDINGS).map(([ending, end]) => ({
+  name: `${ending} gives its license back, and the next device plays at once`,
+  async run(world) {
+    const query = token("renewed", account(world, ending.replaceAll(" ", "-")));
+    const page = await open(world.browser, world, { player: "eme", token: query });
+    await until(page, advanced(1), "the first second");
+    const ids = [...new Set(licenses(await look(page)).map(({ jti }) => jti))];
+    const browser = await launch(world.browserName, "next");
+    try {
+      const next = await open(browser, world, { player: "eme", token: query });
+      await until(next, "window.seen.refusals.length > 0", "the refusal of a second stream");
+      assert.equal((await look(next)).refusals[0].reason, "concurrency-limit");
+      await end(page, world);
+      await returned(next, world, ids, query);
+      await next.reload();
+      await until(next, advanced(1), "the first second on the next device");
+      assert.deepEqual((await look(next)).refusals, []);
+      return `${ids.length} licenses`;
+    } finally {
+      await browser.close();
+    }
+  },
+}));
