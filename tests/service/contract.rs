@@ -179,7 +179,8 @@ impl Story {
         let text = |name: &str| license[name].as_str().unwrap().to_owned();
         let (id, session_type) = (text("jti"), text("session_type"));
         let before = self.held.get(row.device).filter(|held| held.id == id);
-        let issued_at = before.map_or(license["iat"].as_u64().unwrap(), |held| held.issued_at);
+        let issued_at =
+            before.map_or_else(|| license["iat"].as_u64().unwrap(), |held| held.issued_at);
         let held = Held { id, issued_at, session_type, entitlement };
         self.held.insert(row.device.into(), held);
         let until = moment(license["exp"].as_u64().unwrap());
