@@ -7,6 +7,7 @@ use reelkey::authority::operation::kek::{
 };
 use reelkey::authority::operation::key::{GenerateKey, RetireKey};
 use reelkey::authority::operation::order::{Actor, Operation};
+use reelkey::authority::operation::root::RotateRoot;
 use reelkey::authority::operation::signer::RotateSigner;
 use serde_json::{Value, json};
 
@@ -152,15 +153,16 @@ async fn a_new_signer_is_published_before_it_signs_and_an_old_one_after() {
     assert_eq!(at(NOW + 299).await, old, "and signs when every player may have it");
     let new = at(NOW + 300).await;
     assert_ne!(new, old);
-    // The longest license of any policy here lives an hour.
+    // The longest license of any policy here lives seven days.
+    let longest = 7 * 24 * 3600;
     let published = async |now: u64| {
         world.set_clock(now);
         let request = axum::http::Request::get("/.well-known/jwks.json");
         let jwks = world.send(request.body(axum::body::Body::empty()).unwrap()).await.json();
         jwks["keys"].as_array().unwrap().len()
     };
-    assert_eq!(published(NOW + 300 + 3600).await, 2);
-    assert_eq!(published(NOW + 300 + 3601).await, 1);
+    assert_eq!(published(NOW + 300 + longest).await, 2);
+    assert_eq!(published(NOW + 301 + longest).await, 1);
 
     // Where the old one leaked, the new one signs at once.
     world.set_clock(NOW + 5000);
@@ -320,4 +322,33 @@ async fn a_retired_key_is_in_no_license() {
     world.administer(RetireKey { kid: sintel }, NOW).await;
     let whole = |claims: &mut Value| claims["content_id"] = "movies/sintel".into();
     world.ask(whole, whole).await.refuses(403, "key-not-found");
+}
+
+/// Facts lie in a database of their own: grants that write go on while the root key is replaced, and nothing is forgotten.
+#[tokio::test]
+async fn what_is_remembered_survives_rotations_of_the_root_key() {
+    let world = World::new().await;
+    let license = world.play("streams", &world.device, NOW, as_it_is).await.license();
+    for round in 0..3 {
+        let rotate = world.administer(RotateRoot {}, NOW);
+        let renew = async {
+            let mut counter = 0;
+            for _ in 0..8 {
+                let renewed = world.renew("streams", &world.device, &license, NOW + round).await;
+                assert_eq!(renewed.license()["jti"], license["jti"]);
+                counter = renewed.license()["counter"].as_u64().unwrap();
+                tokio::task::yield_now().await;
+            }
+            counter
+        };
+        let (_, counter) = tokio::join!(rotate, renew);
+        assert_eq!(counter, 8 * (round + 1));
+    }
+    let facts = world.authority.facts().scan(b"", None, 1000).await.unwrap();
+    let world = world.restarted().await;
+    assert_eq!(world.authority.facts().scan(b"", None, 1000).await.unwrap(), facts);
+    let renewed = world.renew("streams", &world.device, &license, NOW + 10).await.license();
+    assert_eq!(renewed["counter"], 25);
+    assert_eq!(world.release(&world.device, &renewed, NOW + 10).await.status, 200);
+    world.renew("streams", &world.device, &license, NOW + 10).await.refuses(403, "license-expired");
 }

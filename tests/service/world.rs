@@ -45,7 +45,7 @@ pub(crate) const ISS: &str = "https://auth.example";
 /// The titles, their policies and their keys' track types.
 type TitleRow = (&'static str, &'static [&'static str], &'static [Option<TrackType>]);
 
-const TITLES: [TitleRow; 7] = [
+const TITLES: [TitleRow; 8] = [
     (
         "movies/bunny",
         &["open", "mfa", "silent", "us", "bound", "levels", "audio", "window", "strong"],
@@ -60,6 +60,11 @@ const TITLES: [TitleRow; 7] = [
         "movies/clear",
         &["clear", "clear-eme", "clear-hls", "clear-silent", "clear-us", "open"],
         &[Some(TrackType::Audio), Some(TrackType::Sd), Some(TrackType::Hd), Some(TrackType::Uhd1)],
+    ),
+    (
+        "movies/rights",
+        &["renewed", "film", "streams", "last-stream", "places", "open"],
+        &[Some(TrackType::Sd)],
     ),
 ];
 
@@ -256,7 +261,8 @@ impl Reply {
         for member in ["title", "detail"] {
             assert!(!problem[member].as_str().unwrap().is_empty());
         }
-        assert_eq!(problem.as_object().unwrap().len(), 7);
+        let members = 7 + usize::from(reason == "concurrency-limit");
+        assert_eq!(problem.as_object().unwrap().len(), members);
         assert_eq!(self.headers["content-type"], "application/problem+json");
         assert_eq!(self.headers["cache-control"], "no-store");
     }
@@ -323,9 +329,9 @@ async fn open(trusted: &DeviceKey, extra: &[Issuer], vault: Vault) -> Arc<Author
     let jwks = json!({ "keys": [trusted.public_key().to_jwk()] });
     let issuers: Issuers =
         extra.iter().cloned().chain([issuer(ISS, &jwks, &[Algorithm::Es256])]).collect();
-    let policies = POLICIES.map(|(name, text)| policy_file::parse(name, text).unwrap());
+    let policies = POLICIES.iter().chain(&crate::rights::POLICIES);
+    let policies = policies.map(|(name, text)| policy_file::parse(name, text).unwrap()).collect();
     let origins = vec!["https://player.example".parse().unwrap()];
-    let policies = policies.into();
     let decided = Decided { issuers, policies, origins, ..Decided::default() };
     Arc::new(Authority::open(SERVICE.into(), decided, vault).await.unwrap())
 }

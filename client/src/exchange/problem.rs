@@ -7,6 +7,7 @@
 //! `detail` for a reason that it does not know.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::strict::json;
@@ -54,6 +55,33 @@ pub struct Problem {
     /// The service's time, in seconds since 1970. Use it for the `iat` of the next request and for
     /// nothing else: nobody signed it.
     pub server_time: u64,
+    /// With the reason `concurrency-limit`: the sessions that play now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Conflict>,
+}
+
+/// A session that stands in the way of another one of the same account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// Its code, which a new request may send as `end_session` to end it.
+    pub session: String,
+    /// The device that plays.
+    pub device: ConflictingDevice,
+    /// The content ID of what it plays.
+    pub content_id: String,
+    /// When the session began, in seconds since 1970.
+    pub since: u64,
+}
+
+/// A device of the account, as it once described itself: for people to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictingDevice {
+    /// Its name, such as "Living room".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The model of the hardware.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 impl Problem {

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use reelkey_client::exchange::problem::{self as wire, INSUFFICIENT_PROOF, NOT_AUTHORIZED};
 use reelkey_client::time::UnixTime;
 
-use crate::authority::issuing::refused::Refused;
+use crate::authority::issuing::refused::{Conflict, Refused};
 use crate::domain::refusal::Refusal;
 use crate::http::frame::limits::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX};
 
@@ -22,6 +22,8 @@ pub(crate) struct Problem {
     refusal: Refusal,
     status: StatusCode,
     detail: Cow<'static, str>,
+    /// Where too many play at once: the sessions that do.
+    conflicts: Vec<wire::Conflict>,
     /// Whether the log already has a line about it.
     is_logged: bool,
 }
@@ -29,7 +31,8 @@ pub(crate) struct Problem {
 impl Problem {
     /// A refusal with a more precise text than the usual one. **The text must not contain anything from the request.**
     pub(crate) fn new(refusal: Refusal, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { refusal, status: status(refusal), detail: detail.into(), is_logged: false }
+        let (status, detail) = (status(refusal), detail.into());
+        Self { refusal, status, detail, conflicts: Vec::new(), is_logged: false }
     }
 
     /// The head of the request is too long (RFC 6585 section 5).
@@ -38,7 +41,7 @@ impl Problem {
             "The head of a request has at most {HEAD_BYTES_MAX} bytes and {HEAD_FIELDS_MAX} fields."
         );
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        Self { refusal: Refusal::TooLarge, status, detail: detail.into(), is_logged: false }
+        Self { status, ..Self::new(Refusal::TooLarge, detail) }
     }
 
     /// Logs `fault` with its causes, and makes the answer for an internal error.
@@ -92,6 +95,7 @@ impl Problem {
             instance: instance.into(),
             reason: self.reason().into(),
             server_time: now.as_secs(),
+            conflicts: self.conflicts.clone(),
         }
     }
 }
@@ -109,7 +113,17 @@ impl From<Refused> for Problem {
             None => refused.refusal.into(),
             Some(rule) => Self::new(refused.refusal, rule),
         };
-        Self { is_logged: true, ..problem }
+        let conflicts = refused.conflicts.into_iter().map(conflict).collect();
+        Self { is_logged: true, conflicts, ..problem }
+    }
+}
+
+fn conflict(conflict: Conflict) -> wire::Conflict {
+    wire::Conflict {
+        session: conflict.session.to_string(),
+        device: wire::ConflictingDevice { name: conflict.name, model: conflict.model },
+        content_id: conflict.content.to_string(),
+        since: conflict.since.as_secs(),
     }
 }
 
