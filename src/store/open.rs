@@ -162,12 +162,120 @@ pub async fn open(url: &StoreUrl) -> Result<OpenStore, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::record::header::Header;
 
     #[test]
     fn a_store_is_named_by_its_engine_and_its_folder() {
         assert_eq!("sled:a/b".parse::<StoreUrl>().unwrap(), StoreUrl::Sled("a/b".into()));
         for wrong in ["", "a/b", "sled:", "sled", "rocks:a", "postgres://localhost/reelkey"] {
             assert!(matches!(wrong.parse::<StoreUrl>(), Err(Error::Name(_))), "{wrong}");
+        }
+    }
+
+    /// A store of this format, and the folder of its facts.
+    async fn store_of_format(format: u32) -> (tempfile::TempDir, StoreUrl, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = StoreUrl::Sled(folder.path().join("store"));
+        let (store_id, root_key_check) = ([1; 16], [2; 16]);
+        let header = Header { format, store_id, epoch: 1, root_key_check, created_at: 1 };
+        create(&url, Batch::default().add_record(&header).unwrap()).await.unwrap();
+        let facts = folder.path().join("store/facts");
+        assert!(facts.join("db").exists());
+        (folder, url, facts)
+    }
+
+    async fn damage(url: &StoreUrl) -> String {
+        match open(url).await {
+            Err(Error::Damaged(what)) => what,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn put_fact(url: &StoreUrl, key: &str, value: &str) {
+        let store = open(url).await.unwrap();
+        let batch = Batch::default().put(key, value);
+        assert_eq!(store.facts().commit(batch).await.unwrap(), Committed::Done);
+    }
+
+    #[tokio::test]
+    async fn facts_stay_and_belong_to_the_store() {
+        let (_folder, url, facts) = store_of_format(FORMAT).await;
+        put_fact(&url, "use/a", "1").await;
+        let store = open(&url).await.unwrap();
+        assert_eq!(store.facts().get(b"use/a").await.unwrap().as_deref(), Some(&b"1"[..]));
+        assert!(store.store().get(b"use/a").await.unwrap().is_none());
+        // A successor of the store has the same facts, and takes over nothing of the predecessor's records.
+        let header = header::header(&*store.store()).await.unwrap().unwrap();
+        let next = store.successor().unwrap();
+        let batch = Batch::default().add_record(&*header).unwrap();
+        next.store().commit(batch).await.unwrap();
+        let next = next.finish().unwrap();
+        assert_eq!(next.facts().get(b"use/a").await.unwrap().as_deref(), Some(&b"1"[..]));
+        drop((store, next));
+        let store = open(&url).await.unwrap();
+        store.forget_predecessors().unwrap();
+        assert_eq!(store.facts().get(b"use/a").await.unwrap().as_deref(), Some(&b"1"[..]));
+        drop(store);
+
+        let (_other_folder, other, others) = store_of_format(FORMAT).await;
+        let other_header = Header { store_id: [9; 16], ..Header::clone(&header) };
+        let opened = open(&other).await.unwrap();
+        let batch = Batch::default().replace_record(&header, &other_header).unwrap();
+        assert_eq!(opened.store().commit(batch).await.unwrap(), Committed::Done);
+        drop(opened);
+        assert!(damage(&other).await.contains("another store"));
+        std::fs::remove_dir_all(&facts).unwrap();
+        std::fs::rename(others, facts).unwrap();
+        // They are those of a store with this ID.
+        assert!(open(&url).await.unwrap().facts().get(b"use/a").await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn facts_that_are_lost_are_damage_and_never_made_anew() {
+        let (_folder, url, facts) = store_of_format(FORMAT).await;
+        put_fact(&url, "use/a", "1").await;
+        std::fs::rename(&facts, facts.with_extension("away")).unwrap();
+        for _ in 0..2 {
+            assert!(damage(&url).await.contains("`facts` is missing"));
+            assert!(!facts.exists());
+        }
+        std::fs::create_dir(&facts).unwrap();
+        assert!(damage(&url).await.contains("missing or empty"));
+        std::fs::write(facts.join("db"), "").unwrap();
+        assert!(damage(&url).await.contains("missing or empty"));
+        std::fs::remove_dir_all(&facts).unwrap();
+        std::fs::rename(facts.with_extension("away"), &facts).unwrap();
+        let store = open(&url).await.unwrap();
+        store.facts().commit(Batch::default().remove("facts")).await.unwrap();
+        drop(store);
+        assert!(damage(&url).await.contains("has lost its header"));
+    }
+
+    #[tokio::test]
+    async fn facts_of_a_newer_version_are_left_alone() {
+        let (_folder, url, _) = store_of_format(FORMAT).await;
+        let newer = r#"{"format":2,"store_id":"01010101-0101-0101-0101-010101010101"}"#;
+        put_fact(&url, "facts", newer).await;
+        assert!(matches!(open(&url).await, Err(Error::Newer { format: 2, newest: 1 })));
+    }
+
+    #[tokio::test]
+    async fn a_store_of_an_earlier_format_is_given_facts_once() {
+        for is_half_made in [false, true] {
+            let (_folder, url, facts) = store_of_format(FORMAT - 1).await;
+            std::fs::remove_dir_all(&facts).unwrap();
+            if is_half_made {
+                std::fs::create_dir(facts.with_extension("new")).unwrap();
+                std::fs::write(facts.with_extension("new").join("conf"), "half").unwrap();
+            }
+            put_fact(&url, "use/a", "1").await;
+            let store = open(&url).await.unwrap();
+            assert_eq!(header::header(&*store.store()).await.unwrap().unwrap().format, FORMAT);
+            assert!(store.facts().get(b"use/a").await.unwrap().is_some());
+            drop(store);
+            assert!(!facts.with_extension("new").exists());
+            std::fs::remove_dir_all(&facts).unwrap();
+            assert!(damage(&url).await.contains("`facts` is missing"));
         }
     }
 }

@@ -268,6 +268,7 @@ fn only_a_decision_against_the_request_is_a_refusal() {
         instance: String::new(),
         reason: String::new(),
         server_time: 0,
+        conflicts: Vec::new(),
     };
     for refused in [400, 403, 404, 409, 413] {
         assert!(problem(refused).is_refusal(), "{refused}");

@@ -72,8 +72,11 @@ impl NewStore {
         if let Some(predecessor) = &self.predecessor {
             predecessor.store(true, Ordering::Release);
         }
+        let is_first = self.predecessor.is_none();
         let (place, number) = self.store.close();
-        facts::make(&place)?;
+        if is_first {
+            facts::make(&place)?;
+        }
         place.name(number)?;
         SledStore::open_newest(place)
     }

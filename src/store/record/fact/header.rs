@@ -32,7 +32,7 @@ impl Record for FactsHeader {
 /// Checks that the facts belong to the store with this ID. Facts that are new are given to it.
 ///
 /// # Errors
-/// [`Error::Newer`], or [`Error::Damaged`] if they belong to another store.
+/// [`Error::Newer`], or [`Error::Damaged`] if they belong to another store or have lost their header.
 pub async fn settle(facts: &dyn Store, store_id: &[u8; 16]) -> Result<(), Error> {
     match stored::only::<FactsHeader>(facts).await? {
         Some(header) if header.format > FORMAT => {
@@ -42,6 +42,9 @@ pub async fn settle(facts: &dyn Store, store_id: &[u8; 16]) -> Result<(), Error>
             Err(Error::Damaged("its folder `facts` belongs to another store".into()))
         }
         Some(_) => Ok(()),
+        None if !facts.scan(b"", None, 1).await?.is_empty() => {
+            Err(Error::Damaged("its folder `facts` has lost its header".into()))
+        }
         None => {
             let header = FactsHeader { format: FORMAT, store_id: *store_id };
             facts.commit(Batch::default().add_record(&header)?).await?;
