@@ -42,7 +42,7 @@ pub(super) fn judge(
     let taken: Vec<_> =
         slots.iter().filter(|slot| slot.number < limit && slot.is_taken(now)).collect();
     let is_own = |slot: &Slot| slot.device == session.asker.device;
-    let own = taken.iter().find(|slot| is_own(slot));
+    let own = taken.iter().filter(|slot| is_own(slot)).min_by_key(|slot| slot.number);
     let free = || (0..limit).find(|number| taken.iter().all(|slot| slot.number != *number));
     let chosen = if let Some(own) = own {
         let slot = fresh(session, rule, slots, own.number);
