@@ -422,16 +422,25 @@ class Title {
   #firstEnd() {
     return Math.min(...[...this.#sessions.keys()].map((session) => this.#end(session)));
   }
+  /**
+   * Whether a session has keys that expire before the license that is renewed. A renewal names no keys, so it leaves out
+   * those of past crypto periods, which may still play: a new license that names them has them.
+   */
+  #hasOtherKeys() {
+    return this.#firstEnd() < this.#license?.until;
+  }
   /** Returns in how many milliseconds the service is to be asked again, if it is. */
   #wait(left) {
     if (this.#asking || this.#failure?.final) return undefined;
-    if (this.#renewal) {
+    const hasOtherKeys = this.#hasOtherKeys();
+    if (this.#renewal && !hasOtherKeys) {
       const { renewal_delay: delay, renewal_retry_interval: retry } = this.#renewal;
       const due = this.#askedAt ? this.#askedAt + 1000 * (retry || RETRY) : this.#license.sentAt + 1000 * delay;
       return due - performance.now();
     }
     // A license that is not renewed is followed by a new one, after three quarters of what is left.
-    return this.#license?.claims.policy?.can_renew || left < 500 ? undefined : left * (0.7 + Math.random() / 10);
+    const isOver = (this.#license?.claims.policy?.can_renew && !hasOtherKeys) || left < 500;
+    return isOver ? undefined : left * (0.7 + Math.random() / 10);
   }
   /** Asks again in time, and ends playback at the end. */
   #plan() {
@@ -473,20 +482,11 @@ class Title {
   /** Renews the license, or asks for a new one where it cannot be renewed, and gives the sessions keys that are new. */
   async #ask() {
     const wanted = { kids: [...this.#until.keys()], contentId: this.contentId };
-    const renewed = this.#renewal && this.#license;
+    const renewed = this.#renewal && !this.#hasOtherKeys() && this.#license;
     const renews = renewed && { ...renewed.claims, release: renewed.release };
     // Nothing else is going to use it: it is given back if the sessions are closed meanwhile.
-    const take = async (asked) => {
-      const license = { ...(await this.exchange(asked)), used: true };
-      this.granted(license);
-      return license;
-    };
-    let license = await take({ ...wanted, renews });
-    // A renewal names no keys. So it withholds those of past crypto periods, which may still play.
-    const isMissing = (kid) => !license.kids.includes(kid);
-    if (renews && [...this.#sessions.values()].some((held) => [...held].some(isMissing))) {
-      license = await take(wanted);
-    }
+    const license = { ...(await this.exchange({ ...wanted, renews })), used: true };
+    this.granted(license);
     for (const [session, held] of this.#sessions) {
       if (license.kids.some((kid) => !held.has(kid))) session.update(license.keys).catch(() => {});
     }

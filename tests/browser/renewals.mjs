@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 
 import { launch, look, open, until } from "./browsers.mjs";
+import { rotating } from "./films.mjs";
 import { advanced, claims, token } from "./scenarios.mjs";
 
 const account = (world, name) => ({ sub: `${name}-${world.browserName}` });
@@ -54,6 +55,23 @@ export const renewals = [
       return `${later.length} renewals`;
     },
   })),
+  {
+    name: "a session that has keys of a past period, which renewals leave out, plays on",
+    async run(world) {
+      const name = `past-${world.browserName}`;
+      const { content, third } = await rotating(name);
+      const query = token("renewed", { content, ...account(world, "past") });
+      const page = await open(world.browser, world, { player: "shaka", scheme: name, ahead: 3, token: query });
+      await until(page, advanced(1), "the first second");
+      await third();
+      await until(page, advanced(14), "14 s of the film", 30);
+      const seen = await look(page);
+      assert.deepEqual([seen.refusals, seen.expired, seen.paused], [[], [], false]);
+      // Three periods at once: a request that names the keys of the first. A renewal has those of the last two.
+      const periods = ({ tracks }) => new Set(tracks.map((track) => track.crypto_period_index)).size;
+      assert(licenses(seen).some((license) => periods(license) === 3), "no license with all three periods");
+    },
+  },
   {
     name: "a renewal that is refused ends playback at the license's end, in the service's words",
     async run(world) {
