@@ -18,6 +18,7 @@ export const POLICIES = {
   default: play,
   short: 'can_play = true\nlicense_duration = "4s"\n',
   renewed: `can_play = true\ncan_renew = true\nlicense_duration = "8s"\n${renewed}${stream}`,
+  stream: `${play}${stream}`,
   sd: `${play}tracks = ["AUDIO", "SD"]\n`,
   "no-play": 'can_play = false\nlicense_duration = "10m"\n',
   mfa: `${play}required_amr = ["mfa"]\n`,

@@ -1,8 +1,8 @@
 // Licenses that are renewed while they play, and given back when playback is over: by whose request, and when.
 //
 // The policy `renewed` (policies.mjs) has licenses of 8 s that are renewed after 3 to 4 s, every second if there is no
-// answer, until 6 s after the end. An account has one stream; its slot is kept for an hour unless its license is released.
-// Each browser has accounts of its own.
+// answer, until 6 s after the end; `stream` has licenses of 10 min. Under both an account has one stream, whose slot is kept
+// for an hour unless its license is released. Each browser has accounts of its own.
 
 import assert from "node:assert/strict";
 
@@ -40,19 +40,22 @@ export const renewals = [
       const page = await open(world.browser, world, { player, token: token("renewed", account(world, "renewed")) });
       await until(page, advanced(1), "the first second");
       const before = await look(page);
-      const first = licenses(before);
-      await until(page, advanced(12), "12 s of the film", 25);
+      await until(page, advanced(12), "12 s of the film", 40);
       const seen = await look(page);
-      const later = licenses(seen).slice(first.length);
-      assert(later.length >= 2, `${later.length} renewals`);
-      assert.deepEqual(later.map(({ counter }) => counter), later.map((_, at) => at + 1));
-      for (const { jti } of later) assert(first.some((license) => license.jti === jti), "another license");
+      // Each license counts from 0 on. A slow machine may renew it before the first second of the film.
+      const counters = new Map();
+      for (const { jti, counter } of licenses(seen)) {
+        assert.equal(counter, counters.has(jti) ? counters.get(jti) + 1 : 0);
+        counters.set(jti, counter);
+      }
+      const renewed = [...counters.values()].reduce((sum, one) => sum + one, 0);
+      assert(renewed >= 2, `${renewed} renewals`);
       const asked = claims(seen.answers.at(-1).request);
       assert.equal(asked.request_type, "RENEWAL");
       assert.deepEqual(asked.device, { name: "A browser of the tests" });
       assert.equal(seen.stalls, before.stalls, "playback stalled");
       assert.deepEqual([seen.refusals, seen.expired, seen.paused], [[], [], false]);
-      return `${later.length} renewals`;
+      return `${renewed} renewals`;
     },
   })),
   {
@@ -113,7 +116,7 @@ const ENDINGS = {
 export const releases = Object.entries(ENDINGS).map(([ending, end]) => ({
   name: `${ending} gives its license back, and the next device plays at once`,
   async run(world) {
-    const query = token("renewed", account(world, ending.replaceAll(" ", "-")));
+    const query = token("stream", account(world, ending.replaceAll(" ", "-")));
     const page = await open(world.browser, world, { player: "eme", token: query });
     await until(page, advanced(1), "the first second");
     const ids = [...new Set(licenses(await look(page)).map(({ jti }) => jti))];
