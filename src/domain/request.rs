@@ -24,7 +24,7 @@ pub struct Request {
     pub device_level: SecurityLevel,
     /// How the keys would be delivered.
     pub delivery: Delivery,
-    /// Who asks. Keys in the clear prove no device, so nobody does there.
+    /// The device that asks. `None` for keys in the clear: such a request proves no device.
     pub asker: Option<Asker>,
 }
 

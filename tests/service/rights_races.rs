@@ -39,7 +39,7 @@ async fn exactly_one(policy: &str, is_refused: (u16, &str)) {
         for (_, reply) in &others {
             reply.refuses(is_refused.0, is_refused.1);
         }
-        // Whoever was granted has it, and the others have not.
+        // Only a device that was granted a license has a place or slot.
         let winner = granted[0].0;
         ask(&devices[winner]).await.license();
         ask(&devices[(winner + 1) % 64]).await.refuses(is_refused.0, is_refused.1);

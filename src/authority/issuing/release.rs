@@ -25,8 +25,8 @@ use crate::domain::release::{Release, release};
 use crate::store::record::fact::account::AccountId;
 
 impl Authority {
-    /// Answers a release that came without a token with a receipt, a compact JWS. `None`: the body is no release, and anything
-    /// else needs a token.
+    /// Answers a release that came without a token. The answer is a receipt, a compact JWS. Returns `None` if the body is not a
+    /// release: every other request needs a token.
     ///
     /// # Errors
     /// [`Fault`], as [`Authority::issue`].

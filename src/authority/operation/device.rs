@@ -159,7 +159,7 @@ pub struct SetDeviceStatus {
     pub account: AccountName,
     /// The device key's thumbprint.
     pub jkt: String,
-    /// What it is from now on.
+    /// The new status.
     pub status: Wish,
 }
 

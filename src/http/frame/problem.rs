@@ -231,7 +231,7 @@ pub(crate) fn detail(refusal: Refusal) -> &'static str {
         Refusal::LicenseExpired => "This license has ended. Ask for a new one.",
         Refusal::LicenseRevoked => "The right to play this title was withdrawn.",
         Refusal::ConcurrencyLimit => {
-            "The account is playing on as many devices as it may. Stop one of them, or send its `session` as `end_session`."
+            "The account is playing on as many devices as it may. Stop one of them first."
         }
         Refusal::NotFound => "There is nothing at this address.",
         Refusal::MethodNotAllowed => "This address does not take this method; see `Allow`.",
