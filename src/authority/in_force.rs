@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::authority::issuer::Issuers;
+use crate::authority::makers::Makers;
 use crate::authority::vault::signers::Signers;
 use crate::domain::origin::Origin;
 use crate::domain::policy::Policy;
@@ -22,6 +23,8 @@ pub struct Snapshot {
     pub policies: Arc<Policies>,
     /// The issuers of authorization tokens.
     pub issuers: Arc<Issuers>,
+    /// The CAs that vouch for devices.
+    pub makers: Arc<Makers>,
     /// The origins whose pages may send requests (CORS).
     pub origins: Arc<[Origin]>,
     /// The keys that sign licenses.
@@ -37,6 +40,8 @@ pub struct Decided {
     pub issuers: Issuers,
     /// The policies.
     pub policies: Vec<Policy>,
+    /// The CAs that vouch for devices.
+    pub makers: Makers,
     /// The origins whose pages may ask.
     pub origins: Vec<Origin>,
     /// A fingerprint of each file or entry that this was read from, by a name of the reader's. It tells whether the
@@ -48,11 +53,12 @@ impl Snapshot {
     /// A snapshot of what the operator decided, with these signing keys.
     #[must_use]
     pub fn new(decided: Decided, signers: Arc<Signers>) -> Self {
-        let Decided { issuers, policies, origins, made_of } = decided;
+        let Decided { issuers, policies, makers, origins, made_of } = decided;
         let named = policies.into_iter().map(|policy| (policy.name.clone(), policy));
         Self {
             policies: Arc::new(named.collect()),
             issuers: Arc::new(issuers),
+            makers: Arc::new(makers),
             origins: origins.into(),
             signers,
             made_of: Arc::new(made_of),

@@ -15,6 +15,7 @@ pub mod counters;
 pub mod in_force;
 pub mod issuer;
 pub mod issuing;
+pub mod makers;
 pub mod metrics;
 pub mod operation;
 pub mod provision;

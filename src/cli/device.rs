@@ -8,6 +8,7 @@ use crate::authority::operation::device::{
     DeviceStatusSet, DeviceView, EnrollDevice, ListDevices, SetDeviceStatus, ShowDevice, Wish,
 };
 use crate::cli::account_argument::{AccountArgs, parse_thumbprint};
+use crate::cli::device_ca::{self, DeviceCaCommand};
 use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::terminal::table::table;
@@ -36,6 +37,9 @@ pub(crate) enum DeviceCommand {
     Restore(One),
     /// Remove a device from its account. Its place is free after the policy's cooldown.
     Remove(One),
+    /// The CAs that vouch for devices.
+    #[command(subcommand)]
+    Ca(DeviceCaCommand),
 }
 
 /// A device of an account.
@@ -80,6 +84,7 @@ pub(crate) async fn run(folder: &Folder, command: DeviceCommand) -> Result<Outpu
         DeviceCommand::Revoke(one) => set(folder, one, Wish::Revoked).await,
         DeviceCommand::Restore(one) => set(folder, one, Wish::Active).await,
         DeviceCommand::Remove(one) => set(folder, one, Wish::Removed).await,
+        DeviceCommand::Ca(command) => device_ca::run(folder, command).await,
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::Command;
 
 /// Each command and its examples, one per line, in the order of the help.
-pub(super) const EXAMPLES: [(&str, &[&str]); 52] = [
+pub(super) const EXAMPLES: [(&str, &[&str]); 58] = [
     ("init", &["reelkey init", "reelkey init --data /var/lib/reelkey"]),
     (
         "serve",
@@ -96,6 +96,29 @@ pub(super) const EXAMPLES: [(&str, &[&str]); 52] = [
     ),
     ("issuer list", &["reelkey issuer list"]),
     ("issuer remove", &["reelkey issuer remove https://auth.example"]),
+    (
+        "device ca add",
+        &[
+            "reelkey device ca add acme --certificate acme.pem --security-level HW_SECURE_ALL",
+            "reelkey device ca add acme --certificate acme.pem --security-level HW_SECURE_ALL --crl acme.crl",
+            "reelkey device ca add google --certificate google.pem --android-key-attestation --status-list status.json",
+        ],
+    ),
+    ("device ca update", &["reelkey device ca update acme --crl acme.crl"]),
+    ("device ca list", &["reelkey device ca list", "reelkey device ca list --json"]),
+    ("device ca remove", &["reelkey device ca remove acme"]),
+    (
+        "device ca revoke",
+        &[
+            "reelkey device ca revoke e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        ],
+    ),
+    (
+        "device ca restore",
+        &[
+            "reelkey device ca restore e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        ],
+    ),
     ("device list", &["reelkey device list --issuer https://auth.example --account alice"]),
     (
         "device show",

@@ -18,6 +18,7 @@ mod content;
 mod decrypt;
 mod demo;
 mod device;
+mod device_ca;
 mod doctor;
 mod examples;
 mod explain;

@@ -3,8 +3,10 @@
 //! Secrets in the store are wrapped with RustCrypto crates, because these zero their keys. Signatures and key
 //! agreement on the wire use ring.
 
+pub mod android;
 pub mod clean_stack;
 pub mod development_key;
+pub mod device_ca;
 pub mod digest;
 pub mod issuer_key;
 pub mod issuer_keys;
@@ -17,3 +19,4 @@ pub mod seal;
 pub mod sign;
 pub mod tls;
 pub mod wrap;
+mod x509;

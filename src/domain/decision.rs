@@ -16,11 +16,11 @@ use crate::domain::entitlement::Entitlement;
 pub use crate::domain::granted::{GrantedTrack, KEYS_MAX};
 use crate::domain::licenses::{self, Asking, Granting};
 use crate::domain::past::{Device, License, LicenseId, Past, Slot, Usage};
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, Registration};
 use crate::domain::refusal::Refusal;
 use crate::domain::region::Region;
 use crate::domain::renewal::{self, Renewed};
-pub use crate::domain::request::{Asker, Delivery, Request, Title, TitleKey};
+pub use crate::domain::request::{Asker, Delivery, Request, Title, TitleKey, Vouched};
 use crate::domain::slots::{self, Session};
 use crate::domain::steps::Steps;
 use crate::domain::windows::{self, Asked, End};
@@ -222,15 +222,38 @@ impl Case<'_> {
             let actual = if token.device.is_some() { "cnf" } else { "none" };
             steps.check(token.device.is_some(), refusal, rule, "cnf in the token", actual)?;
         }
+        self.judge_certificate(steps)?;
+        let level = request.vouched.level();
         steps.check(
-            policy.device.security_level <= request.device_level,
+            policy.device.security_level <= level,
             Refusal::SecurityLevel,
             "device.security_level",
             policy.device.security_level.as_str(),
-            request.device_level.as_str(),
+            level.as_str(),
         )?;
         let Some(asker) = &request.asker else { return Ok(Vec::new()) };
         devices::judge(asker, self.is_renewal(), policy, self.past, self.now, steps)
+    }
+
+    /// A chain that is not valid is refused under every policy: a device that has one is meant to be what it says.
+    fn judge_certificate(&self, steps: &mut Steps) -> Result<(), Denial> {
+        let (refusal, expected) = (Refusal::DeviceNotEnrolled, "a chain to a device CA");
+        let vouched = &self.request.vouched;
+        match vouched {
+            Vouched::Invalid(why) => {
+                steps.check(false, refusal, "device.certificate", expected, why)?;
+            }
+            Vouched::Level { by, .. } => {
+                steps.check(true, refusal, "device.certificate", expected, by)?;
+            }
+            Vouched::Nothing => {}
+        }
+        if self.policy.device.registration != Registration::Certified {
+            return Ok(());
+        }
+        let is_certified = matches!(vouched, Vouched::Level { .. });
+        let actual = if is_certified { "certified" } else { "no certificate" };
+        steps.check(is_certified, refusal, "device.registration", "certified", actual)
     }
 
     /// The license that the request is about, if there is one already. `devices` are those that are to be remembered.

@@ -42,7 +42,9 @@ pub(super) fn judge(
         GrantedTrack { kid: key.kid, track: key.track, rule, period: key.period }
     });
     let mut tracks: Vec<_> = with_rule
-        .filter(|track| track.rule.security_level.is_none_or(|least| least <= request.device_level))
+        .filter(|track| {
+            track.rule.security_level.is_none_or(|least| least <= request.vouched.level())
+        })
         .collect();
     // A track of a higher level is never given in the clear, whatever the device.
     let refusal = match request.delivery {
@@ -54,7 +56,7 @@ pub(super) fn judge(
         refusal,
         "track.security_level",
         "a track that this device may have",
-        request.device_level.as_str(),
+        request.vouched.level().as_str(),
     )?;
     // If the content has more keys than fit into a license, the named ones come first.
     tracks.sort_by_key(|track| (!named(&track.kid), track.track, track.kid));

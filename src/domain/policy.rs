@@ -100,6 +100,8 @@ pub enum Registration {
     Open,
     /// By the account or the operator, before its first license.
     Enrolled,
+    /// By its first license, if a device CA vouches for it.
+    Certified,
 }
 
 /// Whether a new device may replace another one when all places are taken.

@@ -20,12 +20,49 @@ pub struct Request {
     pub session_type: SessionType,
     /// The named keys that the token permits. Empty if the request is for the whole content.
     pub kids: BTreeSet<KeyId>,
-    /// The security level of the device, as far as the service knows.
-    pub device_level: SecurityLevel,
+    /// What is vouched for about the device.
+    pub vouched: Vouched,
     /// How the keys would be delivered.
     pub delivery: Delivery,
     /// The device that asks. `None` for keys in the clear: such a request proves no device.
     pub asker: Option<Asker>,
+}
+
+/// What a certificate chain vouches for about a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Vouched {
+    /// The device has no certificate.
+    #[default]
+    Nothing,
+    /// A device CA vouches for the level.
+    Level {
+        /// The name of the CA.
+        by: String,
+        /// The security level.
+        level: SecurityLevel,
+    },
+    /// The chain is not valid, for this reason.
+    Invalid(String),
+}
+
+impl Vouched {
+    /// The name of the CA that vouches.
+    #[must_use]
+    pub fn by(&self) -> Option<&str> {
+        match self {
+            Self::Level { by, .. } => Some(by),
+            Self::Nothing | Self::Invalid(_) => None,
+        }
+    }
+
+    /// The security level of the device.
+    #[must_use]
+    pub fn level(&self) -> SecurityLevel {
+        match self {
+            Self::Level { level, .. } => *level,
+            Self::Nothing | Self::Invalid(_) => SecurityLevel::default(),
+        }
+    }
 }
 
 /// The device that asks, and for which license.

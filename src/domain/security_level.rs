@@ -20,6 +20,21 @@ pub enum SecurityLevel {
 }
 
 impl SecurityLevel {
+    /// All levels, weakest first.
+    pub const ALL: [Self; 5] = [
+        Self::SwSecureCrypto,
+        Self::SwSecureDecode,
+        Self::HwSecureCrypto,
+        Self::HwSecureDecode,
+        Self::HwSecureAll,
+    ];
+
+    /// The level of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str() == name)
+    }
+
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

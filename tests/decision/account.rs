@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use reelkey::domain::changes::Changes;
 use reelkey::domain::decision::{
-    Asker, Decision, Delivery, Request, Terms, Title, TitleKey, authorize, decide,
+    Asker, Decision, Delivery, Request, Terms, Title, TitleKey, Vouched, authorize, decide,
 };
 use reelkey::domain::entitlement::{Account as Name, Entitlement};
 use reelkey::domain::past::{Device, DeviceStatus, License, LicenseId, Past, Slot, Usage};
@@ -75,7 +75,7 @@ impl Ask {
                 false => SessionType::Temporary,
             },
             kids: BTreeSet::new(),
-            device_level: SecurityLevel::SwSecureDecode,
+            vouched: Vouched::Level { by: "maker".into(), level: SecurityLevel::SwSecureDecode },
             delivery: Delivery::Sealed,
             asker: Some(Asker {
                 device: jkt(self.device),

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest::sample::select;
 use reelkey::domain::changes::Changes;
-use reelkey::domain::decision::{Decision, Delivery, Request, Terms, Title, authorize, decide};
+use reelkey::domain::decision::{
+    Decision, Delivery, Request, Terms, Title, Vouched, authorize, decide,
+};
 use reelkey::domain::duration::Duration;
 use reelkey::domain::entitlement::Entitlement;
 use reelkey::domain::past::{DeviceStatus, LicenseState, Usage};
@@ -51,7 +53,7 @@ enum Restriction {
     NoRenewal,
     Recovery(Duration),
     Places(u16),
-    Enrolled,
+    Register(Registration),
     ReplaceNone,
     Cooldown(Duration),
     Streams(u16),
@@ -95,7 +97,7 @@ fn right() -> impl Strategy<Value = Restriction> {
         Just(NoRenewal),
         secs(30).prop_map(Recovery),
         (1_u16..4).prop_map(Places),
-        Just(Enrolled),
+        select(&[Registration::Enrolled, Registration::Certified]).prop_map(Register),
         Just(ReplaceNone),
         secs(20).prop_map(Cooldown),
         (1_u16..4).prop_map(Streams),
@@ -188,7 +190,12 @@ fn restrict_rights(right: Restriction, policy: &mut Policy, memory: &mut Memory)
         Restriction::Places(limit) => {
             device.limit = Some(device.limit.map_or(limit, |old| old.min(limit)));
         }
-        Restriction::Enrolled => device.registration = Registration::Enrolled,
+        // From one of the two to the other is another rule, not one more.
+        Restriction::Register(registration) => {
+            if device.registration == Registration::Open {
+                device.registration = registration;
+            }
+        }
         Restriction::ReplaceNone => device.replace = Replace::None,
         Restriction::Cooldown(duration) => device.cooldown = device.cooldown.max(Some(duration)),
         Restriction::Streams(limit) => {
@@ -318,6 +325,10 @@ proptest! {
         let Some(terms) = granted(&request, &title, &policy, &token, &memory) else { return Ok(()) };
         prop_assert!(!terms.tracks.is_empty());
         prop_assert!(terms.expires > now() && terms.not_before == now());
+        prop_assert!(!matches!(request.vouched, Vouched::Invalid(_)));
+        if policy.device.registration == Registration::Certified {
+            prop_assert!(matches!(request.vouched, Vouched::Level { .. }));
+        }
         for bound in bounds(&request, &policy, &token, &memory) {
             prop_assert!(terms.expires <= bound);
         }
@@ -328,7 +339,7 @@ proptest! {
             let key = title.keys.iter().find(|key| key.kid == track.kid).expect("a key of the title");
             prop_assert!(key.active && token.permits_key(key.kid, &title.content));
             prop_assert!(policy.allows(key.track));
-            prop_assert!(track.rule.security_level.is_none_or(|least| least <= request.device_level));
+            prop_assert!(track.rule.security_level.is_none_or(|least| least <= request.vouched.level()));
             prop_assert_eq!(track.rule, policy.track_rule(key.track));
         }
     }
@@ -343,7 +354,7 @@ proptest! {
         delivery in select(&[Delivery::ClearKey, Delivery::HlsAes128]),
     ) {
         // A request that proves no device has the lowest level.
-        let request = Request { device_level: SecurityLevel::SwSecureCrypto, ..request };
+        let request = Request { vouched: Vouched::Nothing, ..request };
         let session_type = SessionType::Temporary;
         let request = Request { session_type, asker: None, request_type: RequestType::New, ..request };
         let sealed = granted(&request, &title, &policy, &token, &memory);

@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use reelkey::domain::changes::Changes;
-use reelkey::domain::decision::{Asker, Delivery, Request, Title, TitleKey};
+use reelkey::domain::decision::{Asker, Delivery, Request, Title, TitleKey, Vouched};
 use reelkey::domain::duration::Duration;
 use reelkey::domain::entitlement::{Account, Entitlement};
 use reelkey::domain::past::{
@@ -160,13 +160,25 @@ prop_compose! {
     }
 }
 
+/// What certificates say of a device. Most devices have one, so that levels are met often.
+fn vouched() -> impl Strategy<Value = Vouched> {
+    let level = |level| Vouched::Level { by: "maker".into(), level };
+    prop_oneof![
+        1 => Just(Vouched::Nothing),
+        6 => Just(level(SecurityLevel::SwSecureDecode)),
+        1 => Just(level(SecurityLevel::HwSecureAll)),
+        1 => Just(Vouched::Invalid("it has expired".into())),
+    ]
+}
+
 /// A request by one of four devices, under one of eight names, or by nobody.
 pub(crate) fn request() -> impl Strategy<Value = Request> {
     let kids = btree_set((0_u8..6).prop_map(kid), 0..3);
     let asker = (0_u8..4, 0_u8..8, option::weighted(0.3, 0_u8..8), any::<[bool; 2]>(), 0_u64..30);
     let end_session = option::weighted(0.2, 0_u8..8);
-    (kids, option::weighted(0.9, asker), end_session, prop::bool::weighted(0.3)).prop_map(
-        |(kids, asker, end_session, keeps)| {
+    let asker = option::weighted(0.9, asker);
+    (kids, asker, end_session, prop::bool::weighted(0.3), vouched()).prop_map(
+        |(kids, asker, end_session, keeps, vouched)| {
             let asker = asker.map(|(device, name, renews, [has_played, _], secs)| Asker {
                 device: jkt(device),
                 name: None,
@@ -185,7 +197,7 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
                     SessionType::Temporary
                 },
                 kids,
-                device_level: SecurityLevel::SwSecureDecode,
+                vouched,
                 delivery: Delivery::Sealed,
                 asker,
             }
@@ -233,12 +245,15 @@ prop_compose! {
         limit in option::weighted(0.4, 1_u16..4),
         replace in select(&[Replace::None, Replace::LongestIdle]),
         cooldown in option::of(secs(20)),
-        enrolled in prop::bool::weighted(0.1),
+        registration in prop_oneof![
+            8 => Just(Registration::Open),
+            1 => Just(Registration::Enrolled),
+            1 => Just(Registration::Certified),
+        ],
         concurrency in option::weighted(0.4, concurrency()),
     ) -> Rights {
         // Combinations that no policy file may have are not made.
         let replace = if cooldown.is_some() { replace } else { Replace::None };
-        let registration = if enrolled { Registration::Enrolled } else { Registration::Open };
         let device = DeviceRule { limit, replace, cooldown, registration, ..DeviceRule::default() };
         let renewal = RenewalRule { delay, retry_interval, recovery };
         Rights { can_renew, persistent, rental, playback, renewal, device, concurrency }

@@ -9,6 +9,8 @@
 )]
 
 mod answers;
+mod certified;
+mod chains;
 mod clear_keys;
 mod contract;
 mod grants;

@@ -9,6 +9,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Request};
 use reelkey::authority::in_force::Decided;
 use reelkey::authority::issuer::{Issuer, Issuers};
+use reelkey::authority::makers::Makers;
 use reelkey::authority::provision::contents;
 use reelkey::authority::provision::keys::{self, NewKey};
 use reelkey::authority::service::Authority;
@@ -48,7 +49,18 @@ type TitleRow = (&'static str, &'static [&'static str], &'static [Option<TrackTy
 const TITLES: [TitleRow; 8] = [
     (
         "movies/bunny",
-        &["open", "mfa", "silent", "us", "bound", "levels", "audio", "window", "strong"],
+        &[
+            "open",
+            "mfa",
+            "silent",
+            "us",
+            "bound",
+            "levels",
+            "audio",
+            "window",
+            "strong",
+            "certified",
+        ],
         &[Some(TrackType::Audio), Some(TrackType::Sd), Some(TrackType::Hd), Some(TrackType::Uhd1)],
     ),
     ("movies/sintel", &["open"], &[Some(TrackType::Sd)]),
@@ -68,7 +80,7 @@ const TITLES: [TitleRow; 8] = [
     ),
 ];
 
-const POLICIES: [(&str, &str); 14] = [
+const POLICIES: [(&str, &str); 15] = [
     ("open", "can_play = true\nlicense_duration = \"10m\""),
     ("mfa", "can_play = true\nlicense_duration = \"10m\"\nrequired_amr = [\"pwd\", \"mfa\"]"),
     ("silent", "can_play = false\nlicense_duration = \"10m\""),
@@ -108,6 +120,10 @@ const POLICIES: [(&str, &str); 14] = [
          [region]\nevidence = \"token\"\nallowed_countries = [\"US\"]",
     ),
     (
+        "certified",
+        "can_play = true\nlicense_duration = \"10m\"\n[device]\nregistration = \"certified\"",
+    ),
+    (
         "strong",
         "can_play = true\nlicense_duration = \"10m\"\n[device]\nsecurity_level = \"HW_SECURE_CRYPTO\"",
     ),
@@ -119,6 +135,7 @@ pub(crate) struct World {
     pub(crate) authority: Arc<Authority>,
     data: TempDir,
     extra_issuers: Vec<Issuer>,
+    makers: Makers,
     pub(crate) router: Router,
     clock: Arc<AtomicU64>,
 }
@@ -138,6 +155,15 @@ impl World {
     }
 
     pub(crate) async fn with_issuers(extra_issuers: Vec<Issuer>) -> Self {
+        Self::with(extra_issuers, Makers::default()).await
+    }
+
+    /// A service that trusts the makers of some devices.
+    pub(crate) async fn with_makers(makers: Makers) -> Self {
+        Self::with(Vec::new(), makers).await
+    }
+
+    async fn with(extra_issuers: Vec<Issuer>, makers: Makers) -> Self {
         let (issuer, device) = (key(), key());
         let (root, data) = (RootKey::generate().unwrap(), tempfile::tempdir().unwrap());
         stores::create(&store(&data), first_records(&root, time(NOW)).unwrap()).await.unwrap();
@@ -145,19 +171,19 @@ impl World {
         let vault = vault(&data).await;
         fill(&vault).await;
         let clock = Arc::new(AtomicU64::new(NOW));
-        let authority = open(&issuer, &extra_issuers, vault).await;
+        let authority = open(&issuer, &extra_issuers, &makers, vault).await;
         let router = routes(&authority, &clock);
-        Self { issuer, device, data, authority, extra_issuers, router, clock }
+        Self { issuer, device, data, authority, extra_issuers, makers, router, clock }
     }
 
     /// The same installation after a restart.
     pub(crate) async fn restarted(self) -> Self {
-        let Self { issuer, device, data, authority, extra_issuers, router, clock } = self;
+        let Self { issuer, device, data, authority, extra_issuers, makers, router, clock } = self;
         drop((router, authority));
         let vault = vault(&data).await;
-        let authority = open(&issuer, &extra_issuers, vault).await;
+        let authority = open(&issuer, &extra_issuers, &makers, vault).await;
         let router = routes(&authority, &clock);
-        Self { issuer, device, data, authority, extra_issuers, router, clock }
+        Self { issuer, device, data, authority, extra_issuers, makers, router, clock }
     }
 
     pub(crate) fn set_clock(&self, now: u64) {
@@ -325,14 +351,20 @@ async fn vault(data: &TempDir) -> Vault {
     Vault::open(store, data.path().join(ROOT_KEY)).await.unwrap()
 }
 
-async fn open(trusted: &DeviceKey, extra: &[Issuer], vault: Vault) -> Arc<Authority> {
+async fn open(
+    trusted: &DeviceKey,
+    extra: &[Issuer],
+    makers: &Makers,
+    vault: Vault,
+) -> Arc<Authority> {
     let jwks = json!({ "keys": [trusted.public_key().to_jwk()] });
     let issuers: Issuers =
         extra.iter().cloned().chain([issuer(ISS, &jwks, &[Algorithm::Es256])]).collect();
     let policies = POLICIES.iter().chain(&crate::rights::POLICIES);
     let policies = policies.map(|(name, text)| policy_file::parse(name, text).unwrap()).collect();
     let origins = vec!["https://player.example".parse().unwrap()];
-    let decided = Decided { issuers, policies, origins, ..Decided::default() };
+    let makers = makers.clone();
+    let decided = Decided { issuers, policies, makers, origins, ..Decided::default() };
     Arc::new(Authority::open(SERVICE.into(), decided, vault).await.unwrap())
 }
 

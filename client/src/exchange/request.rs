@@ -147,6 +147,9 @@ pub struct SignedRequest<'a> {
     pub signature: Vec<u8>,
     /// The device key from the header, which the signature has to verify under.
     pub device_key: PublicKey,
+    /// The certificates of `x5c` in DER, the device's own first; none if there is no such member. Not
+    /// verified.
+    pub certificates: Vec<Vec<u8>>,
     /// The ID of the service that the request is for.
     pub aud: String,
     /// When the request was made, by the device's clock.
@@ -270,6 +273,7 @@ impl<'a> SignedRequest<'a> {
             signing_input: signed.signing_input,
             signature: signed.signature,
             device_key: signed.device_key,
+            certificates: signed.certificates,
             aud: claims.aud,
             iat: UnixTime::from_secs(claims.iat),
             jti: signed::request_id(claims.jti).ok_or(Error::Jti)?,

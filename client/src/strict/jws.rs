@@ -14,6 +14,9 @@ use crate::strict::{base64url, json};
 /// The longest protected header, in decoded bytes.
 pub const HEADER_BYTES_MAX: usize = 1024;
 
+/// The longest protected header with a certificate chain (`x5c`), in decoded bytes.
+pub const CHAIN_HEADER_BYTES_MAX: usize = 8 * 1024;
+
 /// Header members that change the meaning of the rest (RFC 7515 section 4.1, RFC 7797, RFC 7516
 /// section 4.1.3). None of them is supported, so all are refused: a reader that ignores `b64`
 /// verifies another text than the one that was signed, and `jku` and `x5u` make a reader fetch.
@@ -32,8 +35,7 @@ pub struct Expect<'a> {
     pub typ: &'a [&'a str],
     /// Whether `typ` may be absent.
     pub typ_optional: bool,
-    /// Whether the header may have the sender's own key in `jwk` or `x5c`. The caller refuses the one
-    /// that it does not support.
+    /// Whether the header may have the sender's own key in `jwk` or `x5c`.
     pub own_key: bool,
 }
 
@@ -87,8 +89,9 @@ pub enum Error {
     /// A part is not canonical base64url.
     #[error("a part is not canonical unpadded base64url (RFC 7515, 2)")]
     Encoding,
-    /// The protected header is longer than [`HEADER_BYTES_MAX`].
-    #[error("the protected header is longer than 1024 bytes")]
+    /// The protected header is longer than [`HEADER_BYTES_MAX`], or with `x5c` than
+    /// [`CHAIN_HEADER_BYTES_MAX`].
+    #[error("the protected header is longer than 1024 bytes, or 8192 with x5c")]
     HeaderTooLong,
     /// The protected header is not strict JSON.
     #[error("the protected header: {0}")]
@@ -124,10 +127,20 @@ impl<'a> Compact<'a> {
         }
         let decode = |part| base64url::decode(part).map_err(|_| Error::Encoding);
         let header = decode(header)?;
-        if header.len() > HEADER_BYTES_MAX {
+        let (is_long, most) = (
+            header.len() > HEADER_BYTES_MAX,
+            match expect.own_key {
+                true => CHAIN_HEADER_BYTES_MAX,
+                false => HEADER_BYTES_MAX,
+            },
+        );
+        if header.len() > most {
             return Err(Error::HeaderTooLong);
         }
         let header: Map<String, Value> = json::read(&header).map_err(Error::Header)?;
+        if is_long && !header.contains_key("x5c") {
+            return Err(Error::HeaderTooLong);
+        }
         refuse_members(&header, expect.own_key)?;
         match header.get("typ") {
             None if expect.typ_optional => {}

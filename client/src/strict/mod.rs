@@ -8,6 +8,7 @@
 //! own primitives) and the meaning of claims.
 
 pub mod base64url;
+pub mod certificate;
 pub mod json;
 pub mod jwk;
 pub mod jws;

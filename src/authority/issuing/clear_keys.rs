@@ -23,10 +23,9 @@ use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
 use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::seal;
-use crate::domain::decision::Delivery;
+use crate::domain::decision::{Delivery, Vouched};
 use crate::domain::denial::Denial;
 use crate::domain::refusal::Refusal;
-use crate::domain::security_level::SecurityLevel;
 
 /// The most KIDs that a request names, as for a license.
 const KIDS_MAX: usize = 64;
@@ -119,7 +118,7 @@ fn clear(kids: &BTreeSet<KeyId>, delivery: Delivery) -> Wanted<'_> {
         session_type: SessionType::Temporary,
         kids,
         content_id: None,
-        device_level: SecurityLevel::SwSecureCrypto,
+        vouched: Vouched::Nothing,
         delivery,
         asker: None,
     }

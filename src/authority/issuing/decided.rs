@@ -15,7 +15,7 @@ use crate::authority::issuing::token::{self, Viewer};
 use crate::authority::service::Authority;
 use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
-use crate::domain::decision::{Delivery, Terms};
+use crate::domain::decision::{Delivery, Terms, Vouched};
 use crate::domain::entitlement::Entitlement;
 use crate::domain::refusal::Refusal;
 use crate::domain::steps::Steps;
@@ -46,6 +46,8 @@ pub(in crate::authority) struct Trail {
     pub(in crate::authority) delivery: Delivery,
     pub(super) content: Option<String>,
     pub(in crate::authority) device: Option<Thumbprint>,
+    /// What is vouched for about the device.
+    pub(super) vouched: Vouched,
     policy: Option<String>,
     /// The rules that were checked.
     pub(super) steps: Steps,
@@ -54,7 +56,14 @@ pub(in crate::authority) struct Trail {
 impl Trail {
     /// Nothing is known yet.
     pub(in crate::authority) fn new(delivery: Delivery) -> Self {
-        Self { delivery, content: None, device: None, policy: None, steps: Steps::default() }
+        Self {
+            delivery,
+            content: None,
+            device: None,
+            vouched: Vouched::Nothing,
+            policy: None,
+            steps: Steps::default(),
+        }
     }
 }
 
@@ -173,6 +182,7 @@ fn log_granted(
         license.id = id, content.id = %terms.content, policy = terms.policy_id,
         region = region.map(tracing::field::display), region.from = region.map(|_| "token"),
         keys = terms.tracks.len(), device = trail.device.map(tracing::field::display),
+        device.ca = trail.vouched.by(), device.level = trail.vouched.by().map(|_| trail.vouched.level().as_str()),
         expires = terms.expires.as_secs(), expires_because = terms.expires_because,
         kept = trail.steps.kept(), in_the_clear = in_the_clear(trail.delivery),
         took_us = micros(circumstances), "license granted");
@@ -193,6 +203,7 @@ pub(in crate::authority) fn log_refused(
         account = account.map(|account| &*account.sub), content.id = trail.content,
         policy = trail.policy, region = region.map(tracing::field::display),
         region.from = region.map(|_| "token"), device = trail.device.map(tracing::field::display),
+        device.ca = trail.vouched.by(),
         in_the_clear = in_the_clear(trail.delivery),
         reason = refused.refusal.reason(), rule = denial.map_or(rule, |denial| Some(denial.rule)),
         expected = denial.map(|denial| &*denial.expected),

@@ -8,12 +8,11 @@ use reelkey_client::key::KeyId;
 
 use crate::authority::issuing::refused::Refused;
 use crate::authority::stop::Stop;
-use crate::domain::decision::{Asker, Delivery, Request, Title, TitleKey};
+use crate::domain::decision::{Asker, Delivery, Request, Title, TitleKey, Vouched};
 use crate::domain::denial::Denial;
 use crate::domain::entitlement::Entitlement;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::{Asked, scope};
-use crate::domain::security_level::SecurityLevel;
 use crate::store::engine::Store;
 use crate::store::record::key::{KeyRecord, KeyState};
 use crate::store::record::stored::Stored;
@@ -30,8 +29,8 @@ pub struct Wanted<'a> {
     pub kids: &'a BTreeSet<KeyId>,
     /// The content ID that the request names. It may be malformed.
     pub content_id: Option<&'a str>,
-    /// The security level of the device, as far as the service knows.
-    pub device_level: SecurityLevel,
+    /// What is vouched for about the device.
+    pub vouched: Vouched,
     /// How the keys would be delivered.
     pub delivery: Delivery,
     /// The device that asks, unless keys are given in the clear.
@@ -78,7 +77,7 @@ pub async fn load(
         request_type: wanted.request_type,
         session_type: wanted.session_type,
         kids: scope.kids,
-        device_level: wanted.device_level,
+        vouched: wanted.vouched.clone(),
         delivery: wanted.delivery,
         asker: wanted.asker.clone(),
     };
@@ -196,7 +195,7 @@ mod tests {
                 session_type: SessionType::Temporary,
                 kids,
                 content_id,
-                device_level: SecurityLevel::SwSecureCrypto,
+                vouched: Vouched::Nothing,
                 delivery: Delivery::Sealed,
                 asker: None,
             };

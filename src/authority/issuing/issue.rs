@@ -7,6 +7,7 @@
 use reelkey_client::exchange::jwe::Parties;
 use reelkey_client::exchange::request::{self, RequestType, SignedRequest};
 use reelkey_client::strict::jwk::{PublicKey, Thumbprint};
+use reelkey_client::time::UnixTime;
 
 use crate::authority::in_force::Snapshot;
 use crate::authority::issuing::circumstances::Circumstances;
@@ -21,12 +22,11 @@ use crate::authority::service::Authority;
 use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
 use crate::crypto::seal;
-use crate::domain::decision::{Asker, Delivery, Terms};
+use crate::domain::decision::{Asker, Delivery, Terms, Vouched};
 use crate::domain::denial::Denial;
 use crate::domain::entitlement::Entitlement;
 use crate::domain::past::LicenseId;
 use crate::domain::refusal::Refusal;
-use crate::domain::security_level::SecurityLevel;
 use crate::store::record::fact::account::AccountId;
 use crate::store::record::key::KeyRecord;
 use crate::store::record::stored::Stored;
@@ -75,7 +75,7 @@ impl Authority {
             session_type: request.session_type,
             kids: &request.kids,
             content_id: renewed.as_deref().or(request.content_id.as_deref()),
-            device_level: SecurityLevel::SwSecureCrypto,
+            vouched: self.vouched(&request, in_force, now, trail),
             delivery: Delivery::Sealed,
             asker: Some(asker),
         };
@@ -94,6 +94,19 @@ impl Authority {
         let signer = in_force.signers.current(now).ok_or(Fault::Incomplete("signing key"))?;
         let license = license::sign(&terms, context, signer)?;
         Ok(Granted { answer: license, id: Some(license_id), terms: Some(terms) })
+    }
+
+    /// What the certificates of the request vouch for.
+    fn vouched(
+        &self,
+        request: &SignedRequest<'_>,
+        in_force: &Snapshot,
+        now: UnixTime,
+        trail: &mut Trail,
+    ) -> Vouched {
+        let vouched = in_force.makers.judge(&request.certificates, &request.device_key, now);
+        trail.vouched = vouched.clone();
+        vouched
     }
 
     /// The device that asks, and which license it asks for.

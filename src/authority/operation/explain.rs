@@ -18,11 +18,10 @@ use crate::authority::operation::order::{Desk, Operation};
 use crate::authority::stop::Stop;
 use crate::crypto::digest::sha256;
 use crate::domain::content::{ContentId, ContentPattern};
-use crate::domain::decision::{Asker, Delivery, GrantedTrack, Terms};
+use crate::domain::decision::{Asker, Delivery, GrantedTrack, Terms, Vouched};
 use crate::domain::entitlement::Entitlement;
 use crate::domain::past::LicenseId;
 use crate::domain::refusal::Refusal;
-use crate::domain::security_level::SecurityLevel;
 use crate::domain::steps::{Outcome, Step, Steps};
 
 /// Asks what would be decided. Nothing is changed.
@@ -177,7 +176,7 @@ impl Explain {
             kids: &kids,
             content_id: content_id
                 .or_else(|| only.as_ref().filter(|_| kids.is_empty()).map(ContentId::as_str)),
-            device_level: SecurityLevel::SwSecureCrypto,
+            vouched: Vouched::Nothing,
             delivery: Delivery::Sealed,
             asker: Some(asker),
         };

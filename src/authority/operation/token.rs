@@ -14,9 +14,8 @@ use crate::authority::issuing::token;
 use crate::authority::operation::order::{Desk, Operation};
 use crate::authority::stop::Stop;
 use crate::domain::content::{ContentId, ContentPattern};
-use crate::domain::decision::Delivery;
+use crate::domain::decision::{Delivery, Vouched};
 use crate::domain::entitlement::Entitlement;
-use crate::domain::security_level::SecurityLevel;
 use crate::domain::steps::Steps;
 
 /// Judge a token.
@@ -146,7 +145,7 @@ async fn decide(
         session_type: SessionType::Temporary,
         kids: &BTreeSet::new(),
         content_id: Some(content_id.as_str()),
-        device_level: SecurityLevel::SwSecureCrypto,
+        vouched: Vouched::Nothing,
         delivery: Delivery::Sealed,
         asker: None,
     };

@@ -1,5 +1,6 @@
 //! `reelkey.toml`: what the operator decided, read strictly and edited without losing a comment.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::authority::issuer::{Issuer, Issuers, LONGEST_LIFE_DEFAULT};
 use crate::authority::vault::secret_file;
 use crate::cli::folder::anchors;
+use crate::cli::folder::device_ca::{DeviceCaTable, KeyHash};
 use crate::cli::folder::limits::{LimitsTable, ProxiesTable};
 use crate::cli::folder::metrics::MetricsTable;
 use crate::cli::folder::paths::Folder;
@@ -80,6 +82,12 @@ pub(crate) struct Config {
     /// How long facts are kept after they ended.
     #[serde(default)]
     pub(crate) retention: RetentionTable,
+    /// The CAs that vouch for devices.
+    #[serde(default)]
+    pub(crate) device_ca: DeviceCaTable,
+    /// Keys of device CAs and of devices that count no more: SHA-256 of their `subjectPublicKeyInfo`.
+    #[serde(default)]
+    pub(crate) revoked_device_keys: BTreeSet<KeyHash>,
     /// Where the service tells what it counts, if anywhere.
     pub(crate) metrics: Option<MetricsTable>,
     /// Who may issue tokens.

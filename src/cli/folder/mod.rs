@@ -4,6 +4,7 @@
 
 pub(crate) mod anchors;
 pub(crate) mod config;
+pub(crate) mod device_ca;
 pub(crate) mod installation;
 pub(crate) mod issuer_files;
 pub(crate) mod limits;

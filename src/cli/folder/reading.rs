@@ -67,7 +67,8 @@ pub(crate) fn decided(folder: &Folder, config: &Config) -> Result<Decided, Failu
     }
     let origins = config.cors.allowed_origins.clone();
     made_of.insert("cors.allowed_origins".into(), hex(format!("{origins:?}").as_bytes()));
-    Ok(Decided { issuers: config.issuers(folder)?, policies, origins, made_of })
+    let makers = config.device_ca.read(folder, &config.revoked_device_keys, &mut made_of)?;
+    Ok(Decided { issuers: config.issuers(folder)?, policies, makers, origins, made_of })
 }
 
 /// Whether the policy is in force as its file says.

@@ -101,10 +101,8 @@ impl TryFrom<String> for RegistrationWord {
         match text.as_str() {
             "open" => Ok(Self(Registration::Open)),
             "enrolled" => Ok(Self(Registration::Enrolled)),
-            "certified" => Err(
-                "certified devices are not supported yet; write registration = \"open\" or \"enrolled\"",
-            ),
-            _ => Err("registration is \"open\" or \"enrolled\""),
+            "certified" => Ok(Self(Registration::Certified)),
+            _ => Err("registration is \"open\", \"enrolled\" or \"certified\""),
         }
     }
 }

@@ -1,0 +1,400 @@
+//! The CAs whose certificates vouch for devices, and the judgement of a device's chain.
+//!
+//! A chain leads from the device's own certificate to a certificate of a configured CA (RFC 5280 section 6). webpki verifies
+//! signatures, validity, EKUs, the path length below the CA, DNS and address constraints and revocation lists; names of a
+//! directory under a constraint are refused. This file adds what webpki leaves open: key usages, the validity and path
+//! length of the CA itself, revoked keys, and Android's attestation.
+//!
+//! If several configured CAs are on the way, the nearest to the device counts.
+//!
+//! Deliberately absent: which level a CA vouches for, and where its files are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reelkey_client::strict::certificate;
+use reelkey_client::strict::jwk::PublicKey;
+use reelkey_client::time::UnixTime;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor};
+use serde::Deserialize;
+use webpki::{
+    ALL_VERIFICATION_ALGS, CertRevocationList, EndEntityCert, KeyUsage, OwnedCertRevocationList,
+    RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
+};
+
+use crate::crypto::android::{self, ATTESTATION, Shortcoming};
+use crate::crypto::x509::Certificate;
+
+/// A configured CA: one certificate or more, under one name.
+#[derive(Clone)]
+pub struct DeviceCa {
+    name: String,
+    kind: Kind,
+    anchors: Vec<Anchor>,
+    revocation_lists: Vec<Arc<CertRevocationList<'static>>>,
+    /// The serial numbers that the maker's status list revokes, in hexadecimal.
+    revoked_serials: BTreeSet<String>,
+}
+
+/// What a chain to a CA has to prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The CA vouches for the device by issuing its certificate.
+    Certificates,
+    /// The CA vouches for secure hardware, whose attestation says what is known about the device key.
+    AndroidKeyAttestation,
+}
+
+#[derive(Clone)]
+struct Anchor {
+    trusted: TrustAnchor<'static>,
+    certificate: Certificate,
+}
+
+/// A certificate of a CA, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnchorView {
+    /// Its subject (RFC 4514).
+    pub subject: String,
+    /// SHA-256 of its `subjectPublicKeyInfo`.
+    pub key_hash: [u8; 32],
+    /// The last moment of its validity.
+    pub not_after: UnixTime,
+}
+
+/// The files do not make a CA.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file is not PEM (RFC 7468).
+    #[error("not a PEM file")]
+    Pem(#[source] pem::Error),
+    /// There is no certificate in the file.
+    #[error("there is no certificate in the file")]
+    Empty,
+    /// A certificate cannot be parsed.
+    #[error("certificate {0} of the file cannot be read")]
+    Form(usize),
+    /// A certificate is not that of a CA.
+    #[error(
+        "{0}: not a CA's certificate (basicConstraints CA:TRUE, and keyCertSign if it has a key usage)"
+    )]
+    NotCa(String),
+    /// A revocation list cannot be parsed.
+    #[error("the revocation list cannot be read: {0}")]
+    RevocationList(String),
+    /// The status list cannot be parsed.
+    #[error(
+        "the status list is not {{\"entries\": {{SERIAL: {{\"status\": \"REVOKED\" or \"SUSPENDED\"}}}}}}"
+    )]
+    StatusList(#[source] serde_json::Error),
+}
+
+impl DeviceCa {
+    /// Reads the certificates of a CA, PEM.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn from_pem(name: &str, kind: Kind, certificates: &[u8]) -> Result<Self, Error> {
+        let mut anchors = Vec::new();
+        for (at, der) in CertificateDer::pem_slice_iter(certificates).enumerate() {
+            let der = der.map_err(Error::Pem)?;
+            let certificate = Certificate::parse(&der).ok_or(Error::Form(at + 1))?;
+            if certificate.ca().is_none() || !certificate.may_sign_certificates() {
+                return Err(Error::NotCa(certificate.subject()));
+            }
+            let trusted = anchor_from_trusted_cert(&der).map_err(|_| Error::Form(at + 1))?;
+            anchors.push(Anchor { trusted: trusted.to_owned(), certificate });
+        }
+        if anchors.is_empty() {
+            return Err(Error::Empty);
+        }
+        let (revocation_lists, revoked_serials) = (Vec::new(), BTreeSet::new());
+        Ok(Self { name: name.to_owned(), kind, anchors, revocation_lists, revoked_serials })
+    }
+
+    /// Adds revocation lists (RFC 5280 section 5): PEM, or one in DER. A list counts although its next one is due.
+    ///
+    /// # Errors
+    /// [`Error::RevocationList`].
+    pub fn revoke_by_lists(&mut self, lists: &[u8]) -> Result<(), Error> {
+        let malformed = |error: &dyn fmt::Display| Error::RevocationList(error.to_string());
+        let in_der = || vec![CertificateRevocationListDer::from(lists.to_vec())];
+        let all =
+            CertificateRevocationListDer::pem_slice_iter(lists).collect::<Result<Vec<_>, _>>();
+        let all = match all {
+            Ok(all) if all.is_empty() => in_der(),
+            Ok(all) => all,
+            Err(_) if lists.first() == Some(&0x30) => in_der(),
+            Err(error) => return Err(malformed(&error)),
+        };
+        for list in all {
+            let list =
+                OwnedCertRevocationList::from_der(&list).map_err(|error| malformed(&error))?;
+            self.revocation_lists.push(Arc::new(list.into()));
+        }
+        Ok(())
+    }
+
+    /// Adds a status list as Google publishes it for Android's attestation: `{"entries": {SERIAL: {"status": ...}}}`, serial
+    /// numbers in lower-case hexadecimal. Whatever is listed is revoked.
+    ///
+    /// # Errors
+    /// [`Error::StatusList`].
+    pub fn revoke_by_status(&mut self, list: &[u8]) -> Result<(), Error> {
+        let list: StatusList = serde_json::from_slice(list).map_err(Error::StatusList)?;
+        let serials = list.entries.into_keys();
+        self.revoked_serials
+            .extend(serials.map(|serial| serial.trim_start_matches('0').to_ascii_lowercase()));
+        Ok(())
+    }
+
+    /// The name that it was given.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What a chain has to prove.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its certificates.
+    pub fn certificates(&self) -> impl Iterator<Item = AnchorView> {
+        self.anchors.iter().map(|anchor| AnchorView {
+            subject: anchor.certificate.subject(),
+            key_hash: anchor.certificate.key_hash(),
+            not_after: anchor.certificate.validity().1,
+        })
+    }
+
+    /// How many certificates its lists revoke by a status list, and how many revocation lists there are.
+    #[must_use]
+    pub fn revocations(&self) -> (usize, usize) {
+        (self.revoked_serials.len(), self.revocation_lists.len())
+    }
+}
+
+/// A status list. Members that nobody asks for are ignored: the list is the maker's.
+#[derive(Deserialize)]
+struct StatusList {
+    entries: BTreeMap<String, Status>,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    #[serde(rename = "status")]
+    _status: RevokedStatus,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum RevokedStatus {
+    Revoked,
+    Suspended,
+}
+
+impl fmt::Debug for DeviceCa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeviceCa({:?}, {:?}, {} certificates)", self.name, self.kind, self.anchors.len())
+    }
+}
+
+/// All configured CAs, and the keys that count no more.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceCas {
+    cas: Vec<DeviceCa>,
+    /// SHA-256 of the `subjectPublicKeyInfo` of CAs and devices.
+    revoked_keys: BTreeSet<[u8; 32]>,
+}
+
+/// Why a chain does not vouch for a device. The message repeats nothing that the device sent.
+#[derive(Debug, thiserror::Error)]
+pub enum Defect {
+    /// No CA is configured.
+    #[error("no device CA is configured")]
+    NoCa,
+    /// The first certificate is about another key than the device key.
+    #[error("the first certificate is not for the device key")]
+    OtherKey,
+    /// A certificate cannot be parsed.
+    #[error("certificate {0} of the chain cannot be read")]
+    Form(usize),
+    /// A key of the chain is revoked.
+    #[error("a key of the chain is revoked by its hash")]
+    KeyRevoked,
+    /// A certificate of the chain is on the status list of its maker.
+    #[error("a certificate of the chain is on the status list")]
+    Listed,
+    /// The chain does not lead to a configured CA, or breaks a rule on the way.
+    #[error("{}", in_words(.0))]
+    Path(#[from] webpki::Error),
+    /// The CA's own certificate is not valid now.
+    #[error("the device CA's certificate is not valid now")]
+    CaNotValid,
+    /// There are more CAs on the path than the configured one allows.
+    #[error("the path is longer than the device CA allows")]
+    TooLong,
+    /// The device's certificate is for something else than signatures.
+    #[error("the device's certificate is not for digital signatures (key usage)")]
+    KeyUsage,
+    /// A certificate on the path is not for signing certificates.
+    #[error("a certificate on the path is not for signing certificates (key usage)")]
+    CaKeyUsage,
+    /// The attestation is not good enough.
+    #[error(transparent)]
+    Attestation(#[from] Shortcoming),
+}
+
+impl DeviceCas {
+    /// These CAs, without the keys whose hashes are revoked.
+    #[must_use]
+    pub fn new(cas: Vec<DeviceCa>, revoked_keys: BTreeSet<[u8; 32]>) -> Self {
+        Self { cas, revoked_keys }
+    }
+
+    /// The CAs.
+    #[must_use]
+    pub fn all(&self) -> &[DeviceCa] {
+        &self.cas
+    }
+
+    /// Judges a chain, the device's own certificate first, in DER. Returns the CA that vouches for the holder of `device`.
+    ///
+    /// # Errors
+    /// [`Defect`].
+    pub fn judge(
+        &self,
+        chain: &[Vec<u8>],
+        device: &PublicKey,
+        now: UnixTime,
+    ) -> Result<&DeviceCa, Defect> {
+        if self.cas.is_empty() {
+            return Err(Defect::NoCa);
+        }
+        let (own, issuers) = chain.split_first().ok_or(Defect::Form(1))?;
+        if certificate::public_key(own).as_ref() != Some(device) {
+            return Err(Defect::OtherKey);
+        }
+        let parse =
+            |(at, der): (usize, &Vec<u8>)| Certificate::parse(der).ok_or(Defect::Form(at + 1));
+        let parsed = chain.iter().enumerate().map(parse).collect::<Result<Vec<_>, _>>()?;
+        let own_parsed = parsed.first().ok_or(Defect::Form(1))?;
+        if parsed.iter().any(|one| self.revoked_keys.contains(&one.key_hash())) {
+            return Err(Defect::KeyRevoked);
+        }
+        let own = CertificateDer::from(own.as_slice());
+        let issuers: Vec<_> = issuers.iter().map(|der| CertificateDer::from(&**der)).collect();
+        let anchors: Vec<_> = self
+            .cas
+            .iter()
+            .flat_map(|ca| &ca.anchors)
+            .map(|anchor| anchor.trusted.clone())
+            .collect();
+        let lists: Vec<_> =
+            self.cas.iter().flat_map(|ca| &ca.revocation_lists).map(|list| &**list).collect();
+        let leaf = EndEntityCert::try_from(&own)?;
+        let time =
+            rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()));
+        // A list says nothing about certificates of other issuers.
+        let revocation = RevocationOptionsBuilder::new(&lists).ok();
+        let revocation =
+            revocation.map(|lists| lists.with_status_policy(UnknownStatusPolicy::Allow).build());
+        let path = leaf.verify_for_usage(
+            ALL_VERIFICATION_ALGS,
+            &anchors,
+            &issuers,
+            time,
+            KeyUsage::client_auth(),
+            revocation,
+            None,
+        )?;
+        let between: Vec<_> = path.intermediate_certificates().map(|one| one.der()).collect();
+        let between = between.iter().filter_map(|der| Certificate::parse(der)).collect::<Vec<_>>();
+        let (ca, anchor) = self.anchor(path.anchor()).ok_or(webpki::Error::UnknownIssuer)?;
+        self.judge_ca(anchor, &between, now)?;
+        if !own_parsed.may_sign_requests() {
+            return Err(Defect::KeyUsage);
+        }
+        if parsed.iter().any(|one| ca.revoked_serials.contains(&one.serial())) {
+            return Err(Defect::Listed);
+        }
+        match ca.kind {
+            Kind::Certificates => {}
+            Kind::AndroidKeyAttestation => judge_attestation(own_parsed, &between)?,
+        }
+        Ok(ca)
+    }
+
+    /// What webpki does not ask of the CA and of those between it and the device.
+    fn judge_ca(
+        &self,
+        anchor: &Anchor,
+        between: &[Certificate],
+        now: UnixTime,
+    ) -> Result<(), Defect> {
+        if self.revoked_keys.contains(&anchor.certificate.key_hash()) {
+            return Err(Defect::KeyRevoked);
+        }
+        let (from, until) = anchor.certificate.validity();
+        if now < from || until < now {
+            return Err(Defect::CaNotValid);
+        }
+        let length = anchor.certificate.ca();
+        if !length.is_some_and(|length| length.allows(between.len())) {
+            return Err(Defect::TooLong);
+        }
+        match between.iter().all(Certificate::may_sign_certificates) {
+            true => Ok(()),
+            false => Err(Defect::CaKeyUsage),
+        }
+    }
+
+    fn anchor(&self, found: &TrustAnchor<'_>) -> Option<(&DeviceCa, &Anchor)> {
+        let all = self.cas.iter().flat_map(|ca| ca.anchors.iter().map(move |anchor| (ca, anchor)));
+        let mut all = all;
+        all.find(|(_, anchor)| anchor.trusted == *found)
+    }
+}
+
+/// The attestation of the device key, which the maker's key has to have signed itself.
+fn judge_attestation(own: &Certificate, between: &[Certificate]) -> Result<(), Shortcoming> {
+    if between.iter().any(|one| one.extensions(ATTESTATION).next().is_some()) {
+        return Err(Shortcoming::NotByTheMaker);
+    }
+    let mut attestations = own.extensions(ATTESTATION);
+    match (attestations.next(), attestations.next()) {
+        (Some(attestation), None) => android::judge(attestation),
+        _ => Err(Shortcoming::Missing),
+    }
+}
+
+/// The rule of RFC 5280 that is broken.
+fn in_words(error: &webpki::Error) -> String {
+    use webpki::Error as E;
+    match error {
+        E::CertExpired { .. } => "a certificate of the chain has expired".into(),
+        E::CertNotValidYet { .. } => "a certificate of the chain is not valid yet".into(),
+        E::UnknownIssuer => "the chain does not lead to a device CA".into(),
+        E::InvalidSignatureForPublicKey => {
+            "a signature in the chain is wrong, or the chain leads to another CA of that name"
+                .into()
+        }
+        E::CertRevoked => "a certificate of the chain is on a revocation list".into(),
+        E::NameConstraintViolation => {
+            "a name is outside the name constraints of a CA on the path".into()
+        }
+        E::PathLenConstraintViolated => "the path is longer than a CA on it allows".into(),
+        E::CaUsedAsEndEntity => "the device's certificate is that of a CA".into(),
+        E::EndEntityUsedAsCa => "a certificate on the path is not that of a CA".into(),
+        E::RequiredEkuNotFoundContext(_) => {
+            "the device's certificate is for other purposes than clientAuth (extended key usage)"
+                .into()
+        }
+        other => format!("the chain cannot be verified: {other}"),
+    }
+}

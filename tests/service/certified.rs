@@ -1,0 +1,465 @@
+//! Devices whose maker vouches for them: certificate chains and Android's key attestation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64ct::{Base64, Encoding};
+use rcgen::{
+    BasicConstraints, CertificateRevocationListParams, ExtendedKeyUsagePurpose, GeneralSubtree,
+    IsCa, KeyIdMethod, KeyUsagePurpose, NameConstraints, RevokedCertParams, SanType, SerialNumber,
+    date_time_ymd,
+};
+use reelkey::authority::makers::Makers;
+use reelkey::crypto::device_ca::{DeviceCa, DeviceCas, Kind};
+use reelkey::domain::decision::Vouched;
+use reelkey::domain::security_level::SecurityLevel;
+use reelkey_client::strict::certificate;
+use serde_json::{Value, json};
+
+use crate::chains::{Attested, Ca, IN_ORDER, device_key_hash};
+use crate::world::{NOW, World, key, sign, time};
+
+/// A policy of the world that wants a certificate, and one that wants secure hardware.
+const CERTIFIED: &str = "certified";
+const STRONG: &str = "strong";
+
+fn ca(name: &str, pem: &str) -> DeviceCa {
+    DeviceCa::from_pem(name, Kind::Certificates, pem.as_bytes()).unwrap()
+}
+
+fn android(pem: &str) -> DeviceCa {
+    DeviceCa::from_pem("google", Kind::AndroidKeyAttestation, pem.as_bytes()).unwrap()
+}
+
+/// These CAs; `acme` vouches for everything in hardware, others for secure decoding in software.
+fn makers(cas: Vec<DeviceCa>, revoked: BTreeSet<[u8; 32]>) -> Makers {
+    let level = |ca: &DeviceCa| match ca.name() {
+        "acme" => SecurityLevel::HwSecureAll,
+        _ => SecurityLevel::SwSecureDecode,
+    };
+    let levels: BTreeMap<_, _> = cas.iter().map(|ca| (ca.name().to_owned(), level(ca))).collect();
+    Makers::new(DeviceCas::new(cas, revoked), levels)
+}
+
+fn trusting(cas: Vec<DeviceCa>) -> Makers {
+    makers(cas, BTreeSet::new())
+}
+
+/// Why a chain is refused.
+#[track_caller]
+fn refused(makers: &Makers, chain: &[Vec<u8>], world: &World, at: u64) -> String {
+    match makers.judge(chain, &world.device.public_key(), time(at)) {
+        Vouched::Invalid(why) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn vouched(makers: &Makers, chain: &[Vec<u8>], world: &World) -> (String, SecurityLevel) {
+    match makers.judge(chain, &world.device.public_key(), time(NOW)) {
+        Vouched::Level { by, level } => (by, level),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn x5c(chain: &[Vec<u8>]) -> Value {
+    chain.iter().map(|der| Base64::encode_string(der)).collect()
+}
+
+/// Asks with a chain in the header, and the device key as `jwk` too if that is wanted.
+async fn ask(world: &World, policy: &str, chain: &[Vec<u8>], has_jwk: bool) -> crate::world::Reply {
+    let token = world.token(|claims| claims["policy_id"] = policy.into());
+    let mut header = world.header();
+    header["x5c"] = x5c(chain);
+    if !has_jwk {
+        header.as_object_mut().unwrap().remove("jwk");
+    }
+    let body = sign(&header, &world.claims(&token), &world.device);
+    world.post(Some(&token), body).await
+}
+
+#[tokio::test]
+async fn a_certified_device_has_the_level_of_its_ca() {
+    let root = Ca::root("Acme Root");
+    let issuing = root.sub("Acme Devices", |_| {});
+    let world = World::with_makers(trusting(vec![ca("acme", &root.pem)])).await;
+    let chain = [issuing.certify(&world.device, |_| {}), issuing.der.clone()];
+    for has_jwk in [true, false] {
+        let license = ask(&world, CERTIFIED, &chain, has_jwk).await.license();
+        assert_eq!(license["cnf"]["jkt"], world.device.public_key().thumbprint().to_string());
+        assert_eq!(ask(&world, STRONG, &chain, has_jwk).await.status, 200);
+        let whole = ask(&world, "levels", &chain, has_jwk).await.license();
+        assert_eq!(whole["tracks"].as_array().unwrap().len(), 4, "UHD1 too");
+    }
+    // The root may be in the chain, and the order of the issuers does not matter.
+    let long = [chain[0].clone(), root.der.clone(), issuing.der.clone()];
+    assert_eq!(ask(&world, CERTIFIED, &long, false).await.status, 200);
+
+    let as_certified = |claims: &mut Value| claims["policy_id"] = CERTIFIED.into();
+    world.ask(as_certified, |_| {}).await.refuses(403, "device-not-enrolled");
+    let as_strong = |claims: &mut Value| claims["policy_id"] = STRONG.into();
+    world.ask(as_strong, |_| {}).await.refuses(403, "security-level");
+}
+
+#[tokio::test]
+async fn a_chain_that_fails_is_refused_under_every_policy() {
+    let (root, other) = (Ca::root("Acme Root"), Ca::root("Acme Root"));
+    let world = World::with_makers(trusting(vec![ca("acme", &root.pem)])).await;
+    let forged = [other.certify(&world.device, |_| {})];
+    for policy in ["open", CERTIFIED, STRONG] {
+        ask(&world, policy, &forged, true).await.refuses(403, "device-not-enrolled");
+    }
+    let for_another = [root.certify(&key(), |_| {})];
+    ask(&world, "open", &for_another, true).await.refuses(403, "device-not-enrolled");
+    // Without jwk the certificate says which key signed, and that one did not.
+    ask(&world, "open", &for_another, false).await.refuses(400, "proof-invalid");
+    ask(&world, "open", &[vec![0; 3]], true).await.refuses(403, "device-not-enrolled");
+    ask(&world, "open", &[vec![0; 3]], false).await.refuses(400, "bad-request");
+    let nobody = World::new().await;
+    let chain = [root.certify(&nobody.device, |_| {})];
+    ask(&nobody, "open", &chain, true).await.refuses(403, "device-not-enrolled");
+}
+
+#[tokio::test]
+async fn x5c_has_a_form_and_a_length() {
+    let root = Ca::root("Acme Root");
+    let world = World::with_makers(trusting(vec![ca("acme", &root.pem)])).await;
+    let token = world.token(|_| {});
+    let own = root.certify(&world.device, |_| {});
+    let text = Base64::encode_string(&own);
+    for wrong in [
+        json!([]),
+        json!(text),
+        json!([[text]]),
+        json!([text.trim_end_matches('=').to_owned() + " "]),
+        json!([text, ""]),
+        json!([text.replacen(['+', '/'], "-", 1) + "_"]),
+        Value::from(vec![text.clone(); 9]),
+        // A header of more than 8 KiB.
+        json!([text, "A".repeat(8192)]),
+        Value::Null,
+    ] {
+        let mut header = world.header();
+        header["x5c"] = wrong;
+        let body = sign(&header, &world.claims(&token), &world.device);
+        world.post(Some(&token), body).await.refuses(400, "bad-request");
+    }
+    // Without x5c a header stays short.
+    let mut header = world.header();
+    header["padding"] = "a".repeat(1024).into();
+    let body = sign(&header, &world.claims(&token), &world.device);
+    world.post(Some(&token), body).await.refuses(400, "bad-request");
+    // Tokens have no keys of their own.
+    let header = json!({ "alg": "ES256", "typ": "JWT", "x5c": [text] });
+    let claims = json!({ "iss": crate::world::ISS, "sub": "alice", "aud": crate::world::SERVICE,
+        "iat": NOW, "exp": NOW + 60, "content_id": "movies/bunny" });
+    let token = sign(&header, &claims, &world.issuer);
+    let body = world.request(&token, |_| {});
+    world.post(Some(&token), body).await.refuses(403, "token-invalid");
+}
+
+/// Every rule of a path, by a chain that breaks it alone (RFC 5280 section 6).
+#[tokio::test]
+async fn each_defect_of_a_path_is_named() {
+    let world = World::new().await;
+    let root = Ca::root("Acme Root");
+    let makers = trusting(vec![ca("acme", &root.pem)]);
+    let device = |issuing: &Ca| issuing.certify(&world.device, |_| {});
+    let issuing = root.sub("Acme Devices", |_| {});
+    assert_eq!(
+        vouched(&makers, &[device(&issuing), issuing.der.clone()], &world),
+        ("acme".into(), SecurityLevel::HwSecureAll)
+    );
+    let named = |chain: &[Vec<u8>], word: &str| {
+        let why = refused(&makers, chain, &world, NOW);
+        assert!(why.contains(word), "{why:?} has no {word:?}");
+    };
+
+    named(&[device(&issuing)], "does not lead to a device CA");
+    named(&[root.certify(&key(), |_| {})], "not for the device key");
+    named(&[device(&root), vec![0x30, 0]], "certificate 2 of the chain cannot be read");
+    let stranger = Ca::root("Acme Root");
+    named(&[device(&stranger)], "signature");
+    let mut altered = device(&root);
+    let last = altered.len() - 1;
+    altered[last] ^= 1;
+    named(&[altered], "");
+
+    let expired =
+        |params: &mut rcgen::CertificateParams| params.not_after = date_time_ymd(2027, 1, 15);
+    let early =
+        |params: &mut rcgen::CertificateParams| params.not_before = date_time_ymd(2027, 1, 16);
+    named(&[root.certify(&world.device, expired)], "has expired");
+    named(&[root.certify(&world.device, early)], "not valid yet");
+    let old = root.sub("Acme Old", expired);
+    named(&[device(&old), old.der.clone()], "has expired");
+
+    let no_ca = root.sub("Acme Leaf", |params| params.is_ca = IsCa::ExplicitNoCa);
+    named(&[device(&no_ca), no_ca.der.clone()], "not that of a CA");
+    let no_depth = |params: &mut rcgen::CertificateParams| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    };
+    let shallow = root.sub("Acme Shallow", no_depth);
+    let below = shallow.sub("Acme Below", |_| {});
+    named(
+        &[device(&below), below.der.clone(), shallow.der.clone()],
+        "longer than a CA on it allows",
+    );
+    assert_eq!(vouched(&makers, &[device(&shallow), shallow.der.clone()], &world).0, "acme");
+    let as_ca = root.certify(&world.device, |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    });
+    named(&[as_ca], "is that of a CA");
+
+    let only = |usage: KeyUsagePurpose| {
+        move |params: &mut rcgen::CertificateParams| params.key_usages = vec![usage]
+    };
+    named(
+        &[root.certify(&world.device, only(KeyUsagePurpose::KeyAgreement))],
+        "not for digital signatures",
+    );
+    let no_cert_sign = root.sub("Acme Crl", only(KeyUsagePurpose::CrlSign));
+    named(&[device(&no_cert_sign), no_cert_sign.der.clone()], "not for signing certificates");
+    let eku = |purpose: ExtendedKeyUsagePurpose| {
+        move |params: &mut rcgen::CertificateParams| params.extended_key_usages = vec![purpose]
+    };
+    let server = root.certify(&world.device, eku(ExtendedKeyUsagePurpose::ServerAuth));
+    named(&[server], "other purposes");
+    let client = root.certify(&world.device, eku(ExtendedKeyUsagePurpose::ClientAuth));
+    assert_eq!(vouched(&makers, &[client], &world).0, "acme");
+    let unlimited = root.certify(&world.device, |params| params.key_usages.clear());
+    assert_eq!(vouched(&makers, &[unlimited], &world).0, "acme");
+
+    let constrained = root.sub("Acme Names", |params| {
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName("devices.acme.example".into())],
+            excluded_subtrees: Vec::new(),
+        });
+    });
+    let called = |name: &str| {
+        let name = SanType::DnsName(name.try_into().unwrap());
+        let own =
+            constrained.certify(&world.device, |params| params.subject_alt_names = vec![name]);
+        [own, constrained.der.clone()]
+    };
+    assert_eq!(vouched(&makers, &called("d1.devices.acme.example"), &world).0, "acme");
+    named(&called("d1.devices.other.example"), "name constraints");
+}
+
+/// What webpki does not ask of a trust anchor.
+#[tokio::test]
+async fn the_configured_certificate_has_limits_too() {
+    let world = World::new().await;
+    let shallow = Ca::root_with("Acme Root", |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.not_before = date_time_ymd(2026, 1, 1);
+        params.not_after = date_time_ymd(2028, 1, 1);
+    });
+    let makers = trusting(vec![ca("acme", &shallow.pem)]);
+    let own = [shallow.certify(&world.device, |_| {})];
+    assert_eq!(vouched(&makers, &own, &world).0, "acme");
+    let below = shallow.sub("Acme Below", |_| {});
+    let chain = [below.certify(&world.device, |_| {}), below.der.clone()];
+    assert!(refused(&makers, &chain, &world, NOW).contains("longer than the device CA allows"));
+    // 2028-01-01T00:00:00Z, inclusive (RFC 5280, 4.1.2.5).
+    let end = 1_830_297_600;
+    assert!(matches!(
+        makers.judge(&own, &world.device.public_key(), time(end)),
+        Vouched::Level { .. }
+    ));
+    assert!(refused(&makers, &own, &world, end + 1).contains("CA's certificate is not valid now"));
+    // 2026-01-01T00:00:00Z.
+    assert!(refused(&makers, &own, &world, 1_767_225_599).contains("not valid now"));
+
+    for wrong in ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "no PEM"] {
+        assert!(DeviceCa::from_pem("x", Kind::Certificates, wrong.as_bytes()).is_err(), "{wrong}");
+    }
+    let leaf = Ca::root_with("Leaf", |params| params.is_ca = IsCa::NoCa);
+    assert!(DeviceCa::from_pem("x", Kind::Certificates, leaf.pem.as_bytes()).is_err());
+}
+
+#[tokio::test]
+async fn the_nearest_configured_ca_sets_the_level() {
+    let world = World::new().await;
+    let root = Ca::root("Acme Root");
+    let issuing = root.sub("Acme Phones", |_| {});
+    let chain = [issuing.certify(&world.device, |_| {}), issuing.der.clone()];
+    let both = trusting(vec![ca("acme", &root.pem), ca("phones", &issuing.pem)]);
+    assert_eq!(vouched(&both, &chain, &world), ("phones".into(), SecurityLevel::SwSecureDecode));
+    let one = trusting(vec![ca("acme", &root.pem)]);
+    assert_eq!(vouched(&one, &chain, &world), ("acme".into(), SecurityLevel::HwSecureAll));
+}
+
+#[tokio::test]
+async fn keys_and_certificates_are_revoked() {
+    let world = World::new().await;
+    let root = Ca::root("Acme Root");
+    let (issuing, other) = (root.sub("Acme Devices", |_| {}), root.sub("Acme Others", |_| {}));
+    let chain = [issuing.certify(&world.device, |_| {}), issuing.der.clone()];
+    let spared = [other.certify(&world.device, |_| {}), other.der.clone()];
+    for revoked in [root.key_hash(), issuing.key_hash(), device_key_hash(&world.device)] {
+        let makers = makers(vec![ca("acme", &root.pem)], BTreeSet::from([revoked]));
+        assert!(refused(&makers, &chain, &world, NOW).contains("revoked by its hash"));
+    }
+    let makers = makers(vec![ca("acme", &root.pem)], BTreeSet::from([issuing.key_hash()]));
+    assert_eq!(vouched(&makers, &spared, &world).0, "acme");
+
+    // The serial number of every certificate of these tests.
+    let revoked = RevokedCertParams {
+        serial_number: SerialNumber::from(0xc0ffee_u64),
+        revocation_time: date_time_ymd(2026, 1, 1),
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let list = CertificateRevocationListParams {
+        this_update: date_time_ymd(2026, 1, 1),
+        // Its next list is overdue.
+        next_update: date_time_ymd(2026, 2, 1),
+        crl_number: SerialNumber::from(1_u64),
+        issuing_distribution_point: None,
+        revoked_certs: vec![revoked],
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&issuing.issuer()).unwrap();
+    for bytes in [list.pem().unwrap().into_bytes(), list.der().to_vec()] {
+        let mut acme = ca("acme", &root.pem);
+        acme.revoke_by_lists(&bytes).unwrap();
+        let makers = trusting(vec![acme]);
+        assert!(refused(&makers, &chain, &world, NOW).contains("revocation list"));
+        assert_eq!(vouched(&makers, &spared, &world).0, "acme", "it is of another issuer");
+    }
+    for wrong in [&b""[..], b"no list", &[0x30, 0]] {
+        assert!(ca("acme", &root.pem).revoke_by_lists(wrong).is_err());
+    }
+}
+
+#[tokio::test]
+async fn android_attests_secure_hardware_and_a_verified_boot() {
+    let root = Ca::root("Key Attestation Root");
+    let world = World::with_makers(trusting(vec![android(&root.pem)])).await;
+    let batch = root.sub("Batch", |_| {});
+    let chain = |attested: Attested| {
+        let extension = attested.extension();
+        let own = batch.certify(&world.device, |params| params.custom_extensions.push(extension));
+        [own, batch.der.clone(), root.der.clone()]
+    };
+    for level in [1, 2] {
+        let in_order = chain(Attested { attested_by: level, kept_by: level, ..IN_ORDER });
+        for policy in [CERTIFIED, STRONG] {
+            assert_eq!(ask(&world, policy, &in_order, false).await.status, 200);
+        }
+        // HW_SECURE_CRYPTO, not more.
+        let tracks = ask(&world, "levels", &in_order, false).await.license()["tracks"].clone();
+        assert_eq!(tracks.as_array().unwrap().len(), 3);
+    }
+    let makers = trusting(vec![android(&root.pem)]);
+    for (attested, word) in [
+        (Attested { attested_by: 0, ..IN_ORDER }, "level Software"),
+        (Attested { kept_by: 0, ..IN_ORDER }, "level Software"),
+        (Attested { kept_by: 3, ..IN_ORDER }, "level Software"),
+        (Attested { boot: Some((false, 0)), ..IN_ORDER }, "unlocked"),
+        (Attested { boot: Some((true, 1)), ..IN_ORDER }, "not verified"),
+        (Attested { boot: Some((true, 2)), ..IN_ORDER }, "not verified"),
+        (Attested { boot: Some((true, 3)), ..IN_ORDER }, "not verified"),
+        (Attested { boot: None, ..IN_ORDER }, "root of trust"),
+        (Attested { origin: Some(2), ..IN_ORDER }, "not generated"),
+        (Attested { origin: None, ..IN_ORDER }, "not generated"),
+        (Attested { purpose: 7, ..IN_ORDER }, "not for signatures"),
+        (Attested { by_software: true, ..IN_ORDER }, "not generated"),
+    ] {
+        let why = refused(&makers, &chain(attested), &world, NOW);
+        assert!(why.contains(word), "{why:?} has no {word:?}");
+        ask(&world, "open", &chain(attested), false).await.refuses(403, "device-not-enrolled");
+    }
+    let none = [batch.certify(&world.device, |_| {}), batch.der.clone()];
+    assert!(refused(&makers, &none, &world, NOW).contains("no key attestation"));
+    let twice = batch.certify(&world.device, |params| {
+        params.custom_extensions = vec![IN_ORDER.extension(), IN_ORDER.extension()];
+    });
+    assert!(refused(&makers, &[twice, batch.der.clone()], &world, NOW).contains(""));
+    // A key that was attested, and certifies another one.
+    let attest_key = root.sub("Attest key", |params| {
+        params.custom_extensions.push(Attested { purpose: 7, ..IN_ORDER }.extension());
+    });
+    let own = attest_key
+        .certify(&world.device, |params| params.custom_extensions.push(IN_ORDER.extension()));
+    let why = refused(&makers, &[own, attest_key.der.clone()], &world, NOW);
+    assert!(why.contains("only attested itself"), "{why}");
+    // Under a CA for certificates, an attestation says nothing.
+    let plain = trusting(vec![ca("phones", &root.pem)]);
+    let by_software = chain(Attested { attested_by: 0, ..IN_ORDER });
+    assert_eq!(vouched(&plain, &by_software, &world).1, SecurityLevel::SwSecureDecode);
+}
+
+#[tokio::test]
+async fn a_damaged_attestation_is_refused_and_never_panics() {
+    let world = World::new().await;
+    let root = Ca::root("Key Attestation Root");
+    let makers = trusting(vec![android(&root.pem)]);
+    let der = IN_ORDER.to_der();
+    let judge = |content: Vec<u8>| {
+        const OID: [u64; 10] = [1, 3, 6, 1, 4, 1, 11129, 2, 1, 17];
+        let extension = rcgen::CustomExtension::from_oid_content(&OID, content);
+        let own = root.certify(&world.device, |params| params.custom_extensions.push(extension));
+        makers.judge(&[own], &world.device.public_key(), time(NOW))
+    };
+    for length in 0..der.len() {
+        assert!(matches!(judge(der[..length].to_vec()), Vouched::Invalid(_)), "{length} bytes");
+    }
+    let mut longer = der.clone();
+    longer.push(0);
+    assert!(matches!(judge(longer), Vouched::Invalid(_)));
+    for at in 0..der.len() {
+        let mut altered = der.clone();
+        altered[at] ^= 0x55;
+        let _any = judge(altered);
+    }
+}
+
+/// The chain of a phone, published with Google's verifier (github.com/google/android-key-attestation, Apache-2.0). Its
+/// certificates were valid for some weeks of 2023.
+#[tokio::test]
+async fn a_published_chain_of_a_phone_is_accepted_in_its_time() {
+    const CHAIN: &str = include_str!("android-phone-2023.pem");
+    let chain: Vec<_> = CHAIN
+        .split("-----BEGIN CERTIFICATE-----")
+        .skip(1)
+        .map(|part| {
+            let part = part.split("-----END").next().unwrap();
+            Base64::decode_vec(&part.split_whitespace().collect::<String>()).unwrap()
+        })
+        .collect();
+    assert_eq!(chain.len(), 5);
+    let root = CHAIN.rfind("-----BEGIN").unwrap();
+    let device = certificate::public_key(&chain[0]).unwrap();
+    let makers = trusting(vec![android(&CHAIN[root..])]);
+    // 2023-03-08T00:00:00Z.
+    let then = time(1_678_233_600);
+    let vouched = makers.judge(&chain, &device, then);
+    assert_eq!(
+        vouched,
+        Vouched::Level { by: "google".into(), level: SecurityLevel::HwSecureCrypto }
+    );
+    assert_eq!(makers.judge(&chain[..4], &device, then), vouched, "the root is known");
+    for (at, word) in [(NOW, "expired"), (1_600_000_000, "not valid yet")] {
+        match makers.judge(&chain, &device, time(at)) {
+            Vouched::Invalid(why) => assert!(why.contains(word), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    let other_root = trusting(vec![android(&Ca::root("Other").pem)]);
+    assert!(matches!(other_root.judge(&chain, &device, then), Vouched::Invalid(_)));
+    // The serial number of its batch key, as a status list has it.
+    let mut listed = android(&CHAIN[root..]);
+    listed
+        .revoke_by_status(
+            br#"{"entries":{"d05facf443ed535548d994f6845e6d3c":{"status":"REVOKED","reason":"KEY_COMPROMISE"}}}"#,
+        )
+        .unwrap();
+    match trusting(vec![listed]).judge(&chain, &device, then) {
+        Vouched::Invalid(why) => assert!(why.contains("status list"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    for wrong in ["", "{}", r#"{"entries":{"1":{"status":"FINE"}}}"#] {
+        assert!(android(&CHAIN[root..]).revoke_by_status(wrong.as_bytes()).is_err(), "{wrong}");
+    }
+}
