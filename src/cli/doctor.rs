@@ -12,6 +12,7 @@ use crate::authority::operation::store::{CheckStore, StoreChecked};
 use crate::authority::vault::root_key_file;
 use crate::cli::folder::anchors;
 use crate::cli::folder::config::Config;
+use crate::cli::folder::device_ca::{CaFiles, CaName, VouchesFor};
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading;
@@ -164,6 +165,7 @@ fn look_at_config(folder: &Folder) -> Vec<Finding> {
     });
     findings.push(look_at_tls(folder, &config));
     findings.extend(look_at_browsers(&config));
+    findings.extend(look_at_device_cas(folder, &config));
     for entry in config.issuers.iter().filter(|entry| entry.development) {
         let text = format!("{}: its private key is in this folder; not for real use", entry.iss);
         findings.push(Finding::new(Verdict::Warning, "issuer", text));
@@ -226,6 +228,31 @@ fn look_at_tls(folder: &Folder, config: &Config) -> Finding {
     }
     let verdict = if expires - now < CERTIFICATE_SECS_MIN { Verdict::Warning } else { Verdict::Ok };
     Finding::new(verdict, "tls", format!("the certificate is good until {shown}"))
+}
+
+/// The certificates of device CAs: when one ends, all of its devices are refused.
+fn look_at_device_cas(folder: &Folder, config: &Config) -> Vec<Finding> {
+    let now = clock::now().as_secs();
+    let judge = |(name, vouches_for): (&CaName, VouchesFor)| {
+        let what = "device CA";
+        let ca = CaFiles::read(folder, name).and_then(|files| files.parse(name, vouches_for));
+        let ca = match ca {
+            Ok(ca) => ca,
+            Err(failure) => return Finding::of(what, Err(failure)),
+        };
+        let ends = ca.certificates().map(|one| one.not_after.as_secs()).min().unwrap_or_default();
+        let (name, shown) = (name.as_str(), clock::show(ends));
+        let text = format!("{name} vouches for {vouches_for} until {shown}");
+        match ends.saturating_sub(now) {
+            0 => {
+                let text = format!("{name} ended at {shown}; its devices are refused");
+                Finding::new(Verdict::Error, what, text)
+            }
+            1..CERTIFICATE_SECS_MIN => Finding::new(Verdict::Warning, what, text),
+            _ => Finding::new(Verdict::Ok, what, text),
+        }
+    };
+    config.device_ca.all().map(judge).collect()
 }
 
 fn look_at_issuers(folder: &Folder, config: &Config) -> Result<String, Failure> {

@@ -154,7 +154,7 @@ mod tests {
             let blackouts = policy.region.as_ref().map_or(0, |rule| rule.blackouts.len());
             assert_eq!(blackouts, 0, "{file}");
             for now in [0, 4_102_444_800] {
-                assert_eq!(warnings(&policy, UnixTime::from_secs(now)), [], "{file}");
+                assert_eq!(warnings(&policy, None, UnixTime::from_secs(now)), [], "{file}");
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `reelkey policy`: checks and lists policies.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::clock;
 use crate::cli::explain::{ExplainArgs, explain};
+use crate::cli::folder::config::Config;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading::{self, POLICY};
@@ -16,6 +18,7 @@ use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::terminal::table::table;
 use crate::domain::policy::Policy;
 use crate::domain::policy_warning::warnings;
+use crate::domain::security_level::SecurityLevel;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
@@ -40,18 +43,27 @@ impl PolicyCommand {
 pub(crate) async fn run(folder: &Folder, command: PolicyCommand) -> Result<Output, Failure> {
     match command {
         PolicyCommand::Check { files } if files.is_empty() => {
-            checked(installation::policies(folder)?)
+            checked(installation::policies(folder)?, certified(folder)?)
         }
         PolicyCommand::Check { files } => {
             let policies = files.iter().map(|file| installation::policy(file));
-            checked(policies.collect::<Result<_, _>>()?)
+            // Which devices will be asked is not known here.
+            checked(policies.collect::<Result<_, _>>()?, Some(SecurityLevel::HwSecureAll))
         }
         PolicyCommand::List => list(folder).await,
         PolicyCommand::Explain(args) => explain(folder, args).await,
     }
 }
 
-fn checked(policies: Vec<Policy>) -> Result<Output, Failure> {
+/// The highest level that a device CA of the folder vouches for.
+pub(crate) fn certified(folder: &Folder) -> Result<Option<SecurityLevel>, Failure> {
+    let config = Config::read(folder)?;
+    let makers =
+        config.device_ca.read(folder, &config.revoked_device_keys, &mut BTreeMap::new())?;
+    Ok(makers.highest_level())
+}
+
+fn checked(policies: Vec<Policy>, certified: Option<SecurityLevel>) -> Result<Output, Failure> {
     let names: Vec<_> = policies.iter().map(|policy| policy.name.as_str()).collect();
     let mut text = match names.len() {
         0 => return Err(Failure::new("there are no policies").remedy("run `reelkey init`")),
@@ -63,7 +75,7 @@ fn checked(policies: Vec<Policy>) -> Result<Output, Failure> {
     let (mut rows, mut json) = (Vec::new(), Vec::new());
     let now = clock::now();
     for policy in &policies {
-        for warning in warnings(policy, now) {
+        for warning in warnings(policy, certified, now) {
             json.push(json!({ "policy_id": policy.name, "field": warning.field,
                 "message": warning.message }));
             rows.push([policy.name.clone(), warning.field.to_owned(), warning.message]);

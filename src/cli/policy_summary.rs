@@ -70,6 +70,7 @@ pub(crate) fn rules(policy: &Policy) -> String {
         policy.playback_duration.map(|window| format!("playback {window}")),
         limit.map(|limit| format!("devices {limit}")),
         (registration == Registration::Enrolled).then(|| "enrolled".to_owned()),
+        (registration == Registration::Certified).then(|| "certified".to_owned()),
         require_binding.then(|| "bound".to_owned()),
         (security_level > SecurityLevel::default()).then(|| security_level.as_str().to_owned()),
         policy.concurrency.map(|rule| format!("streams {}", rule.limit)),

@@ -237,23 +237,15 @@ impl Case<'_> {
 
     /// A chain that is not valid is refused under every policy: a device that has one is meant to be what it says.
     fn judge_certificate(&self, steps: &mut Steps) -> Result<(), Denial> {
-        let (refusal, expected) = (Refusal::DeviceNotEnrolled, "a chain to a device CA");
-        let vouched = &self.request.vouched;
-        match vouched {
-            Vouched::Invalid(why) => {
-                steps.check(false, refusal, "device.certificate", expected, why)?;
-            }
-            Vouched::Level { by, .. } => {
-                steps.check(true, refusal, "device.certificate", expected, by)?;
-            }
-            Vouched::Nothing => {}
-        }
-        if self.policy.device.registration != Registration::Certified {
-            return Ok(());
-        }
-        let is_certified = matches!(vouched, Vouched::Level { .. });
-        let actual = if is_certified { "certified" } else { "no certificate" };
-        steps.check(is_certified, refusal, "device.registration", "certified", actual)
+        let (refusal, rule) = (Refusal::DeviceNotEnrolled, "device.certificate");
+        let must_have = self.policy.device.registration == Registration::Certified;
+        let (is_kept, actual) = match &self.request.vouched {
+            Vouched::Nothing if !must_have => return Ok(()),
+            Vouched::Nothing => (false, "no certificate"),
+            Vouched::Level { by, .. } => (true, &**by),
+            Vouched::Invalid(why) => (false, &**why),
+        };
+        steps.check(is_kept, refusal, rule, "a chain to a device CA", actual)
     }
 
     /// The license that the request is about, if there is one already. `devices` are those that are to be remembered.

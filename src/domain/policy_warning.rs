@@ -6,7 +6,7 @@
 use reelkey_client::time::UnixTime;
 
 use crate::domain::duration::Duration;
-use crate::domain::policy::{ConcurrencyRule, Policy, RegionRule};
+use crate::domain::policy::{ConcurrencyRule, Policy, RegionRule, Registration};
 use crate::domain::security_level::SecurityLevel;
 
 /// What will happen under a policy, and how to avoid it.
@@ -28,9 +28,13 @@ const FILM: Duration = Duration::from_secs(3 * 3_600);
 /// at all, and each question costs the service and the viewer.
 const LICENSE_MIN: Duration = Duration::from_secs(300);
 
-/// The warnings about a policy at the time `now`.
+/// The warnings about a policy at the time `now`, where device CAs vouch for `certified` at most; `None` if there is no CA.
 #[must_use]
-pub fn warnings(policy: &Policy, now: UnixTime) -> Vec<PolicyWarning> {
+pub fn warnings(
+    policy: &Policy,
+    certified: Option<SecurityLevel>,
+    now: UnixTime,
+) -> Vec<PolicyWarning> {
     if !policy.can_play {
         let message = "Every license is refused; write can_play = true.";
         return vec![PolicyWarning { field: "can_play", message: message.to_owned() }];
@@ -43,7 +47,7 @@ pub fn warnings(policy: &Policy, now: UnixTime) -> Vec<PolicyWarning> {
     if let Some(region) = &policy.region {
         found.region(region, now);
     }
-    found.device(policy);
+    found.device(policy, certified);
     if let Some(rule) = &policy.concurrency {
         found.concurrency(policy, rule);
     }
@@ -174,13 +178,19 @@ impl Found {
         }
     }
 
-    /// Certificates of devices are not supported yet: nothing can raise the level of a device.
-    fn device(&mut self, policy: &Policy) {
+    /// Nothing but a device CA can raise the level of a device.
+    fn device(&mut self, policy: &Policy, certified: Option<SecurityLevel>) {
         let level = policy.device.security_level;
-        if level > SecurityLevel::SwSecureCrypto {
+        if level > certified.unwrap_or_default() {
             self.warn(
                 "device.security_level",
-                format!("No device reaches {} yet, so every license is refused; write security_level = \"SW_SECURE_CRYPTO\".", level.as_str()),
+                format!("No device CA vouches for {}, so every license is refused; write security_level = \"SW_SECURE_CRYPTO\", or add the CA with `reelkey device ca add`.", level.as_str()),
+            );
+        }
+        if policy.device.registration == Registration::Certified && certified.is_none() {
+            self.warn(
+                "device.registration",
+                "There is no device CA, so every license is refused; write registration = \"open\", or add the CA with `reelkey device ca add`.",
             );
         }
     }
@@ -219,7 +229,7 @@ mod tests {
 
     fn warned(text: &str) -> Vec<PolicyWarning> {
         let policy = parse("test", text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        warnings(&policy, NOW)
+        warnings(&policy, None, NOW)
     }
 
     /// The fields that are warned of under a policy with `license_duration = life` and `addition`.
@@ -324,6 +334,16 @@ mod tests {
         let level = |level: &str| fields("10m", &format!("[device]\nsecurity_level = \"{level}\""));
         assert_eq!(level("SW_SECURE_CRYPTO"), [""; 0]);
         assert_eq!(level("SW_SECURE_DECODE"), ["device.security_level"]);
+        let text = "can_play = true\nlicense_duration = \"10m\"\n[device]\nregistration = \"certified\"\n\
+            security_level = \"HW_SECURE_CRYPTO\"";
+        let policy = parse("test", text).unwrap();
+        let fields = |certified| {
+            let found = warnings(&policy, certified, NOW);
+            found.into_iter().map(|warning| warning.field).collect::<Vec<_>>()
+        };
+        assert_eq!(fields(None), ["device.security_level", "device.registration"]);
+        assert_eq!(fields(Some(SecurityLevel::SwSecureDecode)), ["device.security_level"]);
+        assert_eq!(fields(Some(SecurityLevel::HwSecureCrypto)), [""; 0]);
     }
 
     #[test]

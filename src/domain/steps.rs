@@ -46,7 +46,7 @@ pub struct Step {
 pub struct Steps(Vec<Step>);
 
 /// Every rule that a policy may have, in order.
-const RULES: [&str; 26] = [
+const RULES: [&str; 27] = [
     "required_amr",
     "can_play",
     "can_renew",
@@ -57,6 +57,7 @@ const RULES: [&str; 26] = [
     "region.allowed_countries",
     "region.blackout",
     "device.require_binding",
+    "device.certificate",
     "device.security_level",
     "device",
     "device.registration",

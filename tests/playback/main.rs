@@ -7,6 +7,7 @@
     reason = "a test may fail where its expectation does, and says what it has tried"
 )]
 
+mod certified;
 mod commands;
 mod decryption;
 mod drills;

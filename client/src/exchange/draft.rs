@@ -61,8 +61,8 @@ pub enum Error<E> {
 /// ```
 #[derive(Debug)]
 pub struct Draft<P> {
-    signing_input: String,
-    pending: P,
+    pub(super) signing_input: String,
+    pub(super) pending: P,
 }
 
 impl<P> Draft<P> {

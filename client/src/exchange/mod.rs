@@ -25,6 +25,7 @@
 //! Deliberately absent: HTTP, clocks, and the decision whether to grant a license.
 
 pub mod ask;
+mod certified;
 pub mod device;
 pub mod draft;
 mod held;
