@@ -208,7 +208,7 @@ const FLOORS: [(&str, &[&str]); 33] = [
             "jwe jwks problem pssh signature signed wall_clock",
         ],
     ),
-    ("client/src/strict", &["jwk jws", "base64url json"]),
+    ("client/src/strict", &["certificate", "jwk jws", "base64url json"]),
 ];
 
 /// Words that may stand in these places only.
