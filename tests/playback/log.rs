@@ -8,11 +8,14 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use reelkey::crypto::random::SystemRng;
+use reelkey_client::exchange::DeviceKey;
+use reelkey_client::strict::base64url;
 use rustix::fs::{CWD, Mode, OFlags, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::film::{CONTENT, obtain, provisioned};
+use crate::film::{CONTENT, now, obtain, provisioned};
 use crate::installation::{Installation, REELKEY, Service};
 use crate::terminal::Terminal;
 
@@ -295,11 +298,33 @@ fn requests_that_anybody_may_send_do_not_fill_the_log() {
         assert_eq!(service.send("DELETE", "/v1/license", "", "").0, 405);
     }
     service.terminate();
-    let log = fs::read_to_string(path).unwrap();
+    let log = fs::read_to_string(&path).unwrap();
     assert!(!log.contains("wp-login"), "{log}");
     let refused = log.lines().filter(|line| line.contains("method-not-allowed")).count();
     assert!((32..300).contains(&refused), "{refused}");
     assert!(log.contains("\"route\":\"/v1/license\""), "{log}");
+
+    // Anybody can release a license that there is not, with a key of their own.
+    let device = DeviceKey::generate(&mut SystemRng).unwrap();
+    let release = {
+        let part = |value: &Value| base64url::encode(value.to_string().as_bytes());
+        let header = part(&json!({ "typ": "license-request+jwt", "alg": "ES256",
+            "jwk": device.public_key().to_jwk() }));
+        let claims = part(&json!({ "aud": "reelkey", "iat": now().as_secs(),
+            "jti": "0123456789abcdefghijkl", "request_type": "RELEASE",
+            "session_type": "temporary", "license_id": "AAAAAAAAAAAAAAAAAAAAAA" }));
+        let input = format!("{header}.{claims}");
+        format!("{input}.{}", base64url::encode(device.sign(input.as_bytes()).as_bytes()))
+    };
+    let service = installation.serve_logging_to(log_file(&path), &[]);
+    for _ in 0..300 {
+        let (status, answer) = service.send("POST", "/v1/license", "", &release);
+        assert!(status == 403 && answer.contains("not-authorized"), "{answer}");
+    }
+    service.terminate();
+    let log = fs::read_to_string(&path).unwrap();
+    let refused = log.lines().filter(|line| line.contains("not-authorized")).count();
+    assert!((32..300).contains(&refused), "{refused}");
 }
 
 #[test]

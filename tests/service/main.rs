@@ -18,6 +18,7 @@ mod hostile;
 mod network;
 mod refusals;
 mod rights;
+mod rights_limits;
 mod rights_races;
 mod rights_streams;
 mod rotations;

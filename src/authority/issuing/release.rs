@@ -10,7 +10,7 @@ use reelkey_client::exchange::request::{RequestType, SignedRequest};
 use crate::authority::commit::Attempts;
 use crate::authority::in_force::Snapshot;
 use crate::authority::issuing::circumstances::Circumstances;
-use crate::authority::issuing::decided::{Answer, Granted, Trail, log_refused};
+use crate::authority::issuing::decided::{Answer, Granted, Trail};
 use crate::authority::issuing::license::signed;
 use crate::authority::issuing::proof;
 use crate::authority::issuing::refused::{Refused, refuse, refuse_by};
@@ -25,8 +25,9 @@ use crate::domain::release::{Release, release};
 use crate::store::record::fact::account::AccountId;
 
 impl Authority {
-    /// Answers a release that came without a token. The answer is a receipt, a compact JWS. Returns `None` if the body is not a
-    /// release: every other request needs a token.
+    /// Answers a release that came without a token, and counts it. The answer is a receipt, a compact JWS. Returns `None` if the
+    /// body is not a release: every other request needs a token. **The caller logs a refusal**: anybody can cause it, so its lines
+    /// have to be few.
     ///
     /// # Errors
     /// [`Fault`], as [`Authority::issue`].
@@ -39,16 +40,22 @@ impl Authority {
             Ok(request) if request.request_type == RequestType::Release => request,
             _ => return Ok(None),
         };
-        let in_force = self.in_force();
+        let (timer, in_force) = (self.counters().license(), self.in_force());
         let mut trail = Trail::new(Delivery::Sealed);
         let receipt = self.release(&request, None, &in_force, circumstances, &mut trail).await;
         match receipt {
-            Ok(released) => Ok(Some(Answer::Granted(released.answer))),
+            Ok(released) => {
+                timer.released();
+                Ok(Some(Answer::Granted(released.answer)))
+            }
             Err(Stop::Refused(refused)) => {
-                log_refused(circumstances, None, &trail, &refused);
+                timer.refused(refused.refusal);
                 Ok(Some(Answer::Refused(refused)))
             }
-            Err(Stop::Failed(fault)) => Err(fault),
+            Err(Stop::Failed(fault)) => {
+                timer.failed();
+                Err(fault)
+            }
         }
     }
 
@@ -74,7 +81,7 @@ impl Authority {
         });
         let memory = self.vault.facts();
         let mut attempts = Attempts::default();
-        let license = loop {
+        let (license, is_first) = loop {
             let held = Held::find(&*memory, id).await?.ok_or_else(unknown)?;
             let is_account = account.is_none_or(|account| account == held.account());
             if !is_account || held.license().device != device {
@@ -89,12 +96,17 @@ impl Authority {
             let said = Release { signed_at: request.iat, first_play_secs: request.first_play, now };
             let (usage, slot) = (held.usage(), held.slot());
             let changes = release(said, &license, usage.as_ref(), slot.as_ref())?;
-            if attempts.commit(&*memory, held.batch(&changes)?).await? {
-                break license;
+            let batch = held.batch(&changes)?;
+            let is_first = !batch.is_empty();
+            if attempts.commit(&*memory, batch).await? {
+                break (license, is_first);
             }
         };
-        tracing::info!(request.id = %circumstances.request_id, license.id = %id,
-            content.id = %license.content, device = %device, "license released");
+        // A release is answered as often as it comes, and logged once.
+        if is_first {
+            tracing::info!(request.id = %circumstances.request_id, license.id = %id,
+                content.id = %license.content, device = %device, "license released");
+        }
         let signer = in_force.signers.current(now).ok_or(Fault::Incomplete("signing key"))?;
         let claims = Claims {
             iss: self.service_id.clone(),

@@ -57,6 +57,11 @@ impl Problem {
         Self { is_logged: true, ..Refusal::Internal.into() }
     }
 
+    /// The same, of which the log has no line yet.
+    pub(crate) fn not_logged(self) -> Self {
+        Self { is_logged: false, ..self }
+    }
+
     /// Whether the log already has a line about it.
     pub(crate) fn is_logged(&self) -> bool {
         self.is_logged

@@ -27,9 +27,11 @@ use crate::http::frame::problem::Problem;
 pub(crate) async fn devices_get(
     State(app): State<App>,
     Extension(exchange): Extension<Exchange>,
+    Extension(admission): Extension<Arc<Admission>>,
     Extension(client): Extension<Client>,
     presented: Presented,
 ) -> Result<Response, Problem> {
+    let _slot = admission.slot()?;
     let token = presented.token()?;
     let age = || exchange.age();
     let circumstances = exchange.circumstances(client, &age);
@@ -52,6 +54,7 @@ pub(crate) async fn devices_post(
     body: Body,
 ) -> Result<Response, Problem> {
     let body = body::read(&headers, body, &admission, BYTES_MAX).await?;
+    let _slot = admission.slot()?;
     let token = presented.token()?;
     let age = || exchange.age();
     let circumstances = exchange.circumstances(client, &age);
@@ -63,10 +66,12 @@ pub(crate) async fn devices_post(
 pub(crate) async fn device_delete(
     State(app): State<App>,
     Extension(exchange): Extension<Exchange>,
+    Extension(admission): Extension<Arc<Admission>>,
     Extension(client): Extension<Client>,
     presented: Presented,
     Path(jkt): Path<String>,
 ) -> Result<Response, Problem> {
+    let _slot = admission.slot()?;
     let token = presented.token()?;
     let age = || exchange.age();
     let circumstances = exchange.circumstances(client, &age);
@@ -78,10 +83,12 @@ pub(crate) async fn device_delete(
 pub(crate) async fn license_get(
     State(app): State<App>,
     Extension(exchange): Extension<Exchange>,
+    Extension(admission): Extension<Arc<Admission>>,
     Extension(client): Extension<Client>,
     presented: Presented,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
+    let _slot = admission.slot()?;
     let token = presented.token()?;
     let age = || exchange.age();
     let circumstances = exchange.circumstances(client, &age);

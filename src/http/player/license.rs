@@ -33,12 +33,13 @@ pub(crate) async fn license_post(
     let _slot = admission.slot()?;
     let age = || exchange.age();
     let circumstances = exchange.circumstances(client, &age);
-    // Only a release may come without a token: a page sends it while it closes.
-    let answer = match presented.token() {
-        Ok(token) => app.authority.issue(&token, &body, circumstances).await,
+    // Only a release may come without a token: a page sends it while it closes. Anybody may send one, so the frame logs what is
+    // refused, as it logs other requests that anybody may send.
+    let (answer, is_logged) = match presented.token() {
+        Ok(token) => (app.authority.issue(&token, &body, circumstances).await, true),
         Err(missing) if missing.refusal() == Refusal::TokenMissing => {
             match app.authority.release_without_token(&body, circumstances).await.transpose() {
-                Some(answer) => answer,
+                Some(answer) => (answer, false),
                 None => return Err(missing),
             }
         }
@@ -53,6 +54,7 @@ pub(crate) async fn license_post(
             license,
         )
             .into_response()),
-        Answer::Refused(refused) => Err(refused.into()),
+        Answer::Refused(refused) if is_logged => Err(refused.into()),
+        Answer::Refused(refused) => Err(Problem::from(refused).not_logged()),
     }
 }
