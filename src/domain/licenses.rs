@@ -13,8 +13,12 @@ use crate::domain::renewal::Renewed;
 use crate::domain::request::Asker;
 use crate::domain::steps::Steps;
 
-/// The most licenses of a device that are valid at the same time. The next one ends the oldest.
+/// The most licenses of a device that are valid at the same time. The next one ends the oldest for playing now.
 pub(super) const LIVE_MAX: usize = 32;
+
+/// The most of them that are kept: a viewer has paid for them, so none is ended by another one, and one for playing now always
+/// finds room.
+const KEPT_MAX: usize = LIVE_MAX - 1;
 
 /// The request for a license.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +34,8 @@ pub(super) struct Asking<'a> {
 /// that one can still be given.
 ///
 /// # Errors
-/// The license was returned, revoked or ended, its device was removed, or it has ended for longer than the policy allows.
+/// The license was returned, revoked or ended, its device was removed, or it has ended for longer than the policy allows. A new
+/// one is to be kept, and the device keeps as many as it may.
 pub(super) fn judge(
     asking: Asking<'_>,
     policy: &Policy,
@@ -42,7 +47,7 @@ pub(super) fn judge(
     let Some(license) = past.licenses.iter().find(|license| license.id == id) else {
         let (refusal, rule) = (Refusal::NotAuthorized, "license");
         return match asker.renews {
-            None => Ok(None),
+            None => judge_new(asking, past, steps).map(|()| None),
             Some(_) => Err(steps.broken(refusal, rule, "a license of this device", "unknown")),
         };
     };
@@ -72,6 +77,22 @@ pub(super) fn judge(
         )?;
     }
     Ok(Some(Renewed { license: license.clone(), is_renewal: asker.renews.is_some() }))
+}
+
+/// Judges whether the device may have one more license.
+fn judge_new(asking: Asking<'_>, past: &Past, steps: &mut Steps) -> Result<(), Denial> {
+    if asking.session_type != SessionType::PersistentLicense {
+        return Ok(());
+    }
+    let live = past.licenses.iter().filter(|license| license.is_live(asking.now));
+    let kept = live.filter(|license| is_kept(license)).count();
+    let (refusal, rule) = (Refusal::PersistenceNotAllowed, "license");
+    let (expected, actual) = (format!("at most {KEPT_MAX} kept"), format!("one more than {kept}"));
+    steps.check(kept < KEPT_MAX, refusal, rule, expected, actual)
+}
+
+fn is_kept(license: &License) -> bool {
+    license.session_type == SessionType::PersistentLicense
 }
 
 fn name(session_type: SessionType) -> &'static str {
@@ -145,14 +166,14 @@ pub(super) fn remember(
     all
 }
 
-/// The license that a new one ends, if the device has too many: its oldest for playing now, or else its oldest.
+/// The license that a new one ends, if the device has too many: its oldest for playing now.
 fn surplus(past: &Past, now: UnixTime) -> Option<License> {
     let live: Vec<_> = past.licenses.iter().filter(|license| license.is_live(now)).collect();
     if live.len() < LIVE_MAX {
         return None;
     }
-    let is_kept = |license: &License| license.session_type == SessionType::PersistentLicense;
-    let oldest = live.into_iter().min_by_key(|one| (is_kept(one), one.issued_at, one.id))?;
+    let playing = live.into_iter().filter(|license| !is_kept(license));
+    let oldest = playing.min_by_key(|one| (one.issued_at, one.id))?;
     let mut ended = License { state: LicenseState::Ended, ..oldest.clone() };
     ended.note(EventKind::Ended, now);
     Some(ended)

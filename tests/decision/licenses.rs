@@ -132,11 +132,32 @@ fn of_thirty_two_live_licenses_the_oldest_for_playing_now_ends() {
     // Those that have ended do not count.
     account.grant(new(NOW + HOUR, 1, 33));
     assert_eq!(account.license(2).state, LicenseState::Active);
+}
 
-    let mut only_kept = Account::under(KEPT);
-    for name in 1..=33 {
-        only_kept.grant(kept(NOW + u64::from(name), 1, name));
+#[test]
+fn a_device_keeps_thirty_one_licenses_and_none_of_them_is_ended_by_another() {
+    let mut account = Account::under(KEPT);
+    for name in 1..=31 {
+        account.grant(kept(NOW + u64::from(name), 1, name));
     }
-    assert_eq!(only_kept.license(1).state, LicenseState::Ended);
-    assert_eq!(only_kept.license(2).state, LicenseState::Active);
+    account.refuse(kept(NOW + 40, 1, 32), "persistence-not-allowed");
+    // What it has is given again and renewed, another device keeps its own, and there is room for playing now.
+    account.grant(kept(NOW + 40, 1, 31));
+    account.grant(Ask { keeps: true, ..renewal(NOW + 40, 1, 1, 101) });
+    account.grant(kept(NOW + 40, 2, 102));
+    for (name, ended) in [(103, None), (104, Some(103)), (105, Some(104))] {
+        account.grant(new(NOW + u64::from(name), 1, name));
+        if let Some(ended) = ended {
+            assert_eq!(account.license(ended).state, LicenseState::Ended);
+        }
+    }
+    let is_active = |name| account.license(name).state == LicenseState::Active;
+    assert!((1..=31).all(is_active));
+    // One that is given back or that ends makes room for another one.
+    let mut returned = account.clone();
+    assert_eq!(returned.release(1, NOW, None, NOW + 200), Ok(()));
+    returned.grant(kept(NOW + 200, 1, 33));
+    returned.refuse(kept(NOW + 200, 1, 34), "persistence-not-allowed");
+    account.refuse(kept(NOW + 2 + 7 * DAY - 1, 1, 35), "persistence-not-allowed");
+    account.grant(kept(NOW + 2 + 7 * DAY, 1, 35));
 }
