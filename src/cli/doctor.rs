@@ -20,6 +20,7 @@ use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::terminal::table::table;
 use crate::cli::{clock, operator};
 use crate::domain::origin::PublicUrl;
+use crate::domain::policy_warning::{PolicyWarning, warnings};
 use crate::http::log_health::LogReport;
 
 /// The day on which this was written. No correct clock shows an earlier one.
@@ -66,8 +67,8 @@ pub(crate) async fn doctor(folder: &Folder) -> Result<Output, Failure> {
         look_at_clock(),
         Finding::of("space", look_at_space(folder.root())),
         Finding::of("root key", look_at_root_key(folder)),
-        Finding::of("policies", look_at_policies(folder)),
     ];
+    findings.extend(look_at_policies(folder));
     findings.extend(look_at_anchors(folder));
     findings.extend(look_at_config(folder));
     findings.extend(look_at_drift(folder).await);
@@ -138,14 +139,24 @@ fn look_at_root_key(folder: &Folder) -> Result<String, Failure> {
     ))
 }
 
-fn look_at_policies(folder: &Folder) -> Result<String, Failure> {
-    let policies = installation::policies(folder)?;
-    if policies.is_empty() {
-        return Err(Failure::new(
-            "there is no policy, so no content can be added; run `reelkey init`",
-        ));
+fn look_at_policies(folder: &Folder) -> Vec<Finding> {
+    let policies = match installation::policies(folder) {
+        Ok(policies) if policies.is_empty() => {
+            let text = "there is no policy, so no content can be added; run `reelkey init`";
+            return vec![Finding::new(Verdict::Error, "policies", text)];
+        }
+        Ok(policies) => policies,
+        Err(failure) => return vec![Finding::of("policies", Err(failure))],
+    };
+    let names: Vec<_> = policies.iter().map(|policy| policy.name.as_str()).collect();
+    let mut findings = vec![Finding::new(Verdict::Ok, "policies", names.join(", "))];
+    for policy in &policies {
+        for PolicyWarning { field, message } in warnings(policy, clock::now()) {
+            let text = format!("{}: {field}: {message}", policy.name);
+            findings.push(Finding::new(Verdict::Warning, "policy", text));
+        }
     }
-    Ok(policies.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>().join(", "))
+    findings
 }
 
 fn look_at_config(folder: &Folder) -> Vec<Finding> {

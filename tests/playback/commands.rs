@@ -259,6 +259,17 @@ fn the_doctor_names_what_to_mend() {
     assert_eq!(verdicts(&running), verdicts(&well), "the same while the service runs");
     service.terminate();
 
+    // What `policy check` warns of.
+    let hurts = installation.data.path().join("policies/hurts.toml");
+    fs::write(&hurts, "can_play = true\nlicense_duration = \"1s\"\n").unwrap();
+    let checked = installation.succeed(&["policy", "check"]);
+    let warning = &checked["warnings"][0];
+    let (field, message) =
+        (warning["field"].as_str().unwrap(), warning["message"].as_str().unwrap());
+    let warned = of(&look(true), "policy");
+    assert_eq!(warned, ("warning".into(), format!("hurts: {field}: {message}")));
+    fs::remove_file(hurts).unwrap();
+
     let root = installation.data.path().join("keys/root.key");
     fs::set_permissions(&root, fs::Permissions::from_mode(0o640)).unwrap();
     fs::write(installation.data.path().join("policies/x.toml"), "can_play = 1").unwrap();
