@@ -48,6 +48,7 @@ pub struct Counters {
     kek: Known,
     certificate: Known,
     store_healthy: Known,
+    facts_swept: Counter,
     log_lines_lost: Family<Labels<0>, Counter>,
     started: Known,
 }
@@ -81,6 +82,7 @@ impl Counters {
             kek: Known::default(),
             certificate: Known::default(),
             store_healthy: Known::default(),
+            facts_swept: Counter::default(),
             log_lines_lost: Family::default(),
             started: Known::default(),
         };
@@ -143,6 +145,11 @@ impl Counters {
             Unit::Seconds,
             store.seconds.clone(),
         );
+        let help = "How long a commit of facts took, by whether secrets were moving to a fresh store meanwhile";
+        let facts = store.facts_seconds.clone();
+        told.register_with_unit("facts_commit_duration", help, Unit::Seconds, facts);
+        let help = "Facts that were removed because they ended long ago";
+        told.register("facts_swept", help, self.facts_swept.clone());
         let help = "1 while the store takes writes, otherwise 0";
         told.register("store_healthy", help, self.store_healthy.clone());
 
@@ -187,6 +194,11 @@ impl Counters {
     /// A request was answered with a problem.
     pub fn request_refused(&self, refusal: Refusal) {
         self.refused_requests.get_or_create(&[("reason", refusal.reason())]).inc();
+    }
+
+    /// So many facts were removed, because they ended long ago.
+    pub fn facts_swept(&self, count: usize) {
+        self.facts_swept.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     /// The connections of players.

@@ -11,18 +11,18 @@ use crate::cli::folder::retention::RetentionTable;
 /// The pause between two steps of a sweep, so that licenses come first.
 const BETWEEN_STEPS: Duration = Duration::from_millis(100);
 
-/// The pause between two sweeps, and before the first one.
-const BETWEEN_SWEEPS: Duration = Duration::from_secs(600);
-
 /// Sweeps until it is dropped. A step that fails is logged, and the next sweep tries again.
 pub(crate) async fn sweep(authority: Arc<Authority>, table: RetentionTable) {
     loop {
-        tokio::time::sleep(BETWEEN_SWEEPS).await;
+        tokio::time::sleep(table.every()).await;
         let retention = table.under(&authority.in_force().policies);
         let (mut sweep, mut removed) = (Sweep::default(), 0);
         loop {
             match sweep.step(&*authority.facts(), retention, clock::now()).await {
-                Ok(Some(more)) => removed += more,
+                Ok(Some(more)) => {
+                    removed += more;
+                    authority.counters().facts_swept(more);
+                }
                 Ok(None) => break,
                 Err(fault) => {
                     tracing::error!(%fault, "facts that ended are kept for now");

@@ -21,6 +21,7 @@ mod rights;
 mod rights_limits;
 mod rights_races;
 mod rights_streams;
+mod rights_sweep;
 mod rotations;
 mod secrets;
 mod streams;

@@ -17,7 +17,7 @@ const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
 /// The policies of movies/rights.
-pub(crate) const POLICIES: [(&str, &str); 5] = [
+pub(crate) const POLICIES: [(&str, &str); 6] = [
     (
         "renewed",
         "can_play = true\nlicense_duration = \"10m\"\ncan_renew = true\nrenewal_delay = \"4m\"\n\
@@ -42,6 +42,11 @@ pub(crate) const POLICIES: [(&str, &str); 5] = [
     (
         "places",
         "can_play = true\nlicense_duration = \"10m\"\ncan_renew = true\n[device]\nlimit = 2",
+    ),
+    (
+        "cooled",
+        "can_play = true\nlicense_duration = \"10m\"\ncan_renew = true\nrental_duration = \"30d\"\n\
+         renewal_recovery_duration = \"1h\"\n[device]\nlimit = 1\ncooldown = \"24h\"",
     ),
 ];
 
@@ -121,7 +126,7 @@ impl World {
     }
 
     /// Everything that is remembered.
-    async fn facts(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub(crate) async fn facts(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         self.authority.facts().scan(b"", None, 100_000).await.unwrap()
     }
 }

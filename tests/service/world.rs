@@ -75,7 +75,7 @@ const TITLES: [TitleRow; 8] = [
     ),
     (
         "movies/rights",
-        &["renewed", "film", "streams", "last-stream", "places", "open"],
+        &["renewed", "film", "streams", "last-stream", "places", "cooled", "open"],
         &[Some(TrackType::Sd)],
     ),
 ];

@@ -1,12 +1,16 @@
 //! The sweep: removes facts that ended long ago, a few at a time.
 //!
 //! First uses are kept: a rental that ended must not begin again. Licenses, slots and removed devices go after the retention
-//! time. What changes while it is looked at stays until the next sweep.
+//! time. What changes while it is looked at stays until the next sweep. **A fact stays as long as a rule may ask for it**, however
+//! short the retention time is. Each step is one commit, so that grants wait for at most one more sync.
 
+use reelkey_client::exchange::license::IAT_DISTANCE_SECS_MAX;
 use reelkey_client::time::UnixTime;
 
 use crate::authority::vault::fault::Fault;
+use crate::domain::duration::Duration;
 use crate::domain::past::{Device, DeviceStatus};
+use crate::domain::policy::Policy;
 use crate::store::batch::{Batch, Committed};
 use crate::store::engine::Store;
 use crate::store::record::fact::device::DeviceRecord;
@@ -19,12 +23,30 @@ use crate::store::record::stored::{self, Record, Stored};
 const STEP: usize = 256;
 
 /// How long ended facts are kept, in seconds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Licenses and slots.
-    pub facts_secs: u64,
-    /// Removed devices: at least as long as their places stay taken.
-    pub devices_secs: u64,
+    facts_secs: u64,
+    devices_secs: u64,
+}
+
+impl Retention {
+    /// As long as the operator says, and not shorter than a rule of these policies may need a fact: a license as long as it may be
+    /// renewed after its end, and as long as its request may come again; a removed device as long as its place may be taken.
+    #[must_use]
+    pub fn under<'a>(facts: Duration, policies: impl IntoIterator<Item = &'a Policy>) -> Self {
+        let mut retention = Self {
+            // A request may come again until it is stale, and may have been signed ahead by as much.
+            facts_secs: facts.as_secs().max(2 * IAT_DISTANCE_SECS_MAX),
+            devices_secs: facts.as_secs(),
+        };
+        for policy in policies {
+            let recovery = policy.renewal.recovery.unwrap_or_default().as_secs();
+            let cooldown = policy.device.cooldown.unwrap_or_default().as_secs();
+            retention.facts_secs = retention.facts_secs.max(recovery);
+            retention.devices_secs = retention.devices_secs.max(cooldown);
+        }
+        retention
+    }
 }
 
 /// A sweep over all facts, which goes on where it was.
@@ -57,50 +79,92 @@ impl Sweep {
                 self.after = None;
             }
         }
-        let is_over = |ended: u64, secs: u64| ended.saturating_add(secs) <= now.as_secs();
-        let mut removed = 0;
+        let (mut all, mut each) = (Batch::default(), Vec::new());
         for (key, value) in page {
-            let batch = match *kind {
-                LicenseRecord::PREFIX => {
-                    let record: Stored<LicenseRecord> = Stored::parse(&key, value)?;
-                    let ended = record.expires_at.max(record.updated_at);
-                    is_over(ended, retention.facts_secs).then(|| {
-                        let owner = OwnerRecord::key_of(&record.id);
-                        Batch::default().remove_record(&record).remove(owner)
-                    })
-                }
-                SlotRecord::PREFIX => {
-                    let record: Stored<SlotRecord> = Stored::parse(&key, value)?;
-                    is_over(record.until, retention.facts_secs)
-                        .then(|| Batch::default().remove_record(&record))
-                }
-                _ => {
-                    let record: Stored<DeviceRecord> = Stored::parse(&key, value)?;
-                    let is_removed = record.device().status == DeviceStatus::Removed;
-                    match is_removed && is_over(record.status_since, retention.devices_secs) {
-                        true => Some(without_place(facts, &record).await?),
-                        false => None,
-                    }
-                }
-            };
-            if let Some(batch) = batch
-                && facts.commit(batch).await? == Committed::Done
-            {
-                removed += 1;
+            if let Some(ended) = over(facts, kind, &key, value, retention, now).await? {
+                all = ended.add_to(all);
+                each.push(ended);
             }
+        }
+        if each.is_empty() || facts.commit(all).await? == Committed::Done {
+            return Ok(Some(each.len()));
+        }
+        // One of them has changed meanwhile.
+        let mut removed = 0;
+        for ended in each {
+            let batch = ended.add_to(Batch::default());
+            removed += usize::from(facts.commit(batch).await? == Committed::Done);
         }
         Ok(Some(removed))
     }
 }
 
-/// Removes a device, and its place if it still has one.
-async fn without_place(facts: &dyn Store, record: &Stored<DeviceRecord>) -> Result<Batch, Fault> {
-    let batch = Batch::default().remove_record(record);
-    let Device { jkt, place, .. } = record.device();
-    let Some(number) = place else { return Ok(batch) };
-    let key = PlaceRecord { account: record.account, number, jkt }.key();
-    Ok(match stored::read::<PlaceRecord>(facts, &key).await? {
-        Some(place) if place.jkt == jkt => batch.remove_record(&place),
-        _ => batch,
+/// A fact that ended long enough ago, with what goes with it.
+enum Ended {
+    License(Stored<LicenseRecord>),
+    Slot(Stored<SlotRecord>),
+    Device(Stored<DeviceRecord>, Option<Stored<PlaceRecord>>),
+}
+
+impl Ended {
+    /// The batch, which removes it too if it is as it was read.
+    fn add_to(&self, batch: Batch) -> Batch {
+        match self {
+            Self::License(license) => {
+                batch.remove_record(license).remove(OwnerRecord::key_of(&license.id))
+            }
+            Self::Slot(slot) => batch.remove_record(slot),
+            Self::Device(device, None) => batch.remove_record(device),
+            Self::Device(device, Some(place)) => batch.remove_record(device).remove_record(place),
+        }
+    }
+}
+
+/// The fact, if it ended long enough ago.
+async fn over(
+    facts: &dyn Store,
+    kind: &str,
+    key: &[u8],
+    value: Vec<u8>,
+    retention: Retention,
+    now: UnixTime,
+) -> Result<Option<Ended>, Fault> {
+    let is_over = |ended: u64, secs: u64| ended.saturating_add(secs) <= now.as_secs();
+    Ok(match kind {
+        LicenseRecord::PREFIX => {
+            let record: Stored<LicenseRecord> = Stored::parse(key, value)?;
+            let ended = record.expires_at.max(record.updated_at);
+            is_over(ended, retention.facts_secs).then_some(Ended::License(record))
+        }
+        SlotRecord::PREFIX => {
+            let record: Stored<SlotRecord> = Stored::parse(key, value)?;
+            // It also knows which devices it has stopped, and until when they stop no other.
+            let stopped = record.stopped.iter().map(|stopped| stopped.until);
+            let ended = stopped.fold(record.until, u64::max);
+            is_over(ended, retention.facts_secs).then_some(Ended::Slot(record))
+        }
+        _ => {
+            let record: Stored<DeviceRecord> = Stored::parse(key, value)?;
+            let is_removed = record.device().status == DeviceStatus::Removed;
+            match is_removed && is_over(record.status_since, retention.devices_secs) {
+                true => {
+                    let place = place_of(facts, &record).await?;
+                    Some(Ended::Device(record, place))
+                }
+                false => None,
+            }
+        }
     })
+}
+
+/// The place that the device still has, if it has one.
+async fn place_of(
+    facts: &dyn Store,
+    record: &Stored<DeviceRecord>,
+) -> Result<Option<Stored<PlaceRecord>>, Fault> {
+    let Device { jkt, place, .. } = record.device();
+    let Some(number) = place else { return Ok(None) };
+    let key = PlaceRecord { account: record.account, number, jkt }.key();
+    let place = stored::read::<PlaceRecord>(facts, &key).await?;
+    Ok(place.filter(|place| place.jkt == jkt))
 }

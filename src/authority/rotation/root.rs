@@ -59,6 +59,7 @@ impl Remedy for Refusal {
 /// in force. After any other failure the old root key is in force.
 pub async fn rotate(vault: &Vault, now: UnixTime) -> Result<usize, Stop<Refusal>> {
     let old = vault.engine();
+    let _rotation = old.meter().rotation();
     let file = vault.root_key_file();
     if root_key_file::read_next(file)?.is_some() {
         return Err(Stop::Refused(Refusal::Pending));

@@ -11,19 +11,24 @@ use crate::domain::duration::Duration;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RetentionTable {
     facts: Duration,
+    /// The pause between two sweeps.
+    every: Duration,
 }
 
 impl Default for RetentionTable {
     fn default() -> Self {
-        Self { facts: Duration::from_secs(30 * 86_400) }
+        Self { facts: Duration::from_secs(30 * 86_400), every: Duration::from_secs(600) }
     }
 }
 
 impl RetentionTable {
-    /// For the sweep under these policies: a removed device is remembered for as long as its place may be taken.
+    /// For the sweep under these policies, whose rules may need a fact for longer.
     pub(crate) fn under(self, policies: &Policies) -> Retention {
-        let cooldowns = policies.values().filter_map(|policy| policy.device.cooldown);
-        let longest = cooldowns.chain([self.facts]).max().unwrap_or(self.facts);
-        Retention { facts_secs: self.facts.as_secs(), devices_secs: longest.as_secs() }
+        Retention::under(self.facts, policies.values())
+    }
+
+    /// The pause between two sweeps, and before the first one: at least a second.
+    pub(crate) fn every(self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.every.as_secs().max(1))
     }
 }

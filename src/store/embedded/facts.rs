@@ -6,13 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::store::embedded::place::Place;
+use crate::store::embedded::place::{FACTS, Place};
 use crate::store::embedded::store::SledStore;
 use crate::store::error::Error;
 use crate::store::owner;
-
-/// It has no number: it is never replaced.
-const NUMBER: u64 = 0;
 
 /// Makes the database if it is missing, completely or not at all.
 ///
@@ -28,7 +25,7 @@ pub(super) fn make(place: &Arc<Place>) -> Result<(), Error> {
         _ => {}
     }
     owner::make_folder(&aside)?;
-    let new = SledStore::start(&aside, Arc::clone(place), NUMBER)?;
+    let new = SledStore::start(&aside, Arc::clone(place), FACTS)?;
     // Closing tells of no failed write, so it has nothing left to write.
     new.engine.write(|db| db.flush().map(drop))?;
     drop(new);
@@ -49,7 +46,7 @@ pub(in crate::store) fn open(store: &SledStore, may_make: bool) -> Result<SledSt
     }
     let files = folder(place);
     match is_there(&files)? {
-        true => SledStore::start(&files, Arc::clone(place), NUMBER),
+        true => SledStore::start(&files, Arc::clone(place), FACTS),
         false => Err(Error::Damaged("its folder `facts` is missing or empty".into())),
     }
 }

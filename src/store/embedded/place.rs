@@ -17,6 +17,9 @@ const LOCK_TRIES: u32 = 20;
 /// The pause between two tries of a lock.
 pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
+/// In place of a number: the database of facts, which is never replaced.
+pub(super) const FACTS: u64 = 0;
+
 /// A folder that only this process may change, as long as this value lives.
 #[derive(Debug)]
 pub(super) struct Place {

@@ -12,10 +12,10 @@ use async_trait::async_trait;
 use crate::store::batch::{Batch, Committed, Entry};
 use crate::store::embedded::committer::Committer;
 use crate::store::embedded::guard::Engine;
-use crate::store::embedded::place::{self, PAUSE, Place};
+use crate::store::embedded::place::{self, FACTS, PAUSE, Place};
 use crate::store::engine::Store;
 use crate::store::error::Error;
-use crate::store::meter::Meter;
+use crate::store::meter::{Kind, Meter};
 
 /// Enough for the inner nodes of a million records, and small enough for a small machine.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -159,7 +159,8 @@ impl Store for SledStore {
         if batch.is_too_long() {
             return Err(Error::TooLong);
         }
-        self.place.meter.measure(self.committer.commit(batch)).await
+        let kind = if self.number == FACTS { Kind::Facts } else { Kind::Secrets };
+        self.place.meter.measure(kind, self.committer.commit(batch)).await
     }
 
     fn is_healthy(&self) -> bool {
