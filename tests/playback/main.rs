@@ -38,3 +38,4 @@ mod task_films;
 mod tasks;
 mod terminal;
 mod trust;
+mod viewers;

@@ -1,7 +1,8 @@
-//! Power lost, and processes killed, while keys come in from all sides.
+//! Power lost, and processes killed, while keys come in and viewers are granted licenses from all sides.
 //!
 //! What counts is the moment of an acknowledgement: whoever was told that a key is stored has used it, so it has
-//! to be there afterwards, and to open.
+//! to be there afterwards, and to open. Whoever was granted a license plays, so the license, its slot and its device's place
+//! have to be there.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,6 +17,7 @@ use serde_json::Value;
 use crate::film::CONTENT;
 use crate::installation::{Installation, REELKEY, rounds, thoroughly};
 use crate::killpoints::{build, opened};
+use crate::viewers::Viewers;
 
 /// How many writers there are at once: enough for groups to form.
 const WRITERS: usize = 16;
@@ -77,6 +79,7 @@ fn hold(installation: &Installation, acknowledged: &[String]) {
 fn what_was_acknowledged_survives_power_loss() {
     let (_folder, library) = build("powerloss.c");
     let installation = installation();
+    let viewers = Viewers::of(&installation);
     let store = installation.data.path().join("store");
     let mut all = Vec::new();
     for _ in 0..3 {
@@ -87,21 +90,28 @@ fn what_was_acknowledged_survives_power_loss() {
         };
         copy(&store, before.path());
         let service = installation.serve_with(&[("LD_PRELOAD", library.as_os_str())]);
-        all.extend(generate(
-            &installation.data.path().join("admin.sock"),
-            CONTENT,
-            thoroughly(700, 3400),
-        ));
+        viewers.go_on(&service);
+        let socket = installation.data.path().join("admin.sock");
+        thread::scope(|scope| {
+            scope.spawn(|| viewers.play(&service, thoroughly(200, 1000)));
+            all.extend(generate(&socket, CONTENT, thoroughly(700, 3400)));
+        });
         drop(service);
         // The disk comes back with what was synced and with the files that were there before.
-        let durable = fs::read(store.join("1/db.durable")).unwrap();
+        let synced = ["1/db", "facts/db"]
+            .map(|db| (db, fs::read(store.join(format!("{db}.durable"))).unwrap()));
         fs::remove_dir_all(&store).unwrap();
         fs::create_dir(&store).unwrap();
         copy(before.path(), &store);
-        fs::write(store.join("1/db"), durable).unwrap();
+        for (db, durable) in synced {
+            fs::write(store.join(db), durable).unwrap();
+        }
         hold(&installation, &all);
+        viewers.hold(installation.data.path());
     }
-    assert!(all.len() >= 2100);
+    viewers.go_on(&installation.serve());
+    assert!(all.len() >= 2100 && viewers.count() >= 600);
+    println!("{} keys and {} viewers through 3 power losses", all.len(), viewers.count());
 }
 
 #[test]
@@ -132,21 +142,24 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
 #[test]
 fn what_was_acknowledged_survives_a_kill_under_load() {
     for _ in rounds(1, 50) {
-        kill_under_load(&installation());
+        let installation = installation();
+        kill_under_load(&installation, &Viewers::of(&installation));
     }
 }
 
 /// Twenty kills, after more and more of the load.
-fn kill_under_load(installation: &Installation) {
+fn kill_under_load(installation: &Installation, viewers: &Viewers) {
     let socket = installation.data.path().join("admin.sock");
     let mut all = Vec::new();
     for round in 0..20 {
         let service = installation.serve();
         let pid = service.pid().to_string();
+        viewers.go_on(&service);
         let kids = thread::scope(|scope| {
+            scope.spawn(|| viewers.play(&service, usize::MAX));
             let writers = scope.spawn(|| generate(&socket, CONTENT, usize::MAX));
             // The moment is chosen by the load itself: after so many of its own requests.
-            for _ in 0..5 + round * 4 {
+            for _ in 0..3 + round {
                 generate_one(&socket, CONTENT);
             }
             assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
@@ -155,6 +168,9 @@ fn kill_under_load(installation: &Installation) {
         drop(service);
         all.extend(kids);
         hold(installation, &all);
+        viewers.hold(installation.data.path());
     }
-    assert!(all.len() > 100, "{} keys were acknowledged", all.len());
+    let (keys, viewers) = (all.len(), viewers.count());
+    println!("{keys} keys and {viewers} viewers through 20 kills");
+    assert!(keys > 100 && viewers > 40, "{keys} keys and {viewers} viewers were acknowledged");
 }

@@ -1,4 +1,5 @@
-//! What a grant leaves behind is on disk before the answer leaves: the service is killed before any write of it.
+//! What a grant leaves behind is on disk before the answer leaves: the service is killed before any write of it. And what the
+//! operator's manual shows of it is what the commands print.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -34,7 +35,7 @@ fn asked(token: &str) -> (DeviceKey, String, Pending) {
 }
 
 /// Sends a request to a service that may be killed meanwhile. The answer, if all of it came.
-fn try_send(service: &Service, token: &str, body: &str) -> Option<(u16, String)> {
+pub(crate) fn try_send(service: &Service, token: &str, body: &str) -> Option<(u16, String)> {
     let host = service.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(host).ok()?;
     let head = format!(
@@ -116,4 +117,40 @@ fn a_grant_is_remembered_whenever_the_service_is_killed() {
         service.terminate();
     }
     println!("{points} points of a grant, {answered} killed after the answer");
+}
+
+/// Words without the widths of columns, and without what differs from day to day.
+fn shape(line: &str) -> String {
+    let is_date = |word: &str| word.len() == 20 && word.ends_with('Z') && word.contains('T');
+    let words = line.split_whitespace().map(|word| if is_date(word) { "DATE" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_call_about_a_late_rental_is_explained_as_the_manual_shows() {
+    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/OPERATIONS.md");
+    let manual = std::fs::read_to_string(manual).unwrap();
+    let shown =
+        manual.split("```text\n").find(|block| block.contains("playback_duration")).unwrap();
+    let (shown, _) = shown.split_once("\n```").unwrap();
+    let (first, last) = shown.split_once("\n..\n").unwrap();
+    let lines = |text: &str| text.lines().map(shape).collect::<Vec<_>>();
+
+    let installation = Installation::new();
+    installation.configure("longest_token_life = \"4d\"\n");
+    installation.succeed(&["content", "add", "movies/bunny", "--policy", "rental"]);
+    installation.succeed(&["key", "generate", "movies/bunny", "--track", "HD"]);
+    let token = installation.mint(&["--content", "movies/bunny", "--life", "4d"]);
+    let file = format!("@{}", installation.write("token", token.as_bytes()).display());
+    let service = installation.serve();
+    let (_, body, _) = asked(&token);
+    assert_eq!(service.send("POST", "/v1/license", &token, &body).0, 200);
+    let late = (now().as_secs() + 48 * 3_600 + 300).to_string();
+    let explain = ["policy", "explain", "--token", &file, "--at", &late];
+    let output = installation.run(&explain);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = lines(&String::from_utf8(output.stdout).unwrap());
+    assert!(said.starts_with(&lines(first)), "{said:#?}");
+    assert!(said.ends_with(&lines(last)), "{said:#?}");
+    service.terminate();
 }
