@@ -21,6 +21,7 @@ use crate::cli::terminal::table::table;
 use crate::cli::{clock, operator};
 use crate::domain::origin::PublicUrl;
 use crate::domain::policy_warning::{PolicyWarning, warnings};
+use crate::domain::security_level::SecurityLevel;
 use crate::http::log_health::LogReport;
 
 /// The day on which this was written. No correct clock shows an earlier one.
@@ -150,8 +151,10 @@ fn look_at_policies(folder: &Folder) -> Vec<Finding> {
     };
     let names: Vec<_> = policies.iter().map(|policy| policy.name.as_str()).collect();
     let mut findings = vec![Finding::new(Verdict::Ok, "policies", names.join(", "))];
+    // What is wrong with the CAs is another finding.
+    let certified = reading::certified_level(folder).unwrap_or(Some(SecurityLevel::HwSecureAll));
     for policy in &policies {
-        for PolicyWarning { field, message } in warnings(policy, clock::now()) {
+        for PolicyWarning { field, message } in warnings(policy, certified, clock::now()) {
             let text = format!("{}: {field}: {message}", policy.name);
             findings.push(Finding::new(Verdict::Warning, "policy", text));
         }

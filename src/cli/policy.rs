@@ -1,6 +1,5 @@
 //! `reelkey policy`: checks and lists policies.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -8,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::cli::clock;
 use crate::cli::explain::{ExplainArgs, explain};
-use crate::cli::folder::config::Config;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading::{self, POLICY};
@@ -43,7 +41,7 @@ impl PolicyCommand {
 pub(crate) async fn run(folder: &Folder, command: PolicyCommand) -> Result<Output, Failure> {
     match command {
         PolicyCommand::Check { files } if files.is_empty() => {
-            checked(installation::policies(folder)?, certified(folder)?)
+            checked(installation::policies(folder)?, reading::certified_level(folder)?)
         }
         PolicyCommand::Check { files } => {
             let policies = files.iter().map(|file| installation::policy(file));
@@ -53,14 +51,6 @@ pub(crate) async fn run(folder: &Folder, command: PolicyCommand) -> Result<Outpu
         PolicyCommand::List => list(folder).await,
         PolicyCommand::Explain(args) => explain(folder, args).await,
     }
-}
-
-/// The highest level that a device CA of the folder vouches for.
-pub(crate) fn certified(folder: &Folder) -> Result<Option<SecurityLevel>, Failure> {
-    let config = Config::read(folder)?;
-    let makers =
-        config.device_ca.read(folder, &config.revoked_device_keys, &mut BTreeMap::new())?;
-    Ok(makers.highest_level())
 }
 
 fn checked(policies: Vec<Policy>, certified: Option<SecurityLevel>) -> Result<Output, Failure> {

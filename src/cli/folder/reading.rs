@@ -16,6 +16,7 @@ use crate::cli::terminal::output::Failure;
 use crate::crypto::digest::sha256;
 use crate::crypto::tls::Identity;
 use crate::domain::policy::Policy;
+use crate::domain::security_level::SecurityLevel;
 
 /// What the name of a policy begins with in a list of fingerprints.
 pub(crate) const POLICY: &str = "policy ";
@@ -69,6 +70,14 @@ pub(crate) fn decided(folder: &Folder, config: &Config) -> Result<Decided, Failu
     made_of.insert("cors.allowed_origins".into(), hex(format!("{origins:?}").as_bytes()));
     let makers = config.device_ca.read(folder, &config.revoked_device_keys, &mut made_of)?;
     Ok(Decided { issuers: config.issuers(folder)?, policies, makers, origins, made_of })
+}
+
+/// The highest level that a device CA vouches for; `None` if there is none.
+pub(crate) fn certified_level(folder: &Folder) -> Result<Option<SecurityLevel>, Failure> {
+    let config = Config::read(folder)?;
+    let makers =
+        config.device_ca.read(folder, &config.revoked_device_keys, &mut BTreeMap::new())?;
+    Ok(makers.highest_level())
 }
 
 /// Whether the policy is in force as its file says.
