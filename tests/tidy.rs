@@ -4,6 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use reelkey::crypto::device_ca::{DeviceCa, Kind};
+use reelkey::crypto::issuer_keys::IssuerKeys;
+
 /// The floors of each folder, top to bottom: an import may only point down. Rooms of one line are on one floor and do
 /// not know each other. A new room needs a floor here.
 const FLOORS: [(&str, &[&str]); 33] = [
@@ -482,9 +485,12 @@ fn the_example_keys_are_read() {
     for entry in fs::read_dir(path).unwrap() {
         let path = entry.unwrap().path();
         let bytes = fs::read(&path).unwrap();
-        let keys = reelkey::crypto::issuer_keys::IssuerKeys::parse(&bytes);
-        assert!(keys.is_ok_and(|keys| keys.count() > 0), "{}", path.display());
+        let is_read = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("pem") => DeviceCa::from_pem("example", Kind::Certificates, &bytes).is_ok(),
+            _ => IssuerKeys::parse(&bytes).is_ok_and(|keys| keys.count() > 0),
+        };
+        assert!(is_read, "{}", path.display());
         read += 1;
     }
-    assert!(read > 0, "there are examples");
+    assert_eq!(read, 2, "a key set of an issuer and a device CA");
 }
