@@ -1,9 +1,10 @@
 //! Reads the KIDs from `pssh` boxes (ISO/IEC 23001-7:2023, 8.1).
 //!
-//! KIDs are taken from boxes of the Common system, version 1, which list them in the clear. Boxes of
-//! other systems and versions have to be well-formed, and their KIDs are ignored.
+//! KIDs are taken from boxes of the Common system, version 1, which list them in the clear, and from the
+//! data of Widevine and PlayReady. Other boxes have to be well-formed, and are ignored; so is data of these
+//! two systems that has another form.
 //!
-//! Deliberately absent: the data of other DRM systems, which [`pssh`](crate::pssh) decodes.
+//! Deliberately absent: what the boxes say besides KIDs, which [`pssh`](crate::pssh) decodes.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -11,7 +12,9 @@ use base64ct::{Base64, Encoding};
 
 use crate::key::KeyId;
 use crate::pssh::layout::PsshFields;
+use crate::pssh::playready::PlayReady;
 use crate::pssh::system::SystemId;
+use crate::pssh::widevine::Widevine;
 
 /// The greatest number of boxes in one text, and of texts in one request.
 pub const PSSH_MAX: usize = 8;
@@ -93,10 +96,21 @@ fn read_box<'a>(bytes: &'a [u8], kids: &mut BTreeSet<KeyId>) -> Option<&'a [u8]>
     let size = usize::try_from(u32::from_be_bytes(*bytes.first_chunk()?)).ok()?;
     let (this, following) = bytes.split_at_checked(size)?;
     let (_, body) = this.split_at_checked(4)?;
-    let PsshFields { version, system_id, kids: listed, .. } =
+    let PsshFields { version, system_id, kids: listed, data } =
         PsshFields::read(body.strip_prefix(b"pssh")?)?;
-    if system_id == COMMON_SYSTEM_ID && version == 1 {
+    let system_id = SystemId(system_id);
+    let lists = [SystemId::COMMON, SystemId::WIDEVINE, SystemId::PLAYREADY].contains(&system_id);
+    if lists && version == 1 {
         kids.extend(listed.iter().copied().map(KeyId::from_bytes));
+    }
+    match system_id {
+        SystemId::WIDEVINE => {
+            kids.extend(Widevine::parse(data).into_iter().flat_map(|header| header.key_ids));
+        }
+        SystemId::PLAYREADY => {
+            kids.extend(PlayReady::parse(data).into_iter().flat_map(|header| header.kids));
+        }
+        _ => {}
     }
     Some(following)
 }
@@ -141,6 +155,30 @@ mod tests {
     fn the_kids_of_other_systems_and_versions_are_ignored() {
         assert_eq!(read(&pssh(0, COMMON_SYSTEM_ID, &[], b"")), Ok(vec![]));
         assert_eq!(read(&pssh(1, [9; 16], &[[1; 16]], b"")), Ok(vec![]));
+    }
+
+    #[test]
+    fn the_kids_of_widevine_and_playready_are_read_from_their_data() {
+        let kid = KeyId::from_bytes([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+        let message = [&[0x12, 16][..], kid.as_bytes()].concat();
+        assert_eq!(read(&pssh(0, SystemId::WIDEVINE.0, &[], &message)), Ok(vec![kid]));
+        assert_eq!(read(&pssh(0, SystemId::WIDEVINE.0, &[], &message[..17])), Ok(vec![]));
+        let listed = pssh(1, SystemId::WIDEVINE.0, &[[9; 16]], &message);
+        assert_eq!(read(&listed), Ok(vec![kid, KeyId::from_bytes([9; 16])]));
+
+        // A GUID: its first three fields have the least significant byte first.
+        let guid = [4, 3, 2, 1, 6, 5, 8, 7, 9, 10, 11, 12, 13, 14, 15, 16];
+        let guid = Base64::encode_string(&guid);
+        let header = alloc::format!(
+            "<WRMHEADER version=\"4.0.0.0\"><DATA><KID>{guid}</KID></DATA></WRMHEADER>"
+        );
+        let header: Vec<u8> = header.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let length = u16::try_from(header.len()).unwrap();
+        let record = [&[1, 0, 1, 0][..], &length.to_le_bytes(), &header].concat();
+        let total = u32::try_from(record.len() + 4).unwrap();
+        let object = [&total.to_le_bytes()[..], &record].concat();
+        assert_eq!(read(&pssh(0, SystemId::PLAYREADY.0, &[], &object)), Ok(vec![kid]));
+        assert_eq!(read(&pssh(0, SystemId::PLAYREADY.0, &[], b"no object")), Ok(vec![]));
     }
 
     #[test]
