@@ -7,9 +7,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::authority::atlas::asked::Atlas;
 use crate::authority::issuer::Issuers;
 use crate::authority::makers::Makers;
 use crate::authority::vault::signers::Signers;
+use crate::domain::logged_address::LoggedAddress;
 use crate::domain::origin::Origin;
 use crate::domain::policy::Policy;
 
@@ -27,6 +29,10 @@ pub struct Snapshot {
     pub makers: Arc<Makers>,
     /// The origins whose pages may send requests (CORS).
     pub origins: Arc<[Origin]>,
+    /// Where addresses are.
+    pub atlas: Arc<Atlas>,
+    /// How much of clients' addresses the log may have.
+    pub addresses: LoggedAddress,
     /// The keys that sign licenses.
     pub signers: Arc<Signers>,
     /// The fingerprints of [`Decided::made_of`].
@@ -44,6 +50,10 @@ pub struct Decided {
     pub makers: Makers,
     /// The origins whose pages may ask.
     pub origins: Vec<Origin>,
+    /// Where addresses are.
+    pub atlas: Arc<Atlas>,
+    /// How much of clients' addresses the log may have.
+    pub addresses: LoggedAddress,
     /// A fingerprint of each file or entry that this was read from, by a name of the reader's. It tells whether the
     /// files have changed since.
     pub made_of: BTreeMap<String, String>,
@@ -53,13 +63,15 @@ impl Snapshot {
     /// A snapshot of what the operator decided, with these signing keys.
     #[must_use]
     pub fn new(decided: Decided, signers: Arc<Signers>) -> Self {
-        let Decided { issuers, policies, makers, origins, made_of } = decided;
+        let Decided { issuers, policies, makers, origins, atlas, addresses, made_of } = decided;
         let named = policies.into_iter().map(|policy| (policy.name.clone(), policy));
         Self {
             policies: Arc::new(named.collect()),
             issuers: Arc::new(issuers),
             makers: Arc::new(makers),
             origins: origins.into(),
+            atlas,
+            addresses,
             signers,
             made_of: Arc::new(made_of),
         }

@@ -10,6 +10,7 @@
 //!
 //! Deliberately absent: HTTP, clocks, and files other than the root key's.
 
+pub mod atlas;
 pub mod commit;
 pub mod counters;
 pub mod in_force;

@@ -141,8 +141,9 @@ impl Authority {
         circumstances: Circumstances<'_>,
         answer: impl AsyncFnOnce(&Viewer, &mut Trail) -> Result<T, Stop<Refused>>,
     ) -> Result<Answer<T>, Fault> {
-        let mut trail = Trail::new(Delivery::Sealed);
-        let viewer = match read_viewer(&self.in_force(), token, circumstances.now) {
+        let in_force = self.in_force();
+        let mut trail = Trail::new(Delivery::Sealed, &in_force);
+        let viewer = match read_viewer(&in_force, token, circumstances.now) {
             Ok(viewer) => viewer,
             Err(refused) => {
                 log_refused(circumstances, None, &trail, &refused);

@@ -1,5 +1,7 @@
 //! `reelkey policy explain`: what would happen if this viewer asked for that, and by which rules.
 
+use std::net::IpAddr;
+
 use clap::Args;
 use jiff::Timestamp;
 use reelkey_client::exchange::request::SessionType;
@@ -33,6 +35,9 @@ pub(crate) struct ExplainArgs {
     /// The device that asks, by the thumbprint of its key. The default is one that was never seen.
     #[arg(long, value_name = "JKT", value_parser = parse_thumbprint, allow_hyphen_values = true)]
     device: Option<Thumbprint>,
+    /// The address that the client asks from, for policies with evidence by address. The default is one that nobody knows.
+    #[arg(long, value_name = "IP")]
+    address: Option<IpAddr>,
     /// temporary, or persistent-license for offline playback.
     #[arg(long, value_name = "TYPE", value_parser = parse_session_type, default_value = "temporary")]
     session_type: SessionType,
@@ -66,6 +71,7 @@ pub(crate) async fn explain(folder: &Folder, args: ExplainArgs) -> Result<Output
         at: args.at,
         device: args.device.map(|device| device.to_string()),
         persistent: args.session_type == SessionType::PersistentLicense,
+        address: args.address,
     };
     let explained = operator::execute(folder, explain).await?;
     let output = Output::new(document(&explained), text(&explained));

@@ -44,7 +44,7 @@ pub(crate) async fn run(folder: &Folder, command: PolicyCommand) -> Result<Outpu
             checked(installation::policies(folder)?, reading::certified_level(folder)?)
         }
         PolicyCommand::Check { files } => {
-            let policies = files.iter().map(|file| installation::policy(file));
+            let policies = files.iter().map(|file| installation::policy(folder, file));
             // Which devices will be asked is not known here.
             checked(policies.collect::<Result<_, _>>()?, Some(SecurityLevel::HwSecureAll))
         }

@@ -6,7 +6,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::duration::Duration;
-use crate::domain::policy::{ConcurrencyRule, DeviceRule, Policy, RegionRule, Registration};
+use crate::domain::policy::{
+    ConcurrencyRule, DeviceRule, Evidence, Policy, RegionRule, Registration,
+};
 use crate::domain::region::Region;
 use crate::domain::security_level::SecurityLevel;
 use crate::domain::track::TrackType;
@@ -57,6 +59,12 @@ pub(crate) fn regions(policy: &Policy) -> String {
     if !rule.blackouts.is_empty() {
         text.push_str(&format!(", {} blackout(s)", rule.blackouts.len()));
     }
+    if rule.evidence != Evidence::Token {
+        text.push_str(&format!(", by {}", rule.evidence.as_str()));
+    }
+    if rule.block_anonymous {
+        text.push_str(", no VPN or Tor");
+    }
     text
 }
 
@@ -96,8 +104,8 @@ fn region(rule: &RegionRule) -> Value {
         json!({ "countries": countries, "from": one.from.as_secs(), "until": one.until.as_secs() })
     });
     let blackouts: Vec<_> = blackouts.collect();
-    json!({ "allowed_countries": allowed, "blocked_countries": blocked, "evidence": "token",
-        "blackout": blackouts })
+    json!({ "allowed_countries": allowed, "blocked_countries": blocked, "evidence": rule.evidence,
+        "block_vpn_and_tor": rule.block_anonymous, "blackout": blackouts })
 }
 
 fn device(rule: &DeviceRule) -> Value {

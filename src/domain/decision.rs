@@ -15,6 +15,7 @@ use crate::domain::duration::Duration;
 use crate::domain::entitlement::Entitlement;
 pub use crate::domain::granted::{GrantedTrack, KEYS_MAX};
 use crate::domain::licenses::{self, Asking, Granting};
+use crate::domain::location::Arrival;
 use crate::domain::past::{Device, License, LicenseId, Past, Slot, Usage};
 use crate::domain::policy::{Policy, Registration};
 use crate::domain::refusal::Refusal;
@@ -24,7 +25,7 @@ pub use crate::domain::request::{Asker, Delivery, Request, Title, TitleKey, Vouc
 use crate::domain::slots::{self, Session};
 use crate::domain::steps::Steps;
 use crate::domain::windows::{self, Asked, End};
-use crate::domain::{devices, granted};
+use crate::domain::{devices, granted, whereabouts};
 
 /// The result of the decision.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ pub struct Terms {
     pub content: ContentId,
     /// The policy that grants it.
     pub policy_id: String,
-    /// The viewer's region, as the token said.
+    /// The viewer's region, as the evidence of the policy says.
     pub region: Option<Region>,
     /// The start of the license.
     pub not_before: UnixTime,
@@ -90,10 +91,10 @@ pub fn decide(
     policy: &Policy,
     token: &Entitlement,
     past: &Past,
-    now: UnixTime,
+    arrival: Arrival<'_>,
     steps: &mut Steps,
 ) -> Decision {
-    let case = Case { request, authorized, policy, token, past, now };
+    let case = Case { request, authorized, policy, token, past, arrival, now: arrival.at };
     match case.judge(steps) {
         Ok((terms, changes)) => Decision::Grant(Box::new(terms), Box::new(changes)),
         Err(denial) => Decision::Refuse(denial),
@@ -107,22 +108,24 @@ struct Case<'a> {
     policy: &'a Policy,
     token: &'a Entitlement,
     past: &'a Past,
+    arrival: Arrival<'a>,
     now: UnixTime,
 }
 
 impl Case<'_> {
     fn judge(&self, steps: &mut Steps) -> Result<(Terms, Changes), Denial> {
         self.judge_use(steps)?;
-        self.judge_region(steps)?;
+        let rule = self.policy.region.as_ref();
+        let regions = whereabouts::judge(rule, self.token, self.arrival, steps)?;
         let devices = self.judge_device(steps)?;
         let tracks = granted::judge(self.request, self.policy, &self.authorized.keys, steps)?;
         let before = self.judge_license(&devices, steps)?;
-        let (end, usage) = self.judge_windows(before.as_ref(), steps)?;
+        let (end, usage) = self.judge_windows(before.as_ref(), &regions, steps)?;
         let slot = self.judge_slot(&end, steps)?;
         let asker = self.request.asker.as_ref();
         let counter = before.as_ref().map_or(0, |before| before.counter_for(asker));
         let licenses = self.remember_license(before, &end, counter);
-        let terms = self.terms(end, counter, tracks);
+        let terms = self.terms(end, regions, counter, tracks);
         Ok((terms, Changes { devices, usage, slot, licenses }))
     }
 
@@ -135,14 +138,20 @@ impl Case<'_> {
         &self.authorized.title.content
     }
 
-    fn terms(&self, end: End, counter: u64, tracks: Vec<GrantedTrack>) -> Terms {
+    fn terms(
+        &self,
+        end: End,
+        mut regions: Vec<Region>,
+        counter: u64,
+        tracks: Vec<GrantedTrack>,
+    ) -> Terms {
         let id = self.license_id();
         Terms {
             license: id,
             counter,
             content: self.content().clone(),
             policy_id: self.policy.name.clone(),
-            region: self.token.region.clone(),
+            region: regions.pop(),
             not_before: self.now,
             expires: end.expires,
             expires_because: end.because,
@@ -184,34 +193,6 @@ impl Case<'_> {
             Delivery::HlsAes128 => ("allow_hls_aes128", policy.allow_hls_aes128),
         };
         steps.check(allowed, Refusal::ClearKeysNotAllowed, rule, true, allowed)
-    }
-
-    fn judge_region(&self, steps: &mut Steps) -> Result<(), Denial> {
-        let Some(rule) = &self.policy.region else { return Ok(()) };
-        let refusal = Refusal::RegionDenied;
-        let Some(region) = &self.token.region else {
-            return steps.check(false, refusal, "region", "a region in the token", "none");
-        };
-        if !rule.blocked.is_empty() {
-            let is_kept = !rule.blocked.iter().any(|blocked| blocked.overlaps(region));
-            let expected = format!("not {}", listed(&rule.blocked));
-            steps.check(is_kept, refusal, "region.blocked_countries", expected, region)?;
-        }
-        if !rule.allowed.is_empty() {
-            let expected = listed(&rule.allowed);
-            let is_kept = rule.allows(region);
-            steps.check(is_kept, refusal, "region.allowed_countries", expected, region)?;
-        }
-        let now = self.now;
-        let mut blackouts = rule.blackouts(region);
-        let expected = match blackouts.find(|blackout| blackout.covers(now)) {
-            Some(blackout) => format!("until {}", blackout.until),
-            None if rule.blackouts.is_empty() => return Ok(()),
-            None => "no blackout".into(),
-        };
-        let is_kept = !rule.blackouts(region).any(|blackout| blackout.covers(now));
-        let actual = format!("{region} at {now}");
-        steps.check(is_kept, Refusal::Blackout, "region.blackout", expected, actual)
     }
 
     /// The requirements for the device, and its place among the account's.
@@ -309,6 +290,7 @@ impl Case<'_> {
     fn judge_windows(
         &self,
         renewed: Option<&Renewed>,
+        regions: &[Region],
         steps: &mut Steps,
     ) -> Result<(End, Option<Usage>), Denial> {
         let Self { request, policy, token, past, now, .. } = *self;
@@ -319,7 +301,8 @@ impl Case<'_> {
         let is_kept = request.session_type == SessionType::PersistentLicense;
         let keeper = request.asker.as_ref().filter(|_| is_kept && renewed.is_none());
         let is_second = keeper.is_some_and(|asker| !usage.keep(asker.device));
-        let asked = Asked { session_type: request.session_type, is_second, played_at, now };
+        let session_type = request.session_type;
+        let asked = Asked { session_type, is_second, played_at, regions, now };
         let end = windows::judge(asked, policy, token, &mut usage, steps)?;
         let has_windows = policy.rental_duration.is_some() || policy.playback_duration.is_some();
         Ok((end, (has_windows && usage != before).then_some(usage)))

@@ -6,7 +6,7 @@ use reelkey_client::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::duration::Duration;
-use crate::domain::region::Region;
+pub use crate::domain::region_rule::{Blackout, Evidence, RegionRule};
 use crate::domain::security_level::SecurityLevel;
 use crate::domain::track::TrackType;
 
@@ -49,28 +49,6 @@ pub struct Policy {
     pub concurrency: Option<ConcurrencyRule>,
     /// Additional requirements for single track types.
     pub track_rules: BTreeMap<TrackType, TrackRule>,
-}
-
-/// Where the content may be watched. The viewer's region is the one in the token.
-#[derive(Clone, Debug, Default)]
-pub struct RegionRule {
-    /// The allowed regions. An empty list allows every region.
-    pub allowed: Vec<Region>,
-    /// The blocked regions.
-    pub blocked: Vec<Region>,
-    /// Regions that are blocked for some time.
-    pub blackouts: Vec<Blackout>,
-}
-
-/// A period in which some regions are blocked.
-#[derive(Clone, Debug)]
-pub struct Blackout {
-    /// The blocked regions.
-    pub regions: Vec<Region>,
-    /// The first moment of the period.
-    pub from: UnixTime,
-    /// The first moment after the period.
-    pub until: UnixTime,
 }
 
 /// The requirements for devices.
@@ -279,31 +257,6 @@ impl TrackRule {
             hdcp: self.hdcp.max(other.hdcp),
             max_height: heights.into_iter().flatten().min(),
         }
-    }
-}
-
-impl RegionRule {
-    /// Whether the lists allow a viewer in `region`, apart from blackouts. If the token is less precise than a block
-    /// (`US`, and `US-CA` is blocked), the viewer may be in the blocked region, so the block applies. An allowed
-    /// `US-CA` does not allow all of `US`.
-    #[must_use]
-    pub fn allows(&self, region: &Region) -> bool {
-        let allowed =
-            self.allowed.is_empty() || self.allowed.iter().any(|one| one.contains(region));
-        allowed && !self.blocked.iter().any(|one| one.overlaps(region))
-    }
-
-    /// The blackouts that may apply to a viewer in `region`.
-    pub fn blackouts<'a>(&'a self, region: &'a Region) -> impl Iterator<Item = &'a Blackout> {
-        self.blackouts.iter().filter(|one| one.regions.iter().any(|here| here.overlaps(region)))
-    }
-}
-
-impl Blackout {
-    /// Whether `now` is within the blackout.
-    #[must_use]
-    pub fn covers(&self, now: UnixTime) -> bool {
-        self.from <= now && now < self.until
     }
 }
 

@@ -153,7 +153,9 @@ impl Found {
     }
 
     fn region(&mut self, rule: &RegionRule, now: UnixTime) {
-        if rule.allowed.is_empty() && rule.blocked.is_empty() && rule.blackouts.is_empty() {
+        let lists_nothing =
+            rule.allowed.is_empty() && rule.blocked.is_empty() && rule.blackouts.is_empty();
+        if lists_nothing && !rule.block_anonymous {
             self.warn(
                 "region",
                 "The table names no country, so it refuses only viewers whose region is unknown; write allowed_countries or remove the table.",

@@ -25,6 +25,13 @@ impl Region {
         &self.0
     }
 
+    /// Whether the code may stand for a country. `EU`, `AP`, `XX` and `ZZ` never do (ISO 3166-1 reserves them): databases write
+    /// them where they know no country.
+    #[must_use]
+    pub fn is_country(&self) -> bool {
+        !["AP", "EU", "XX", "ZZ"].contains(&self.0.get(..2).unwrap_or_default())
+    }
+
     /// Whether `other` lies in this region: `US` contains `US` and `US-CA`.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {

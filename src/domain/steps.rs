@@ -46,13 +46,16 @@ pub struct Step {
 pub struct Steps(Vec<Step>);
 
 /// Every rule that a policy may have, in order.
-const RULES: [&str; 27] = [
+const RULES: [&str; 30] = [
     "required_amr",
     "can_play",
     "can_renew",
     "can_persist",
     "delivery",
+    "region.address",
     "region",
+    "region.evidence",
+    "region.block_vpn_and_tor",
     "region.blocked_countries",
     "region.allowed_countries",
     "region.blackout",

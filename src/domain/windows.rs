@@ -11,17 +11,20 @@ use crate::domain::entitlement::Entitlement;
 use crate::domain::past::Usage;
 use crate::domain::policy::Policy;
 use crate::domain::refusal::Refusal;
+use crate::domain::region::Region;
 use crate::domain::steps::Steps;
 
 /// What the windows are about.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct Asked<'a> {
     /// To play now, or to keep.
     pub(super) session_type: SessionType,
     /// Whether the device has had such a license before and did not return it unplayed.
     pub(super) is_second: bool,
     /// When the device says that the title was first played, if it says so.
     pub(super) played_at: Option<UnixTime>,
+    /// Where the viewer is.
+    pub(super) regions: &'a [Region],
     /// Now.
     pub(super) now: UnixTime,
 }
@@ -42,7 +45,7 @@ pub(super) struct End {
 /// # Errors
 /// The first window that is not open.
 pub(super) fn judge(
-    asked: Asked,
+    asked: Asked<'_>,
     policy: &Policy,
     token: &Entitlement,
     usage: &mut Usage,
@@ -50,7 +53,7 @@ pub(super) fn judge(
 ) -> Result<End, Denial> {
     let now = asked.now;
     let is_kept = asked.session_type == SessionType::PersistentLicense;
-    let mut ends = fixed_ends(policy, token, now, steps)?;
+    let mut ends = fixed_ends(asked, policy, token, steps)?;
     let bar = if usage.barred { "revoked" } else { "not revoked" };
     steps.check(!usage.barred, Refusal::LicenseRevoked, "entitlement", "not revoked", bar)?;
     ends.extend(uses(asked, policy, usage, steps)?);
@@ -71,9 +74,9 @@ type Ends = Vec<(UnixTime, &'static str)>;
 
 /// The ends that do not depend on what was used before.
 fn fixed_ends(
+    Asked { regions, now, .. }: Asked<'_>,
     policy: &Policy,
     token: &Entitlement,
-    now: UnixTime,
     steps: &mut Steps,
 ) -> Result<Ends, Denial> {
     let mut ends = Ends::new();
@@ -88,8 +91,8 @@ fn fixed_ends(
         steps.check(now < end, Refusal::NoLongerAvailable, rule, end, now)?;
         ends.push((end, rule));
     }
-    if let (Some(rule), Some(region)) = (&policy.region, &token.region) {
-        let coming = rule.blackouts(region).map(|blackout| blackout.from);
+    if let Some(rule) = &policy.region {
+        let coming = rule.blackouts(regions).map(|blackout| blackout.from);
         ends.extend(coming.filter(|from| now < *from).map(|from| (from, "region.blackout")));
     }
     Ok(ends)
@@ -97,7 +100,7 @@ fn fixed_ends(
 
 /// The ends of rental and playback.
 fn uses(
-    asked: Asked,
+    asked: Asked<'_>,
     policy: &Policy,
     usage: &mut Usage,
     steps: &mut Steps,

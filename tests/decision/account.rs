@@ -7,6 +7,7 @@ use reelkey::domain::decision::{
     Asker, Decision, Delivery, Request, Terms, Title, TitleKey, Vouched, authorize, decide,
 };
 use reelkey::domain::entitlement::{Account as Name, Entitlement};
+use reelkey::domain::location::Arrival;
 use reelkey::domain::past::{Device, DeviceStatus, License, LicenseId, Past, Slot, Usage};
 use reelkey::domain::policy::Policy;
 use reelkey::domain::policy_file;
@@ -157,8 +158,8 @@ impl Account {
         let (title, request) = (title(), ask.request());
         let authorized = authorize(&request, &title, &self.token).unwrap();
         let past = self.past(jkt(ask.device));
-        let mut steps = Steps::default();
-        decide(&request, &authorized, &self.policy, &self.token, &past, time(ask.at), &mut steps)
+        let (mut steps, arrival) = (Steps::default(), Arrival::from_nowhere(time(ask.at)));
+        decide(&request, &authorized, &self.policy, &self.token, &past, arrival, &mut steps)
     }
 
     /// Asks, and remembers what is to be remembered.

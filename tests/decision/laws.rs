@@ -10,6 +10,7 @@ use reelkey::domain::decision::{
 };
 use reelkey::domain::duration::Duration;
 use reelkey::domain::entitlement::Entitlement;
+use reelkey::domain::location::Arrival;
 use reelkey::domain::past::{DeviceStatus, LicenseState, Usage};
 use reelkey::domain::policy::{
     Blackout, ConcurrencyMode, ConcurrencyRule, ConcurrencyScope, DeviceRule, Policy, Registration,
@@ -238,7 +239,8 @@ fn decided(
 ) -> Option<(Terms, Changes)> {
     let authorized = authorize(request, title, token).ok()?;
     let past = memory.past(request);
-    match decide(request, &authorized, policy, token, &past, now(), &mut Steps::default()) {
+    let arrival = Arrival::from_nowhere(now());
+    match decide(request, &authorized, policy, token, &past, arrival, &mut Steps::default()) {
         Decision::Grant(terms, changes) => Some((*terms, *changes)),
         Decision::Refuse(_) => None,
     }
@@ -271,7 +273,7 @@ fn bounds(
     let mut bounds = vec![after(now(), life)];
     bounds.extend([policy.available_until, token.license_not_after].into_iter().flatten());
     if let (Some(rule), Some(region)) = (&policy.region, &token.region) {
-        let coming = rule.blackouts(region).map(|one| one.from);
+        let coming = rule.blackouts(std::slice::from_ref(region)).map(|one| one.from);
         bounds.extend(coming.filter(|from| now() < *from));
     }
     let usage = memory.usage.as_ref();

@@ -11,6 +11,7 @@ mod devices;
 mod laws;
 mod licenses;
 mod random;
+mod regions;
 mod renewal;
 mod streams;
 mod windows;

@@ -55,8 +55,9 @@ pub(crate) fn blackout() -> impl Strategy<Value = Blackout> {
 }
 
 pub(crate) fn region_rule() -> impl Strategy<Value = RegionRule> {
-    (regions(), regions(), vec(blackout(), 0..2))
-        .prop_map(|(allowed, blocked, blackouts)| RegionRule { allowed, blocked, blackouts })
+    (regions(), regions(), vec(blackout(), 0..2)).prop_map(|(allowed, blocked, blackouts)| {
+        RegionRule { allowed, blocked, blackouts, ..RegionRule::default() }
+    })
 }
 
 pub(crate) fn track_rule() -> impl Strategy<Value = TrackRule> {

@@ -104,8 +104,7 @@ impl Authority {
             let (expected, actual) = ("a token without cnf", device.to_string());
             return Err(Denial::new(Refusal::TokenNotBound, "cnf", expected, actual).into());
         }
-        let (policies, now) = (&in_force.policies, circumstances.now);
-        let (terms, records) = self.decide(wanted, token, policies, now, trail).await?;
+        let (terms, records) = self.decide(wanted, token, in_force, circumstances, trail).await?;
         let answer = self.unwrap_granted(&terms, &records)?;
         Ok(Granted { answer, id: None, terms: Some(terms) })
     }

@@ -6,19 +6,22 @@ use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::time::UnixTime;
 
 use crate::authority::commit::Attempts;
-use crate::authority::in_force::{Policies, Snapshot};
+use crate::authority::in_force::Snapshot;
 use crate::authority::issuing::circumstances::Circumstances;
 use crate::authority::issuing::facts::{self, Wanted};
-use crate::authority::issuing::judge::Court;
+use crate::authority::issuing::judge::{Court, Told};
 use crate::authority::issuing::refused::Refused;
 use crate::authority::issuing::token::{self, Viewer};
 use crate::authority::service::Authority;
 use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
 use crate::domain::decision::{Delivery, Terms, Vouched};
+use crate::domain::denial::listed;
 use crate::domain::entitlement::Entitlement;
+use crate::domain::location::Source;
+use crate::domain::logged_address::LoggedAddress;
+use crate::domain::policy::Evidence;
 use crate::domain::refusal::Refusal;
-use crate::domain::steps::Steps;
 use crate::store::record::key::KeyRecord;
 use crate::store::record::stored::Stored;
 
@@ -48,22 +51,50 @@ pub(in crate::authority) struct Trail {
     pub(in crate::authority) device: Option<Thumbprint>,
     /// What is vouched for about the device.
     pub(super) vouched: Vouched,
-    policy: Option<String>,
-    /// The rules that were checked.
-    pub(super) steps: Steps,
+    /// What the decision told.
+    told: Told,
+    /// How much of the client's address may be told.
+    addresses: LoggedAddress,
 }
 
 impl Trail {
     /// Nothing is known yet.
-    pub(in crate::authority) fn new(delivery: Delivery) -> Self {
-        Self {
-            delivery,
-            content: None,
-            device: None,
-            vouched: Vouched::Nothing,
-            policy: None,
-            steps: Steps::default(),
+    pub(in crate::authority) fn new(delivery: Delivery, in_force: &Snapshot) -> Self {
+        let (told, addresses) = (Told::default(), in_force.addresses);
+        let vouched = Vouched::Nothing;
+        Self { delivery, content: None, device: None, vouched, told, addresses }
+    }
+
+    /// The client's address, as far as it may be told.
+    fn client(&self, circumstances: Circumstances<'_>) -> Option<String> {
+        circumstances.client.and_then(|address| self.addresses.of(address))
+    }
+
+    /// Who says where the viewer is, as one word: `token`, `network`, `database`, or a token and one of them.
+    fn region_from(&self, by_token: bool) -> Option<String> {
+        let source = self.told.located.as_ref().and_then(|located| located.source);
+        let source = source.map(Source::as_str);
+        match self.told.evidence.unwrap_or_default() {
+            Evidence::Token => by_token.then(|| "token".to_owned()),
+            Evidence::Ip => source.map(str::to_owned),
+            Evidence::TokenAndIp => match (by_token, source) {
+                (true, Some(source)) => Some(format!("token-and-{source}")),
+                (true, None) => Some("token".to_owned()),
+                (false, source) => source.map(str::to_owned),
+            },
         }
+    }
+
+    /// The regions of the client's address, if the policy asked for them.
+    fn by_address(&self) -> Option<String> {
+        let located = self.told.located.as_ref().filter(|located| !located.regions.is_empty());
+        located.map(|located| listed(&located.regions))
+    }
+
+    /// When the database was built that the policy asked.
+    fn database_built(&self) -> Option<u64> {
+        let located = self.told.located.as_ref()?;
+        located.source?.built().map(UnixTime::as_secs)
     }
 }
 
@@ -81,7 +112,7 @@ impl Authority {
     ) -> Result<Answer<T>, Fault> {
         let timer = self.counters.license();
         let in_force = self.in_force.load();
-        let mut trail = Trail::new(delivery);
+        let mut trail = Trail::new(delivery, &in_force);
         let viewer = match read_viewer(&in_force, token, circumstances.now) {
             Ok(viewer) => viewer,
             Err(refused) => {
@@ -119,17 +150,25 @@ impl Authority {
         &self,
         wanted: &Wanted<'_>,
         token: &Entitlement,
-        policies: &Policies,
-        now: UnixTime,
+        in_force: &Snapshot,
+        circumstances: Circumstances<'_>,
         trail: &mut Trail,
     ) -> Result<(Terms, Vec<Stored<KeyRecord>>), Stop<Refused>> {
         let (store, memory) = (self.vault.store(), self.vault.facts());
-        let court = Court { token, policies, memory: &*memory, naming_key: &self.naming_key, now };
+        let court = Court {
+            token,
+            policies: &in_force.policies,
+            memory: &*memory,
+            naming_key: &self.naming_key,
+            atlas: &in_force.atlas,
+            client: circumstances.client,
+            now: circumstances.now,
+        };
         let mut attempts = Attempts::default();
         loop {
             let facts = facts::load(&*store, wanted, token).await?;
             trail.content = Some(facts.title.content.to_string());
-            let judged = court.judge(&facts, &mut trail.policy, &mut trail.steps).await?;
+            let judged = court.judge(&facts, &mut trail.told).await?;
             let terms = judged.decision.map_err(Stop::Refused)?;
             if attempts.commit(&*memory, judged.batch).await? {
                 return Ok((*terms, facts.records));
@@ -174,17 +213,17 @@ fn log_granted(
     id: Option<&str>,
     terms: &Terms,
 ) {
-    let region = viewer.entitlement().region.as_ref();
-    let account = &viewer.entitlement().account;
-    tracing::info!(request.id = %circumstances.request_id,
-        client = circumstances.client.map(tracing::field::display), issuer = account.iss,
-        account = account.sub,
+    let token = viewer.entitlement();
+    tracing::info!(request.id = %circumstances.request_id, client = trail.client(circumstances),
+        issuer = token.account.iss, account = token.account.sub,
         license.id = id, content.id = %terms.content, policy = terms.policy_id,
-        region = region.map(tracing::field::display), region.from = region.map(|_| "token"),
+        region = terms.region.as_ref().map(tracing::field::display),
+        region.from = trail.region_from(token.region.is_some()),
+        region.by_address = trail.by_address(), region.database_built = trail.database_built(),
         keys = terms.tracks.len(), device = trail.device.map(tracing::field::display),
         device.ca = trail.vouched.by(), device.level = trail.vouched.by().map(|_| trail.vouched.level().as_str()),
         expires = terms.expires.as_secs(), expires_because = terms.expires_because,
-        kept = trail.steps.kept(), in_the_clear = in_the_clear(trail.delivery),
+        kept = trail.told.steps.kept(), in_the_clear = in_the_clear(trail.delivery),
         took_us = micros(circumstances), "license granted");
 }
 
@@ -197,18 +236,19 @@ pub(in crate::authority) fn log_refused(
     let region = viewer.and_then(|viewer| viewer.entitlement().region.as_ref());
     let account = viewer.map(|viewer| &viewer.entitlement().account);
     let (denial, rule) = (refused.denial.as_ref(), refused.rule.as_deref());
-    tracing::info!(request.id = %circumstances.request_id,
-        client = circumstances.client.map(tracing::field::display),
+    tracing::info!(request.id = %circumstances.request_id, client = trail.client(circumstances),
         issuer = account.map(|account| &*account.iss),
         account = account.map(|account| &*account.sub), content.id = trail.content,
-        policy = trail.policy, region = region.map(tracing::field::display),
-        region.from = region.map(|_| "token"), device = trail.device.map(tracing::field::display),
+        policy = trail.told.policy, region = region.map(tracing::field::display),
+        region.from = trail.region_from(region.is_some()),
+        region.by_address = trail.by_address(), region.database_built = trail.database_built(),
+        device = trail.device.map(tracing::field::display),
         device.ca = trail.vouched.by(),
         in_the_clear = in_the_clear(trail.delivery),
         reason = refused.refusal.reason(), rule = denial.map_or(rule, |denial| Some(denial.rule)),
         expected = denial.map(|denial| &*denial.expected),
-        actual = denial.map(|denial| &*denial.actual), kept = trail.steps.kept(), took_us = micros(circumstances),
-        "license refused");
+        actual = denial.map(|denial| &*denial.actual), kept = trail.told.steps.kept(),
+        took_us = micros(circumstances), "license refused");
 }
 
 /// The way in which keys would leave in the clear; absent for a license.

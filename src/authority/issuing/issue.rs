@@ -79,7 +79,7 @@ impl Authority {
             delivery: Delivery::Sealed,
             asker: Some(asker),
         };
-        let (terms, records) = self.decide(&wanted, token, &in_force.policies, now, trail).await?;
+        let (terms, records) = self.decide(&wanted, token, in_force, circumstances, trail).await?;
         let sealed_keys = self.seal_granted(&terms, &records, &proof, &recipient)?;
         let license_id = terms.license.ok_or(Fault::Incomplete("license ID"))?.to_string();
         let context = Context {

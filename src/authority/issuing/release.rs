@@ -41,7 +41,7 @@ impl Authority {
             _ => return Ok(None),
         };
         let (timer, in_force) = (self.counters().license(), self.in_force());
-        let mut trail = Trail::new(Delivery::Sealed);
+        let mut trail = Trail::new(Delivery::Sealed, &in_force);
         let receipt = self.release(&request, None, &in_force, circumstances, &mut trail).await;
         match receipt {
             Ok(released) => {

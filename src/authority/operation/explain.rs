@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::net::IpAddr;
 
 use reelkey_client::exchange::request::{RequestType, SessionType};
 use reelkey_client::key::KeyId;
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::issuing::decided::read_viewer;
 use crate::authority::issuing::facts::{self, Wanted};
-use crate::authority::issuing::judge::Court;
+use crate::authority::issuing::judge::{Court, Told};
 use crate::authority::issuing::refused::Refused;
 use crate::authority::operation::order::{Desk, Operation};
 use crate::authority::stop::Stop;
@@ -22,7 +23,7 @@ use crate::domain::decision::{Asker, Delivery, GrantedTrack, Terms, Vouched};
 use crate::domain::entitlement::Entitlement;
 use crate::domain::past::LicenseId;
 use crate::domain::refusal::Refusal;
-use crate::domain::steps::{Outcome, Step, Steps};
+use crate::domain::steps::{Outcome, Step};
 
 /// Asks what would be decided. Nothing is changed.
 #[derive(Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub struct Explain {
     pub device: Option<String>,
     /// Whether the license is to be kept.
     pub persistent: bool,
+    /// The address that the client asks from. Nobody knows it, if it is not given.
+    pub address: Option<IpAddr>,
 }
 
 /// What would be decided.
@@ -110,10 +113,9 @@ impl Operation for Explain {
                 return Ok(refused(why.refusal, None, vec![step]));
             }
         };
-        let mut policy_id = None;
-        let mut steps = Steps::default();
-        let token = viewer.entitlement();
-        let decided = self.decide(desk, token, now, &mut policy_id, &mut steps).await;
+        let mut told = Told::default();
+        let decided = self.decide(desk, viewer.entitlement(), now, &mut told).await;
+        let Told { policy: policy_id, steps, .. } = told;
         let mut shown = vec![StepView::new("token", Outcome::Pass, "a valid token", "valid")];
         match decided {
             Ok(terms) => {
@@ -138,8 +140,7 @@ impl Explain {
         desk: &Desk<'_>,
         token: &Entitlement,
         now: UnixTime,
-        policy_id: &mut Option<String>,
-        steps: &mut Steps,
+        told: &mut Told,
     ) -> Result<Box<Terms>, Stop<Refused>> {
         let bad = |what: &str| {
             Stop::Refused(Refused { rule: Some(what.into()), ..Refusal::BadRequest.into() })
@@ -184,14 +185,17 @@ impl Explain {
             return Err(bad("say what is asked for: --content or --kid"));
         }
         let facts = facts::load(&*desk.vault.store(), &wanted, token).await?;
+        let in_force = desk.in_force.load();
         let court = Court {
             token,
-            policies: &desk.in_force.load().policies,
+            policies: &in_force.policies,
             memory: &*desk.vault.facts(),
             naming_key: &desk.vault.naming_key().await?,
+            atlas: &in_force.atlas,
+            client: self.address,
             now,
         };
-        let judged = court.judge(&facts, policy_id, steps).await?;
+        let judged = court.judge(&facts, told).await?;
         judged.decision.map_err(Stop::Refused)
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::authority::issuing::facts::{self, Wanted};
-use crate::authority::issuing::judge::Court;
+use crate::authority::issuing::judge::{Court, Told};
 use crate::authority::issuing::refused::Refused;
 use crate::authority::issuing::token;
 use crate::authority::operation::order::{Desk, Operation};
@@ -16,7 +16,7 @@ use crate::authority::stop::Stop;
 use crate::domain::content::{ContentId, ContentPattern};
 use crate::domain::decision::{Delivery, Vouched};
 use crate::domain::entitlement::Entitlement;
-use crate::domain::steps::Steps;
+use crate::domain::whereabouts::ADDRESS_RULE;
 
 /// Judge a token.
 #[derive(Serialize, Deserialize)]
@@ -155,8 +155,17 @@ async fn decide(
         policies: &in_force.policies,
         memory: &*desk.vault.facts(),
         naming_key: &desk.vault.naming_key().await?,
+        atlas: &in_force.atlas,
+        client: None,
         now: desk.now,
     };
-    let judged = court.judge(&facts, &mut None, &mut Steps::default()).await?;
-    judged.decision.map(|_| ()).map_err(Stop::Refused)
+    let judged = court.judge(&facts, &mut Told::default()).await?;
+    let without_address = |refused: &Refused| {
+        refused.denial.as_ref().is_some_and(|denial| denial.rule == ADDRESS_RULE)
+    };
+    match judged.decision {
+        // Where the viewer will ask from nobody knows yet.
+        Err(refused) if without_address(&refused) => Ok(()),
+        decision => decision.map(|_| ()).map_err(Stop::Refused),
+    }
 }

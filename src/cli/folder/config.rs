@@ -14,7 +14,9 @@ use crate::authority::issuer::{Issuer, Issuers, LONGEST_LIFE_DEFAULT};
 use crate::authority::vault::secret_file;
 use crate::cli::folder::anchors;
 use crate::cli::folder::device_ca::{DeviceCaTable, KeyHash};
+use crate::cli::folder::geography::{GeoIpTable, NetworksTable, RegionGroups};
 use crate::cli::folder::limits::{LimitsTable, ProxiesTable};
+use crate::cli::folder::logging::LogTable;
 use crate::cli::folder::metrics::MetricsTable;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::players;
@@ -79,6 +81,18 @@ pub(crate) struct Config {
     /// Which proxies tell who the players are.
     #[serde(default)]
     pub(crate) proxies: ProxiesTable,
+    /// The operator's groups of regions, for policies.
+    #[serde(default)]
+    pub(crate) region_groups: RegionGroups,
+    /// Where the operator's own networks are.
+    #[serde(default)]
+    pub(crate) networks: NetworksTable,
+    /// The databases that tell where addresses are.
+    #[serde(default)]
+    pub(crate) geoip: GeoIpTable,
+    /// What the log may have.
+    #[serde(default)]
+    pub(crate) log: LogTable,
     /// How long facts are kept after they ended.
     #[serde(default)]
     pub(crate) retention: RetentionTable,

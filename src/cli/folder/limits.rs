@@ -5,9 +5,9 @@ use std::time;
 use serde::Deserialize;
 
 use crate::domain::duration::{Duration, InvalidDuration};
+use crate::domain::network::{InvalidNetwork, Network};
 use crate::http::frame::address::{Proxies, ProxyHeader, UnknownHeader};
 use crate::http::frame::limits::Limits;
-use crate::http::frame::network::{InvalidNetwork, Network};
 
 /// `[limits]`. What is not there has its default.
 #[derive(Debug, Default, Deserialize)]
@@ -112,9 +112,9 @@ impl ProxiesTable {
 }
 
 /// A [`Network`] in TOML.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
-struct Range(Network);
+pub(crate) struct Range(pub(crate) Network);
 
 impl TryFrom<String> for Range {
     type Error = InvalidNetwork;

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::authority::in_force::Decided;
 use crate::authority::service::ISSUER;
@@ -69,7 +71,23 @@ pub(crate) fn decided(folder: &Folder, config: &Config) -> Result<Decided, Failu
     let origins = config.cors.allowed_origins.clone();
     made_of.insert("cors.allowed_origins".into(), hex(format!("{origins:?}").as_bytes()));
     let makers = config.device_ca.read(folder, &config.revoked_device_keys, &mut made_of)?;
-    Ok(Decided { issuers: config.issuers(folder)?, policies, makers, origins, made_of })
+    for (name, path) in config.geoip.files(folder) {
+        made_of.insert(format!("geoip.{name}"), database_fingerprint(&path));
+    }
+    let atlas = Arc::new(config.geoip.atlas(folder, &config.networks)?);
+    let addresses = config.log.addresses();
+    made_of.insert("networks".into(), hex(format!("{:?}", config.networks).as_bytes()));
+    made_of.insert("region_groups".into(), hex(format!("{:?}", config.region_groups).as_bytes()));
+    made_of.insert("log.addresses".into(), format!("{addresses:?}"));
+    let issuers = config.issuers(folder)?;
+    Ok(Decided { issuers, policies, makers, origins, atlas, addresses, made_of })
+}
+
+/// A fingerprint of a database: it is large, and a new one has another length or time.
+fn database_fingerprint(path: &Path) -> String {
+    let found = fs::metadata(path);
+    let of = |found: fs::Metadata| Some((found.len(), found.modified().ok()?));
+    hex(format!("{path:?} {:?}", found.ok().and_then(of)).as_bytes())
 }
 
 /// The highest level that a device CA vouches for; `None` if there is none.

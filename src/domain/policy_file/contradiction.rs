@@ -137,16 +137,15 @@ impl PolicyFile {
 
 impl RegionTable {
     fn refuse_lists(table: &Spanned<Self>) -> Result<(), Fault> {
-        let Self { allowed_countries: allowed, blocked_countries: blocked, blackout, .. } =
-            table.get_ref();
-        if allowed.iter().any(|region| blocked.contains(region)) {
+        let Self { allowed_countries, blocked_countries: blocked, blackout, .. } = table.get_ref();
+        if allowed_countries.regions.iter().any(|region| blocked.regions.contains(region)) {
             let why = "a country is both allowed and blocked; remove it from one list";
             return Err((place(table), why));
         }
         for BlackoutTable { countries, from, until } in blackout {
-            if countries.get_ref().is_empty() {
+            if countries.regions.is_empty() {
                 let why = "a blackout names at least one country; name one or remove the table";
-                return Err((place(countries), why));
+                return Err((place(until), why));
             }
             if from.0 >= until.get_ref().0 {
                 let why = "the blackout's until is not after its from; correct one of them";
@@ -228,7 +227,7 @@ mod tests {
                 "[region]\nevidence = \"token\"\nallowed_countries = [\"US\"]\nblocked_countries = [\"US\"]",
                 "line 3: a country is both",
             ),
-            (&format!("{blackout}countries = []\n{times}"), "line 6: a blackout names"),
+            (&format!("{blackout}countries = []\n{times}"), "line 8: a blackout names"),
             (&format!("{blackout}countries = [\"US\"]\n{times}"), "line 8: the blackout's until"),
         ]);
     }

@@ -1,6 +1,7 @@
 //! Reads the text of a policy file and tells what is wrong by line.
 
 use crate::domain::policy::Policy;
+use crate::domain::policy_file::surroundings::Surroundings;
 use crate::domain::policy_file::tables::PolicyFile;
 
 /// The longest policy file, in bytes.
@@ -19,11 +20,20 @@ pub struct Error {
 /// What the path of a field has in it where the value is read with its place.
 const SPANNED: &str = ".$__serde_spanned_private_value";
 
+/// Reads the text of `<name>.toml` where there are no groups of regions, and everything can be told by an address.
+///
+/// # Errors
+/// As [`parse_in`].
+pub fn parse(name: &str, text: &str) -> Result<Policy, Error> {
+    parse_in(name, text, &Surroundings::default())
+}
+
 /// Reads the text of `<name>.toml`.
 ///
 /// # Errors
-/// [`Error`]: an unknown field, a field that is not supported yet, a value out of range, or an impossible combination.
-pub fn parse(name: &str, text: &str) -> Result<Policy, Error> {
+/// [`Error`]: an unknown field, a field that is not supported yet, a value out of range, an impossible combination, an unknown
+/// group of regions, or a rule that the service cannot keep in these surroundings.
+pub fn parse_in(name: &str, text: &str, surroundings: &Surroundings) -> Result<Policy, Error> {
     let at = |offset: usize, message: String| Error { line: line_of(text, offset), message };
     if text.len() > BYTES_MAX {
         return Err(at(0, format!("the file is longer than {BYTES_MAX} bytes")));
@@ -46,10 +56,13 @@ pub fn parse(name: &str, text: &str) -> Result<Policy, Error> {
         at(error.span().map_or(0, |span| span.start), message)
     };
     let document = toml::Deserializer::parse(text).map_err(|error| of_toml(error, ""))?;
-    let file: PolicyFile = serde_path_to_error::deserialize(document).map_err(|error| {
+    let mut file: PolicyFile = serde_path_to_error::deserialize(document).map_err(|error| {
         let field = error.path().to_string().replace(SPANNED, "");
         of_toml(error.into_inner(), &field)
     })?;
+    if let Some(region) = file.region.as_mut() {
+        surroundings.complete(region.get_mut()).map_err(|(offset, why)| at(offset, why))?;
+    }
     file.into_policy(name).map_err(|(offset, message)| at(offset, message.to_owned()))
 }
 
@@ -219,15 +232,9 @@ mod tests {
 
     #[test]
     fn what_is_not_supported_yet_is_refused_by_line() {
-        for (field, name) in [
-            ("[region]\nevidence = \"ip\"", "line 4: region.evidence: "),
-            ("[region]\nevidence = \"token-and-ip\"", "line 4: region.evidence: "),
-            (
-                "[region]\nevidence = \"token\"\nblock_vpn_and_tor = true",
-                "line 5: region.block_vpn_and_tor: ",
-            ),
-            ("[device]\nregistration = \"certified\"", "line 4: device.registration: "),
-        ] {
+        for (field, name) in
+            [("[device]\nregistration = \"certified\"", "line 4: device.registration: ")]
+        {
             let fault = fault(field);
             assert!(fault.contains("not supported yet") && fault.starts_with(name), "{fault}");
             assert!(!fault.contains('$') && fault.contains("; write "), "{field}: {fault}");
@@ -247,6 +254,10 @@ mod tests {
             (
                 "[region]\nevidence = \"token\"\nallowed_countries = [\"us\"]",
                 "line 5: region.allowed_countries[0]: a region is",
+            ),
+            (
+                "[region]\nevidence = \"token\"\nblocked_countries = [\"DE\", \"EU\"]",
+                "line 5: region.blocked_countries[1]: EU is no country; if \"EU\" is meant",
             ),
             ("[region]\nevidence = \"passport\"", "line 4: region.evidence: evidence is"),
             ("tracks = [\"4K\"]", "line 3: tracks[0]: unknown variant"),

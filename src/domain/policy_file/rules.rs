@@ -73,13 +73,15 @@ impl ConcurrencyTable {
 impl RegionTable {
     fn into_rule(self) -> RegionRule {
         let blackouts = self.blackout.into_iter().map(|table| Blackout {
-            regions: table.countries.into_inner(),
+            regions: table.countries.regions,
             from: table.from.0,
             until: table.until.into_inner().0,
         });
         RegionRule {
-            allowed: self.allowed_countries,
-            blocked: self.blocked_countries,
+            evidence: self.evidence.into_inner().0,
+            block_anonymous: is_on(&self.block_vpn_and_tor),
+            allowed: self.allowed_countries.regions,
+            blocked: self.blocked_countries.regions,
             blackouts: blackouts.collect(),
         }
     }

@@ -8,9 +8,8 @@ use toml::Spanned;
 use crate::domain::duration::Duration;
 use crate::domain::policy::{ConcurrencyMode, ConcurrencyScope, Hdcp, Replace};
 use crate::domain::policy_file::value::{
-    Evidence, Limit, OnlyFalse, Placed, RegistrationWord, Timestamp,
+    EvidenceWord, Limit, Placed, Regions, RegistrationWord, Timestamp,
 };
-use crate::domain::region::Region;
 use crate::domain::security_level::SecurityLevel;
 use crate::domain::track::TrackType;
 
@@ -54,15 +53,13 @@ pub(super) struct PersistentTable {
 /// `[region]`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "some fields are read only to be refused")]
 pub(super) struct RegionTable {
     #[serde(default)]
-    pub(super) allowed_countries: Vec<Region>,
+    pub(super) allowed_countries: Regions,
     #[serde(default)]
-    pub(super) blocked_countries: Vec<Region>,
-    evidence: Evidence,
-    #[serde(default)]
-    block_vpn_and_tor: OnlyFalse,
+    pub(super) blocked_countries: Regions,
+    pub(super) evidence: Spanned<EvidenceWord>,
+    pub(super) block_vpn_and_tor: Placed<bool>,
     #[serde(default)]
     pub(super) blackout: Vec<BlackoutTable>,
 }
@@ -71,7 +68,7 @@ pub(super) struct RegionTable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BlackoutTable {
-    pub(super) countries: Spanned<Vec<Region>>,
+    pub(super) countries: Regions,
     pub(super) from: Timestamp,
     pub(super) until: Spanned<Timestamp>,
 }

@@ -4,11 +4,12 @@ use std::fmt;
 
 use reelkey_client::time::UnixTime;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Error as _};
+use serde::de::{self, Deserializer};
 use toml::Spanned;
 
 use crate::domain::duration::Duration;
-use crate::domain::policy::Registration;
+use crate::domain::policy::{Evidence, Registration};
+use crate::domain::region::Region;
 
 /// A field that may be absent, with its place in the text.
 pub(super) type Placed<T> = Option<Spanned<T>>;
@@ -55,37 +56,34 @@ impl TryFrom<i64> for Limit {
     }
 }
 
-/// A field of a later version, which this version refuses unless it is off.
-#[derive(Default)]
-pub(super) struct OnlyFalse;
-
-impl<'de> Deserialize<'de> for OnlyFalse {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if bool::deserialize(deserializer)? {
-            return Err(D::Error::custom(
-                "true is not supported yet; write false or remove the line",
-            ));
-        }
-        Ok(Self)
-    }
-}
-
-/// The source of the viewer's region.
-#[derive(Deserialize)]
+/// Who says where the viewer is, as a file says it.
+#[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Evidence;
+pub(super) struct EvidenceWord(pub(super) Evidence);
 
-impl TryFrom<String> for Evidence {
+impl TryFrom<String> for EvidenceWord {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, &'static str> {
-        match text.as_str() {
-            "token" => Ok(Self),
-            "ip" | "token-and-ip" => {
-                Err("evidence by address is not supported yet; write evidence = \"token\"")
-            }
-            _ => Err("evidence is \"token\""),
-        }
+        let all = [Evidence::Token, Evidence::Ip, Evidence::TokenAndIp];
+        let named = all.into_iter().find(|evidence| evidence.as_str() == text);
+        named.map(Self).ok_or("evidence is \"token\", \"ip\" or \"token-and-ip\"")
+    }
+}
+
+/// A list of regions and groups of regions, as a file says it.
+#[derive(Default, Deserialize)]
+#[serde(from = "Vec<Spanned<String>>")]
+pub(super) struct Regions {
+    /// The names, in order.
+    pub(super) written: Vec<Spanned<String>>,
+    /// The regions that they stand for, once it is known which groups there are.
+    pub(super) regions: Vec<Region>,
+}
+
+impl From<Vec<Spanned<String>>> for Regions {
+    fn from(written: Vec<Spanned<String>>) -> Self {
+        Self { written, regions: Vec::new() }
     }
 }
 

@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::http::frame::network::Network;
+use crate::domain::network::Network;
 
 /// The other end of a player's connection, in the extensions of its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,5 @@ pub mod cors;
 pub(crate) mod crowd;
 pub(crate) mod exchange;
 pub mod limits;
-pub mod network;
 pub(crate) mod problem;
 pub(crate) mod throttle;

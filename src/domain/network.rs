@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A range of addresses in CIDR notation, `10.0.0.0/8` or `2001:db8::/32`; an address alone is a range of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Network {
     /// Its first address as a number; IPv4 has its place in IPv6 (RFC 4291 section 2.5.5.2).
     first: u128,
@@ -30,6 +30,13 @@ pub enum InvalidNetwork {
 }
 
 impl Network {
+    /// How many bits are given, those before an IPv4 address in its IPv6 form included. Of two networks that an address is in,
+    /// the one with more bits is the narrower one.
+    #[must_use]
+    pub const fn bits(&self) -> u32 {
+        self.mask.leading_ones()
+    }
+
     /// Whether an address is in it. An IPv4 address is the same in its IPv6 form.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
