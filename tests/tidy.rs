@@ -62,7 +62,7 @@ const FLOORS: [(&str, &[&str]); 34] = [
         "src/http/frame",
         &["body exchange", "admission", "bearer crowd", "address problem", "cors limits throttle"],
     ),
-    ("src/http/listener", &["server", "accept", "connection", "descriptors socket tls"]),
+    ("src/http/listener", &["server", "accept", "connection", "descriptors proxied socket tls"]),
     ("src/http/player", &["account clear_keys health license module pages"]),
     (
         "src/authority",
@@ -217,6 +217,7 @@ const FLOORS: [(&str, &[&str]); 34] = [
 /// Words that may stand in these places only.
 const FENCES: [(&str, &[&str]); 15] = [
     ("maxminddb", &["src/authority/atlas/database.rs"]),
+    ("proxy_header", &["src/http/listener/proxied.rs"]),
     ("prometheus_client", &["src/authority/counters.rs", "src/store/meter.rs"]),
     ("archmage", &["client/src/cenc/wide.rs"]),
     ("unsafe", &["client/ffi/src/"]),

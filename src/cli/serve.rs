@@ -115,10 +115,11 @@ async fn serve_until_stopped(
         let mut stopped = stopped.clone();
         async move { stopped.changed().await.unwrap_or_default() }
     };
-    let Rules { limits, proxies, .. } = config.rules();
+    let Rules { limits, proxies, proxy_protocol, .. } = config.rules();
     let limits = descriptors::affordable(limits);
     let router = router_within(app, limits, proxies.clone(), config.token.clone());
-    let rules = Rules { limits, proxies, attendance: authority.counters().connections() };
+    let attendance = authority.counters().connections();
+    let rules = Rules { limits, proxies, proxy_protocol, attendance };
     let players = server::serve(listener, tls, rules, router, stopping());
     let router = admin_router(admin);
     let operators =

@@ -261,7 +261,9 @@ impl Config {
 
     /// What players' connections and requests are kept within.
     pub(crate) fn rules(&self) -> Rules {
-        Rules { limits: self.limits.limits(), proxies: self.proxies.proxies(), ..Rules::default() }
+        let (limits, proxies) = (self.limits.limits(), self.proxies.proxies());
+        let proxy_protocol = self.proxies.speak_proxy_protocol();
+        Rules { limits, proxies, proxy_protocol, ..Rules::default() }
     }
 
     /// Reads every issuer's keys.

@@ -96,18 +96,51 @@ impl TryFrom<String> for Time {
 
 /// `[proxies]`.
 #[derive(Debug, Default, Deserialize)]
+#[serde(try_from = "Fields")]
+pub(crate) struct ProxiesTable(Fields);
+
+/// The fields of `[proxies]`.
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ProxiesTable {
+struct Fields {
     #[serde(default)]
     trusted: Vec<Range>,
     #[serde(default)]
     header: Header,
+    protocol: Option<ProxyProtocol>,
+}
+
+/// What the proxies' connections begin with.
+#[derive(Clone, Copy, Debug, Deserialize)]
+enum ProxyProtocol {
+    /// A header of the PROXY protocol, version 2.
+    #[serde(rename = "v2")]
+    V2,
+}
+
+impl TryFrom<Fields> for ProxiesTable {
+    type Error = &'static str;
+
+    fn try_from(fields: Fields) -> Result<Self, &'static str> {
+        match fields.protocol {
+            Some(ProxyProtocol::V2) if fields.trusted.is_empty() => Err(
+                "protocol = \"v2\" is read from trusted proxies only; write trusted = [\"10.0.0.0/8\"] with their addresses, \
+                 or remove the line",
+            ),
+            _ => Ok(Self(fields)),
+        }
+    }
 }
 
 impl ProxiesTable {
+    /// Whether the proxies' connections begin with a header of the PROXY protocol, version 2.
+    pub(crate) fn speak_proxy_protocol(&self) -> bool {
+        self.0.protocol.is_some()
+    }
+
     pub(crate) fn proxies(&self) -> Proxies {
-        let trusted = self.trusted.iter().map(|range| range.0).collect();
-        Proxies { trusted, header: self.header.0 }
+        let trusted = self.0.trusted.iter().map(|range| range.0).collect();
+        Proxies { trusted, header: self.0.header.0 }
     }
 }
 
@@ -160,6 +193,9 @@ mod tests {
         assert!(proxies.trusts([10, 1, 1, 1].into()) && !proxies.trusts([11, 1, 1, 1].into()));
         let proxies = read("").unwrap().rules().proxies;
         assert!(proxies.trusted.is_empty() && proxies.header == ProxyHeader::XForwardedFor);
+        let speaks = |text: &str| read(text).unwrap().rules().proxy_protocol;
+        assert!(speaks("[proxies]\ntrusted = [\"10.0.0.1\"]\nprotocol = \"v2\""));
+        assert!(!speaks("[proxies]\ntrusted = [\"10.0.0.1\"]"));
     }
 
     #[test]
@@ -187,6 +223,9 @@ mod tests {
             ("[limits]\nhaed = \"10s\"", 2, "unknown field"),
             ("[proxies]\ntrusted = [\"10.0.0.1/8\"]", 2, "write \"10.0.0.0/8\""),
             ("[proxies]\ntrusted = [\"proxy.example\"]", 2, "like \"10.0.0.0/8\""),
+            ("[proxies]\nprotocol = \"v2\"", 1, "write trusted = "),
+            ("[proxies]\ntrusted = [\"10.0.0.1\"]\nprotocol = \"v1\"", 3, "expected `v2`"),
+            ("[proxies]\nhexder = \"X\"", 2, "unknown field"),
             ("[proxies]\nheader = \"X-Real-IP\"", 2, "\"X-Forwarded-For\" or \"Forwarded\""),
         ] {
             let said = read(tables).unwrap_err();

@@ -44,7 +44,7 @@ pub(crate) fn read(folder: &Folder) -> Result<Reading, Failure> {
         ("tls_terminated_by_proxy", config.tls_terminated_by_proxy.to_string()),
         ("limits", format!("{:?}", config.rules().limits)),
         ("token", format!("{:?}", config.token)),
-        ("proxies", format!("{:?}", config.rules().proxies)),
+        ("proxies", format!("{:?}", config.proxies)),
     ]);
     Ok(Reading { decided: decided(folder, &config)?, identity, at_start })
 }

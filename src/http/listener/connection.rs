@@ -41,14 +41,16 @@ const LINGER: Duration = Duration::from_millis(100);
 /// What is at the other end.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum End {
-    Player(Peer),
+    /// `None` where nobody tells who it is.
+    Player(Option<Peer>),
     Operator(LocalPeer),
 }
 
 impl End {
     fn tell(self, extensions: &mut Extensions) {
         match self {
-            Self::Player(peer) => drop(extensions.insert(peer)),
+            Self::Player(Some(peer)) => drop(extensions.insert(peer)),
+            Self::Player(None) => {}
             Self::Operator(peer) => drop(extensions.insert(peer)),
         }
     }

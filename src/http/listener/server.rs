@@ -4,11 +4,12 @@ use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 
 use axum::Router;
 use tokio::net::{self, TcpStream, UnixStream};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::authority::counters::Attendance;
 use crate::http::frame::address::{Client, Peer, Proxies};
@@ -16,6 +17,7 @@ use crate::http::frame::crowd::{Crowd, Full, Member};
 use crate::http::frame::limits::Limits;
 use crate::http::listener::accept::{self, Seldom};
 use crate::http::listener::connection::{Common, End, Version};
+use crate::http::listener::proxied::{self, Proxied};
 use crate::http::listener::socket;
 use crate::http::listener::tls::{Tls, is_http2};
 
@@ -29,6 +31,9 @@ pub struct Rules {
     pub limits: Limits,
     /// Connections of these proxies are not limited by address: they are many clients'.
     pub proxies: Proxies,
+    /// Whether these proxies begin their connections with a header of the PROXY protocol, version 2. Then nobody else may, and
+    /// they must.
+    pub proxy_protocol: bool,
     /// Where they are counted.
     pub attendance: Attendance,
 }
@@ -46,16 +51,19 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let listener = net::TcpListener::from_std(listener)?;
-    let Rules { limits, proxies, attendance } = rules;
+    let Rules { limits, proxies, proxy_protocol, attendance } = rules;
     let crowd = Crowd::counted(limits.connections, limits.connections_per_peer, attendance);
     let (stop, stopping) = watch::channel(());
     let (common, full) = (Common { router, limits, stopping }, Seldom::default());
+    let silent = Arc::new(Seldom::default());
     let keep = |(stream, from): (TcpStream, SocketAddr)| {
         let neighbour = Client::Known(from.ip().to_canonical()).counted();
         match crowd.enter(neighbour.filter(|_| !proxies.trusts(from.ip()))) {
             Ok(member) => {
                 member.wait();
-                Some(player(stream, tls.clone(), from, member, common.clone()))
+                let balancer = (proxy_protocol && proxies.trusts(from.ip()))
+                    .then(|| Balancer { silent: Arc::clone(&silent) });
+                Some(player(stream, tls.clone(), from, balancer, member, common.clone()))
             }
             Err(why) => {
                 refuse(&full, from, why);
@@ -78,22 +86,65 @@ fn refuse(full: &Seldom, from: SocketAddr, why: Full) {
     }
 }
 
+/// A load balancer that speaks the PROXY protocol.
+struct Balancer {
+    /// How often one sent no header.
+    silent: Arc<Seldom>,
+}
+
+impl Balancer {
+    /// Whose connection it is; an error if it has to be closed.
+    async fn whose(&self, stream: &mut TcpStream, from: SocketAddr) -> io::Result<Option<Peer>> {
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 0 {
+            // It looked whether somebody listens.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let proxied = proxied::read(stream).await.inspect_err(|error| {
+            if let Some(others) = self.silent.turn(Instant::now()) {
+                tracing::warn!(%error, others, "a connection of a trusted proxy is closed, because `protocol = \"v2\"` \
+                    demands a header");
+            }
+        })?;
+        Ok(match proxied {
+            Proxied::Local => Some(Peer(from)),
+            Proxied::Client(client) => Some(Peer(client)),
+            Proxied::Unknown => None,
+        })
+    }
+}
+
 async fn player(
-    stream: TcpStream,
+    mut stream: TcpStream,
     tls: Option<Tls>,
     from: SocketAddr,
+    balancer: Option<Balancer>,
     member: Member,
     common: Common,
 ) {
     // Answers are small and whole; nothing is gained by waiting for more.
     stream.set_nodelay(true).ok();
-    let end = End::Player(Peer(from));
+    let deadline = Instant::now() + common.limits.head;
+    let mut stopping = common.stopping.clone();
+    let mut peer = Some(Peer(from));
+    if let Some(balancer) = balancer {
+        let whose = tokio::select! {
+            whose = timeout_at(deadline, balancer.whose(&mut stream, from)) => whose,
+            () = member.dismissed() => return,
+            _ = stopping.changed() => return,
+        };
+        match whose {
+            Ok(Ok(whose)) => peer = whose,
+            Ok(Err(error)) => return tracing::debug!(%error, "no PROXY header"),
+            Err(_) => return tracing::debug!("no PROXY header in time"),
+        }
+    }
+    let end = End::Player(peer);
     let Some(tls) = tls else {
         return common.keep(stream, Version::Http1, end, member).await;
     };
-    let mut stopping = common.stopping.clone();
     let shaken = tokio::select! {
-        shaken = tls.accept(stream, common.limits.head) => shaken,
+        shaken = tls.accept(stream, deadline.saturating_duration_since(Instant::now())) => shaken,
         () = member.dismissed() => return,
         _ = stopping.changed() => return,
     };
