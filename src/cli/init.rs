@@ -25,7 +25,7 @@ struct Shipped {
     purpose: &'static str,
 }
 
-const POLICIES: [Shipped; 5] = [
+const POLICIES: [Shipped; 6] = [
     Shipped {
         file: "default.toml",
         text: include_str!("../../policies/default.toml"),
@@ -50,6 +50,11 @@ const POLICIES: [Shipped; 5] = [
         file: "offline.toml",
         text: include_str!("../../policies/offline.toml"),
         purpose: "downloads: kept for 7 days, on up to five devices",
+    },
+    Shipped {
+        file: "kiosk.toml",
+        text: include_str!("../../policies/kiosk.toml"),
+        purpose: "screens of an intranet, on a ship or a campus",
     },
 ];
 

@@ -52,7 +52,7 @@ fn a_first_session_works_as_it_is_documented() {
     assert_eq!(installation.succeed(&["content", "show", "movies/bunny"])["keys"], listed);
     assert_eq!(installation.succeed(&["content", "list"])[0]["content_id"], "movies/bunny");
     assert_eq!(installation.succeed(&["issuer", "list"]).as_array().unwrap().len(), 2);
-    let shipped = json!(["default", "live-event", "offline", "premium-movie", "rental"]);
+    let shipped = json!(["default", "kiosk", "live-event", "offline", "premium-movie", "rental"]);
     let listed = installation.succeed(&["policy", "list"]);
     let names: Vec<_> = listed.as_array().unwrap().iter().map(|one| &one["policy_id"]).collect();
     assert_eq!(json!(names), shipped);

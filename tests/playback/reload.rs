@@ -71,7 +71,7 @@ fn what_the_files_say_is_in_force_after_a_reload_and_not_before() {
     let reloaded = installation.succeed(&["reload"]);
     assert_eq!(
         reloaded["policies"],
-        json!(["default", "late", "live-event", "offline", "premium-movie", "rental"])
+        json!(["default", "kiosk", "late", "live-event", "offline", "premium-movie", "rental"])
     );
     assert_eq!(reloaded["waits_for_restart"], json!(["limits"]));
     installation.succeed(&["content", "add", "movies/late", "--policy", "late"]);

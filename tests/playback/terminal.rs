@@ -321,7 +321,7 @@ fn a_service_says_what_it_serves() {
         "TLS       certificate valid until ",
         "keys      1 active keys of 1 contents",
         "issuers   https://auth.example",
-        "policies  default, live-event, offline, premium-movie, rental",
+        "policies  default, kiosk, live-event, offline, premium-movie, rental",
         "metrics   http://127.0.0.1:",
         "warning   https://auth.example is for development",
     ] {
