@@ -9,7 +9,7 @@ use crate::cli::clock;
 use crate::cli::folder::retention::RetentionTable;
 
 /// The pause between two steps of a sweep, so that licenses come first.
-const BETWEEN_STEPS: Duration = Duration::from_millis(100);
+const BETWEEN_STEPS: Duration = Duration::from_millis(50);
 
 /// Sweeps until it is dropped. A step that fails is logged, and the next sweep tries again.
 pub(crate) async fn sweep(authority: Arc<Authority>, table: RetentionTable) {

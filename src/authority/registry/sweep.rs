@@ -19,8 +19,8 @@ use crate::store::record::fact::place::PlaceRecord;
 use crate::store::record::fact::slot::SlotRecord;
 use crate::store::record::stored::{self, Record, Stored};
 
-/// How many records are looked at in one step.
-const STEP: usize = 256;
+/// How many records are looked at in one step: so few that no grant waits for them noticeably.
+const STEP: usize = 64;
 
 /// How long ended facts are kept, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
