@@ -68,6 +68,8 @@ pub struct Allowed {
     pub can_persist: bool,
     /// Whether the license can be renewed.
     pub can_renew: bool,
+    /// Whether the license is remembered, so that a device gives it back.
+    pub can_release: bool,
     /// The lifetime of one license of this kind.
     pub license_duration: u64,
     /// How long the rental lasts.
@@ -334,6 +336,7 @@ impl Case<'_> {
         Allowed {
             can_persist: policy.can_persist(),
             can_renew: policy.can_renew,
+            can_release: policy.needs_memory(),
             license_duration: match policy.persistent_duration {
                 Some(duration) if is_kept => duration.as_secs(),
                 _ => policy.license_duration.as_secs(),

@@ -109,6 +109,9 @@ pub struct Policy {
     pub can_persist: bool,
     /// The license may be renewed.
     pub can_renew: bool,
+    /// The service remembers the license, so that a release of it is of use. Left out where it does not.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub can_release: bool,
     /// How long this license is valid.
     pub license_duration: u64,
     /// The rental period, from the first license on.

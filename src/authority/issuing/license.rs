@@ -72,6 +72,7 @@ fn policy(terms: &Terms) -> Policy {
     let Allowed {
         can_persist,
         can_renew,
+        can_release,
         license_duration,
         rental_duration,
         playback_duration,
@@ -83,6 +84,7 @@ fn policy(terms: &Terms) -> Policy {
         can_play: true,
         can_persist,
         can_renew,
+        can_release,
         license_duration,
         rental_duration,
         playback_duration,
