@@ -20,6 +20,33 @@ export interface ClientOptions {
   serviceId?: string;
   /** What the account's list of devices shows for this browser. It decides nothing. */
   device?: DeviceDescription;
+  /**
+   * Says which kept licenses this client may play, for example those of the account that is signed in. The default is all
+   * of this browser's.
+   */
+  kept?: (license: KeptLicense) => boolean;
+}
+
+/** A license that this browser keeps, for a title that plays without a network. Times are seconds since 1970. */
+export interface KeptLicense {
+  /** The license ID. */
+  id: string;
+  contentId: string;
+  /** The account: `sub` of the token. */
+  account: string;
+  /** The key IDs that it has: base64url of 16 bytes each. */
+  kids: string[];
+  /** When playback ends, by the service's clock: the license's end, or that of the playback period once it has begun. */
+  endsAt: number;
+  /** When the title was first played from this license. */
+  firstPlayedAt?: number;
+  /**
+   * Why it does not play now, or `null`: `license-expired`, `playback-expired`, `not-yet-available`, `clock-set-back`
+   * (the device's clock is more than 120 s below a time that was seen), `license-returned` (it is being given back).
+   */
+  reason: string | null;
+  /** The claims of the license (docs/API.md). */
+  claims: Record<string, unknown>;
 }
 
 /** Words for people: at most 64 printable characters each. */
@@ -35,7 +62,8 @@ export interface DeviceDescription {
 export interface Refusal {
   /**
    * For programs: a reason of the service (`region-denied`, `blackout`, ...; docs/API.md), or one of this module:
-   * `network`, `bad-license`, `bad-message`, `token`, `device-key`, `insecure-context`, `eme`, `license-expired`.
+   * `network`, `bad-license`, `bad-message`, `token`, `device-key`, `storage`, `insecure-context`, `eme`,
+   * `license-expired`, and those of a kept license (`KeptLicense.reason`).
    */
   reason: string;
   /** A sentence for the viewer. */
@@ -77,13 +105,38 @@ export class Client extends EventTarget {
   /** Returns the thumbprint of this browser's device key (RFC 7638). The key is made at first use. */
   jkt(): Promise<string>;
   /**
-   * Asks for a license. Any player that can call it plays; the functions below only connect it to known players.
+   * Asks for a license. Any player that can call it plays; the functions below only connect it to known players. A kept
+   * license that has all wanted keys and plays is used without asking the service; one that has some of them is used if the
+   * service does not answer.
    *
    * @param message the message of a MediaKeySession, `{"kids":[...],"type":"temporary"}`; it may also have `content_id`
    * @returns a JWK Set for `MediaKeySession.update()`
    * @throws LicenseError
    */
   license(message: Uint8Array | ArrayBuffer): Promise<Uint8Array>;
+  /**
+   * Takes a title offline: asks for a license of `session_type` `persistent-license`, and keeps it. If one that plays is
+   * kept already, it is returned, and nothing is asked. The page stores the media.
+   *
+   * @param options `kids`: the key IDs that are wanted, in base64url. The default is the whole title
+   * @throws LicenseError
+   */
+  keepLicense(contentId: string, options?: { kids?: string[] }): Promise<KeptLicense>;
+  /** Returns the kept licenses that this client may play, those that have ended too. It needs no network. */
+  keptLicenses(): Promise<KeptLicense[]>;
+  /**
+   * Renews a kept license, and tells the service when the title was first played. While the title plays, the module does
+   * this by itself if the policy has `can_renew` and the service can be reached.
+   */
+  renewLicense(id: string): Promise<KeptLicense>;
+  /**
+   * Gives a kept license back. From this call on it does not play. It is deleted when the service's receipt has come; if
+   * none comes, this rejects, and the next client of this service in this browser sends the request again.
+   *
+   * @returns the claims of the receipt; nothing if the license had ended, and the service has forgotten it
+   * @throws LicenseError
+   */
+  returnLicense(id: string): Promise<Record<string, unknown> | undefined>;
   addEventListener<T extends keyof ClientEvents>(
     type: T, listener: (event: ClientEvents[T]) => void, options?: boolean | AddEventListenerOptions,
   ): void;

@@ -1,9 +1,10 @@
 // The browser module: turns a ClearKey license request of the browser into Reelkey's signed license exchange, renews
 // the license while it plays, gives it back when playback is over, and ends playback when a license has expired, because
-// ClearKey in browsers has no clock.
+// ClearKey in browsers has no clock. It keeps licenses of titles that play without a network.
 //
-// It assumes a secure context (HTTPS or localhost): EME and WebCrypto exist only there. Deliberately absent: offline
-// licenses, and protection from the page itself, whose scripts see the content keys. See reelkey.d.ts for every export.
+// It assumes a secure context (HTTPS or localhost): EME and WebCrypto exist only there. Deliberately absent: storing the
+// media of a kept license, and protection from the page itself, whose scripts see the content keys. See reelkey.d.ts for
+// every export.
 
 const KEY_SYSTEM = "org.w3.clearkey";
 /** Seconds that a clock may be off, in both directions. */
@@ -13,12 +14,17 @@ const ATTEMPTS = 4;
 const PATIENCE = 30_000;
 /** Seconds between two renewals under a policy that does not say. */
 const RETRY = 30;
+const BAD_LICENSE = ["bad-license", "The license that came is not valid for this device."];
 const UNREACHABLE = ["network", "The license service cannot be reached."];
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
+/** Milliseconds between two looks at the wall clock while a kept license plays. */
+const NOTE = 60_000;
+const PERSISTENT = "persistent-license";
 const SIGNING = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const SEALING = { name: "ECDH", namedCurve: "P-256" };
 const utf8 = (text) => new TextEncoder().encode(text);
 const text = (bytes) => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+const wallClock = () => Date.now() / 1000;
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 
@@ -57,27 +63,44 @@ async function step(reason, detail, run) {
   }
 }
 
-// ---- The device key: a CryptoKeyPair in IndexedDB. Its private half never leaves the browser's key store.
+// ---- What the browser stores
 const promised = (request) =>
   new Promise((done, failed) => {
     request.onsuccess = () => done(request.result);
     request.onerror = (event) => (event.preventDefault(), failed(request.error));
   });
 
+/** Runs one transaction in a database with one store. `work` waits for nothing else. Returns when its changes are on disk. */
+async function transact(database, store, mode, work) {
+  const opening = indexedDB.open(database, 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore(store);
+  const opened = await promised(opening);
+  try {
+    const transaction = opened.transaction(store, mode, { durability: "strict" });
+    const ended = new Promise((done, failed) => {
+      transaction.oncomplete = done;
+      transaction.onabort = () => failed(transaction.error ?? new Error("the transaction was aborted"));
+    });
+    ended.catch(() => {});
+    const result = await work(transaction.objectStore(store));
+    await ended;
+    return result;
+  } finally {
+    opened.close();
+  }
+}
+
+// ---- The device key: a CryptoKeyPair in IndexedDB. Its private half never leaves the browser's key store.
 async function loadDeviceKey() {
-  const opening = indexedDB.open("reelkey", 1);
-  opening.onupgradeneeded = () => opening.result.createObjectStore("device");
-  const database = await promised(opening);
-  const store = (mode) => database.transaction("device", mode).objectStore("device");
-  let pair = await promised(store("readonly").get("key"));
+  const find = (store) => promised(store.get("key"));
+  let pair = await transact("reelkey", "device", "readonly", find);
   if (!pair) {
     const made = await crypto.subtle.generateKey(SIGNING, false, ["sign", "verify"]);
-    // add() fails if another tab was faster: then that tab's key is the device's key.
-    await promised(store("readwrite").add(made, "key")).catch(() => {});
-    pair = await promised(store("readonly").get("key"));
+    // If another tab was faster, that tab's key is the device's key.
+    const add = async (store) => (await find(store)) ?? (await promised(store.add(made, "key")), made);
+    pair = await transact("reelkey", "device", "readwrite", add);
     navigator.storage?.persist?.().catch(() => {});
   }
-  database.close();
   const jwk = point(await crypto.subtle.exportKey("jwk", pair.publicKey));
   return { privateKey: pair.privateKey, jwk, jkt: encode(await sha256(utf8(JSON.stringify(jwk)))) };
 }
@@ -131,19 +154,24 @@ function keyIds(bytes) {
   });
 }
 
+/** Verifies a compact JWS of the service. Returns its claims. */
+async function verify(answer, typ, findKey) {
+  const parts = answer.split(".");
+  hold(parts.length === 3, "the form");
+  const [head, payload, signature] = parts.map(decode);
+  const header = JSON.parse(text(head));
+  hold(header.typ === typ && header.alg === "ES256" && !("crit" in header), "the header");
+  const jwk = await findKey(header.kid);
+  hold(jwk, "the service has no such key");
+  const key = await crypto.subtle.importKey("jwk", point(jwk), SIGNING, false, ["verify"]);
+  hold(await crypto.subtle.verify(SIGNING, key, signature, utf8(`${parts[0]}.${parts[1]}`)), "the signature");
+  return JSON.parse(text(payload));
+}
+
 /** Checks everything that a device has to check in an answer, then opens its keys. */
 export function openLicense(answer, asked, findKey) {
-  return step("bad-license", "The license that came is not valid for this device.", async () => {
-    const parts = answer.split(".");
-    hold(parts.length === 3, "the form");
-    const [head, payload, signature] = parts.map(decode);
-    const header = JSON.parse(text(head));
-    hold(header.typ === "license+jwt" && header.alg === "ES256" && !("crit" in header), "the header");
-    const jwk = await findKey(header.kid);
-    hold(jwk, "the service has no such key");
-    const key = await crypto.subtle.importKey("jwk", point(jwk), SIGNING, false, ["verify"]);
-    hold(await crypto.subtle.verify(SIGNING, key, signature, utf8(`${parts[0]}.${parts[1]}`)), "the signature");
-    const claims = JSON.parse(text(payload));
+  return step(...BAD_LICENSE, async () => {
+    const claims = await verify(answer, "license+jwt", findKey);
     hold(claims.iss === asked.serviceId, "iss");
     hold(claims.nonce === asked.jti, "nonce");
     hold(claims.cnf.jkt === asked.jkt, "cnf.jkt");
@@ -168,35 +196,138 @@ async function sign(claims) {
 
 const newJti = () => encode(crypto.getRandomValues(new Uint8Array(16)));
 
+/** When a kept license was first played, not later than `now`: a clock that was fast then dated it too late. */
+const firstPlayBy = ({ firstIssued, firstPlay }, now) =>
+  firstPlay === undefined ? undefined : Math.min(firstPlay, Math.max(0, now - firstIssued));
+
 /** Makes a request. It has an encryption key of its own, so concurrent answers cannot be mixed up. */
-async function newRequest({ serviceId, token, kids, contentId, iat, renews, description }) {
+async function newRequest({ serviceId, token, kids, contentId, sessionType, iat, renews, description }) {
   const { jkt } = await device();
   const sealing = await crypto.subtle.generateKey(SEALING, false, ["deriveBits"]);
   const enc_jwk = point(await crypto.subtle.exportKey("jwk", sealing.publicKey));
   const jti = newJti();
   const what = renews
-    ? { request_type: "RENEWAL", license_id: renews.jti }
+    ? { request_type: "RENEWAL", license_id: renews.jti, first_play: firstPlayBy(renews, iat) }
     : { request_type: "NEW", kids, content_id: contentId };
   const { signingInput, body } = await sign({
-    aud: serviceId, iat, jti, session_type: "temporary", ...what, enc_jwk, ath: encode(await sha256(utf8(token))),
+    aud: serviceId, iat, jti, session_type: sessionType, ...what, enc_jwk, ath: encode(await sha256(utf8(token))),
     device: description,
   });
-  return { body, asked: { serviceId, jti, iat, jkt, signingInput, privateKey: sealing.privateKey, renews } };
+  const renewed = renews && { jti: renews.jti, counter: renews.counter };
+  return { body, asked: { serviceId, jti, iat, jkt, signingInput, privateKey: sealing.privateKey, renews: renewed } };
 }
 
 /** Makes the request that gives a license back. It needs no token, and is valid for as long as the license is known. */
-async function newRelease({ iss, iat, jti }) {
-  const claims = { aud: iss, iat, jti: newJti(), request_type: "RELEASE", session_type: "temporary", license_id: jti };
-  return (await sign(claims)).body;
+async function newRelease({ iss, jti, session_type }, iat, firstPlay) {
+  const about = { request_type: "RELEASE", session_type, license_id: jti, first_play: firstPlay };
+  return (await sign({ aud: iss, iat, jti: newJti(), ...about })).body;
 }
 
+/** Returns the claims of a JWS that was verified before, or that this page signed. */
+const claimsOf = (jws) => JSON.parse(text(decode(jws.split(".")[1])));
+
+/** Checks that the service has taken the license of a release back. */
+const openReceipt = (answer, release, findKey) =>
+  step("bad-license", "The receipt that came is not valid for this license.", async () => {
+    const { jkt } = await device();
+    const asked = claimsOf(release), receipt = await verify(answer, "license-release+jwt", findKey);
+    hold(receipt.iss === asked.aud, "iss");
+    hold(receipt.nonce === asked.jti, "nonce");
+    hold(receipt.cnf.jkt === jkt, "cnf.jkt");
+    hold(receipt.jti === asked.license_id, "the license");
+    return receipt;
+  });
+
+// ---- Kept licenses, for titles that play without a network. IndexedDB has each as it came, with the key that opens it,
+// which no script can read, and the key that verifies it: the service may have another one when it is needed again.
+
+/** Why a kept license does not play now. */
+const UNPLAYABLE = {
+  "license-returned": "This title was given back. Take it offline again to play it without a network.",
+  "clock-set-back": "The clock of this device was set back. Set it right to play this title.",
+  "not-yet-available": "This title is not available yet.",
+  "playback-expired": "The time to watch this title is over.",
+  "license-expired": "The license of this title has expired.",
+};
+const unplayable = (reason) => new LicenseError(reason, UNPLAYABLE[reason]);
+
+const shelf = (mode, work) => transact("reelkey-kept", "licenses", mode, work);
+const allKept = () => shelf("readonly", (store) => promised(store.getAll()));
+
+/** Changes a kept license in one step, whatever other tabs do. `change` may throw: then nothing changes. */
+const changeKept = (id, change) =>
+  shelf("readwrite", async (store) => {
+    const kept = change(await promised(store.get(id)));
+    await promised(store.put(kept, id));
+    return kept;
+  });
+
+/** What is stored of a license that has arrived. */
+function toKeep({ claims, kids, answer, asked, verifyingKey }) {
+  const { iat, jti: id } = claims;
+  const clockAhead = Math.floor(wallClock()) - iat;
+  return { id, kids, license: answer, asked, verifyingKey, clockAhead, latest: iat, firstIssued: iat };
+}
+
+/** Verifies a kept license again, and opens its keys. */
+async function openKept(kept) {
+  const { license, asked, verifyingKey, latest, firstIssued, firstPlay = 0 } = kept;
+  const opened = await openLicense(license, asked, (kid) => (kid === verifyingKey.kid ? verifyingKey : undefined));
+  await step("bad-license", "The license that is kept contradicts itself.", () => {
+    const { jti, iat, counter, session_type: sessionType } = opened.claims;
+    hold(jti === kept.id && sessionType === PERSISTENT, "the license");
+    hold(latest >= iat && latest >= firstIssued + firstPlay, "the latest time");
+    hold(counter > 0 || firstIssued === iat, "the first license");
+  });
+  return opened;
+}
+
+/**
+ * Whether a kept license plays now. The time is the wall clock, less what it was ahead when the license arrived, and never
+ * below the latest time that was seen.
+ */
+function judge({ license, clockAhead, latest, firstIssued, firstPlay, release }) {
+  const { nbf, exp, policy } = claimsOf(license);
+  const clock = wallClock() - clockAhead, exact = Math.max(clock, latest), now = Math.floor(exact);
+  const begun = firstPlay !== undefined && policy.playback_duration > 0;
+  const played = begun ? firstIssued + firstPlay + policy.playback_duration : Infinity;
+  const ends = Math.min(exp, played), end = played <= exp ? "playback-expired" : "license-expired";
+  let reason = null;
+  if (release) reason = "license-returned";
+  else if (latest - Math.floor(clock) > LEEWAY) reason = "clock-set-back";
+  else if (now < nbf) reason = "not-yet-available";
+  else if (now >= ends) reason = end;
+  return { now, ends, end, left: ends - exact, reason };
+}
+
+/** Looks at a kept license: takes note of the time, and of the first play if it plays. */
+async function look(id, plays) {
+  const kept = await changeKept(id, (kept) => {
+    if (!kept) throw unplayable("license-returned");
+    const { now, reason } = judge(kept);
+    // Also where nothing plays: a clock that is set back later does not bring the license back.
+    if (!["license-returned", "clock-set-back"].includes(reason)) kept.latest = now;
+    if (plays && !reason) kept.firstPlay ??= now - kept.firstIssued;
+    return kept;
+  });
+  return { kept, ...judge(kept) };
+}
+
+/** What a page may know of a kept license. */
+function describe(kept) {
+  const claims = claimsOf(kept.license), { ends, reason } = judge(kept), { id, kids, firstIssued, firstPlay } = kept;
+  const firstPlayedAt = firstPlay === undefined ? undefined : firstIssued + firstPlay;
+  return { id, contentId: claims.content_id, account: claims.sub, kids, endsAt: ends, firstPlayedAt, reason, claims };
+}
+
+// ---- The exchange
 /** Reads a refusal of the service. */
 function refusal(response, body) {
   let problem = {};
   try { problem = JSON.parse(body) ?? {}; } catch { /* a proxy's page */ }
   const { reason = "unavailable", detail = "The license service does not answer.", server_time: serverTime } = problem;
-  const more = { requestId: response.headers.get("x-request-id"), status: response.status, serverTime };
-  return new LicenseError(reason, detail, more);
+  const { status, headers } = response;
+  return new LicenseError(reason, detail, { requestId: headers.get("x-request-id"), status, serverTime });
 }
 
 /** Whether the service decided against a request. If not, it may grant the same request later. */
@@ -205,64 +336,198 @@ const isRefusal = ({ status }) => status >= 400 && status < 500 && status !== 40
 /** One viewer's connection to one license service. Events: `refusal` and `expired`. */
 export class Client extends EventTarget {
   #token;
+  #mayPlay;
   #titles = new Map();
   #clockError = 0;
   #jwks = { until: 0, keys: [] };
-  constructor({ url, token, serviceId = "reelkey", device: description }) {
+  constructor({ url, token, serviceId = "reelkey", device: description, kept = () => true }) {
     super();
     this.url = url.replace(/\/+$/, "");
     this.serviceId = serviceId;
     this.device = description;
     this.#token = typeof token === "function" ? token : () => token;
+    this.#mayPlay = kept;
     watchSessions();
     // The first license needs both.
     device().catch(() => {});
     this.#findKey().catch(() => {});
+    // What was given back without a network.
+    this.#returnAgain().catch(() => {});
   }
   /** Returns the thumbprint of the device key (RFC 7638), for a token that is bound to this device. */
   async jkt() {
     return (await device()).jkt;
   }
   /** EME message bytes in, JWK Set bytes out. */
-  async license(message) {
-    try {
+  license(message) {
+    return this.#told(async () => {
       const wanted = await step("bad-message", "The player's license request cannot be read.", () => {
         const { kids, content_id: contentId } = JSON.parse(text(view(message)));
         return { kids: [...new Set(kids)], contentId };
       });
-      const license = await this.#exchange(wanted);
+      const license = await this.#find(wanted);
       const { content_id: contentId } = license.claims;
       const title = this.#titles.get(contentId) ?? new Title(this, contentId, (wanted) => this.#exchange(wanted));
       this.#titles.set(contentId, title);
       title.granted(license);
       return license.keys;
+    });
+  }
+  /** Takes a title offline. */
+  keepLicense(contentId, { kids } = {}) {
+    // One at a time, in all tabs: a second license of a title may begin its playback period.
+    const keep = async () => {
+      const there = (await this.keptLicenses()).find((kept) => kept.contentId === contentId && !kept.reason);
+      if (there) return there;
+      const license = await this.#exchange({ kids, contentId, sessionType: PERSISTENT });
+      const kept = toKeep(license);
+      await step("storage", "This browser cannot store the license.", () =>
+        shelf("readwrite", (store) => promised(store.add(kept, kept.id)))).catch((error) => {
+        giveBack(this, license.release);
+        throw error;
+      });
+      navigator.storage?.persist?.().catch(() => {});
+      return describe(kept);
+    };
+    return this.#told(() => navigator.locks.request(`reelkey ${this.serviceId} ${contentId}`, keep));
+  }
+  /** Returns the kept licenses that this client may play. */
+  async keptLicenses() {
+    return (await this.#ownKept()).map(describe).filter((kept) => this.#mayPlay(kept));
+  }
+  /** Renews a kept license, and tells the service when the title was first played. */
+  renewLicense(id) {
+    return this.#told(async () => describe(await this.#renewKept(id)));
+  }
+  /** Gives a kept license back. From now on it does not play; it is deleted when the service's receipt has come. */
+  returnLicense(id) {
+    return this.#told(() => this.#return(id));
+  }
+  /** Runs what a page asked for, and tells of its failure. */
+  async #told(run) {
+    try {
+      return await run();
     } catch (error) {
       announce(this, "refusal", error);
       throw error;
     }
   }
-  async #exchange({ kids, contentId, renews }, again = false) {
+  async #ownKept() {
+    return (await allKept()).filter(({ asked }) => asked.serviceId === this.serviceId);
+  }
+  /** Returns a license: a kept one that has all that is wanted, or else the service's; without an answer, a kept one. */
+  async #find(wanted) {
+    const kept = await this.#findKept(wanted).catch(() => undefined);
+    const ask = () => this.#exchange(wanted), play = () => this.#playKept(kept);
+    if (!kept) return ask();
+    if (!wanted.kids.every((kid) => kept.kids.includes(kid))) {
+      return ask().catch((error) => { if (isRefusal(error)) throw error; return play(); });
+    }
+    try {
+      return await play();
+    } catch (why) {
+      return ask().catch((error) => { throw isRefusal(error) ? error : why; });
+    }
+  }
+  /** Returns the kept license that has most of the keys. One that plays comes first. */
+  async #findKept({ kids, contentId }) {
+    const found = (await this.#ownKept()).map((kept) => [kept, describe(kept)])
+      .filter(([, shown]) => this.#mayPlay(shown))
+      .map(([kept, { contentId: title, reason }]) => {
+        const has = kids.length ? kids.filter((kid) => kept.kids.includes(kid)).length : Number(title === contentId);
+        return { kept, has, rank: has - (reason ? 1000 : 0) };
+      });
+    return found.filter(({ has }) => has).sort((one, other) => other.rank - one.rank)[0]?.kept;
+  }
+  /** Plays a kept license: the time of the first play is stored before any key comes out. */
+  async #playKept(kept) {
+    let opened = await openKept(kept);
+    const seen = await look(kept.id, true);
+    if (seen.reason) throw unplayable(seen.reason);
+    // Another tab has renewed it.
+    if (seen.kept.license !== kept.license) opened = await openKept(seen.kept);
+    const at = performance.now();
+    return {
+      ...opened, keptId: kept.id, ended: unplayable(seen.end), until: at + 1000 * seen.left,
+      sentAt: at - 1000 * (seen.now - opened.claims.iat),
+      renew: async () => this.#playKept(await this.#renewKept(kept.id)),
+    };
+  }
+  async #renewKept(id) {
+    const before = (await this.#ownKept()).find((kept) => kept.id === id);
+    if (!before || before.release) throw unplayable("license-returned");
+    const { counter, content_id: contentId } = claimsOf(before.license);
+    const { kids, firstIssued, firstPlay } = before;
+    const renews = { jti: id, counter, firstIssued, firstPlay };
+    const license = await this.#exchange({ kids, contentId, sessionType: PERSISTENT, renews });
+    return changeKept(id, (kept) => {
+      if (!kept || kept.release) throw unplayable("license-returned");
+      // Another tab was faster.
+      if (claimsOf(kept.license).counter >= license.claims.counter) return kept;
+      const fresh = { ...toKeep(license), firstIssued: kept.firstIssued };
+      const firstPlay = firstPlayBy(kept, fresh.latest);
+      const latest = Math.max(fresh.latest, kept.firstIssued + (firstPlay ?? 0));
+      return firstPlay === undefined ? fresh : { ...fresh, firstPlay, latest };
+    });
+  }
+  async #return(id, serverTime) {
+    const before = (await this.#ownKept()).find((kept) => kept.id === id);
+    if (!before) throw unplayable("license-returned");
+    const { now, ends } = judge(before), iat = serverTime ?? now;
+    const release = (!serverTime && before.release) ||
+      await newRelease(claimsOf(before.license), iat, firstPlayBy(before, iat));
+    await changeKept(id, (kept) => {
+      if (!kept) throw unplayable("license-returned");
+      return { ...kept, release };
+    });
+    for (const title of known) title.note();
+    const drop = () => shelf("readwrite", (store) => promised(store.delete(id)));
+    try {
+      const { answer } = await this.#send(release);
+      const receipt = await openReceipt(answer, release, (kid) => this.#findKey(kid));
+      await drop();
+      return receipt;
+    } catch (error) {
+      // The service has forgotten a license that has ended: there is nothing to give back.
+      if (error.reason === "not-authorized" && now >= ends) return drop();
+      // This device's clock is wrong: date the release by the service's clock, once.
+      const isTime = ["request-stale", "bad-request"].includes(error.reason) && Number.isSafeInteger(error.serverTime);
+      if (serverTime || !isTime) throw error;
+      return this.#return(id, error.serverTime);
+    }
+  }
+  async #returnAgain() {
+    for (const { id, release } of await this.#ownKept()) if (release) await this.#return(id);
+  }
+  async #exchange({ kids, contentId, renews, sessionType = "temporary" }, tried = []) {
     const jkt = await this.jkt();
     const token = await step("token", "This page has no permission to play.", async () => {
-      const given = await this.#token({ kids, content_id: contentId, jkt });
+      const given = await this.#token({ kids: kids ?? [], content_id: contentId, jkt });
       hold(given, "the callback returned no token");
       return `${given}`;
     });
-    const iat = Math.floor(Date.now() / 1000) + this.#clockError;
+    const iat = Math.floor(wallClock()) + this.#clockError;
     const { serviceId, device: description } = this;
-    const { body, asked } = await newRequest({ serviceId, token, kids, contentId, iat, renews, description });
+    const request = { serviceId, token, kids, contentId, sessionType, iat, renews, description };
+    const { body, asked } = await newRequest(request);
     try {
       const { answer, sentAt } = await this.#send(body, token);
-      const license = await openLicense(answer, asked, (kid) => this.#findKey(kid));
-      const life = license.claims.exp - license.claims.iat;
+      let verifyingKey;
+      const license = await openLicense(answer, asked, async (kid) => (verifyingKey = await this.#findKey(kid)));
+      const { claims } = license, life = claims.exp - claims.iat;
+      if (claims.session_type !== sessionType) throw new LicenseError(...BAD_LICENSE);
       // A renewed license has the ID of the old one, so the release stays valid.
-      const release = renews?.release ?? await newRelease(license.claims);
-      return { ...license, sentAt, until: sentAt + life * 1000, release };
+      const release = renews?.release ?? (claims.policy?.can_release ? await newRelease(claims, claims.iat) : undefined);
+      verifyingKey = { kid: verifyingKey.kid, ...point(verifyingKey) };
+      return { ...license, answer, asked, verifyingKey, sentAt, until: sentAt + life * 1000, release };
     } catch (error) {
-      if (again || error.reason !== "request-stale" || !Number.isSafeInteger(error.serverTime)) throw error;
-      // This device's clock is wrong: date the next request by the service's clock.
-      this.#clockError = error.serverTime - Math.floor(Date.now() / 1000);
-      return this.#exchange({ kids, contentId, renews }, true);
+      const isStale = error.reason === "request-stale" && Number.isSafeInteger(error.serverTime);
+      if (isStale && !tried.includes("clock")) {
+        // This device's clock is wrong: date the next request by the service's clock.
+        this.#clockError = error.serverTime - Math.floor(wallClock());
+        return this.#exchange({ kids, contentId, renews, sessionType }, [...tried, "clock"]);
+      }
+      throw error;
     }
   }
   /** Sends a request. The same bytes are the same license, so they are sent again if the network fails. */
@@ -271,7 +536,7 @@ export class Client extends EventTarget {
       const sentAt = performance.now();
       let error, wait = 250 * 2 ** attempt * (0.75 + Math.random() / 2);
       try {
-        const headers = { authorization: `Bearer ${token}` };
+        const headers = token ? { authorization: `Bearer ${token}` } : {};
         const signal = AbortSignal.timeout(PATIENCE);
         const options = { method: "POST", body, headers, cache: "no-store", credentials: "omit", signal };
         const response = await fetch(`${this.url}/v1/license`, options);
@@ -303,6 +568,12 @@ export class Client extends EventTarget {
   }
 }
 
+/** Gives a license back, and waits for nothing. */
+function giveBack({ url }, release) {
+  // The browser sends this even if the page closes. As text/plain it needs no permission of CORS first.
+  if (release) navigator.sendBeacon?.(`${url}/v1/license`, new Blob([release], { type: "text/plain" }));
+}
+
 function announce(client, type, { reason, detail, requestId }) {
   client.dispatchEvent(new CustomEvent(type, { detail: { reason, detail, requestId } }));
 }
@@ -329,6 +600,7 @@ function watchSessions() {
   if (watching || !globalThis.MediaKeys) return;
   watching = true;
   addEventListener("pagehide", () => { for (const title of known) title.leave(); });
+  setInterval(() => { for (const title of known) title.note(); }, NOTE);
   // The browser kept the page, and the viewer came back to it.
   addEventListener("pageshow", ({ persisted }) => { for (const title of persisted ? known : []) title.comeBack(); });
   extend(MediaKeys, "createSession", (keys, _, session) => makers.set(session, keys));
@@ -350,7 +622,7 @@ class Title {
   #sessions = new Map(); // MediaKeySession → its KIDs
   #held = new Map(); // license ID → a license that is to be given back
   #license; // the last granted one: this is renewed
-  #failure; #asking; #askedAt; #askTimer; #endTimer;
+  #failure; #asking; #askedAt; #askTimer; #endTimer; #isLate;
   constructor(client, contentId, exchange) {
     Object.assign(this, { client, contentId, exchange });
     known.add(this);
@@ -360,7 +632,7 @@ class Title {
     this.#failure = this.#askedAt = undefined;
     this.#license = license;
     for (const [id, { until }] of this.#held) if (until < performance.now()) this.#held.delete(id);
-    this.#held.set(license.claims.jti, license);
+    if (license.release) this.#held.set(license.claims.jti, license);
     for (const kid of license.kids) {
       this.#until.delete(kid);
       this.#until.set(kid, license.until);
@@ -389,12 +661,27 @@ class Title {
   }
   /** The page goes: gives all licenses back. */
   leave() {
+    this.note();
     this.#release(true);
   }
   /** The page is back: asks for a license in place of those that were given back. */
   comeBack() {
+    this.note();
+    if (!this.#license?.release) return;
     this.#license = undefined;
     if (this.#sessions.size) this.#askAgain();
+  }
+  /** A kept license goes by the wall clock: takes note of the time, and ends playback if the clock says so. */
+  async note() {
+    const license = this.#license;
+    if (!license?.keptId || !this.#sessions.size) return;
+    const { left, reason } = await look(license.keptId).catch((error) => ({ reason: error.reason }));
+    // Without a reason and without a time, IndexedDB has failed: the timer of the end remains.
+    if (license !== this.#license || reason === undefined) return;
+    license.until = performance.now() + (reason ? 0 : 1000 * left);
+    for (const kid of license.kids) this.#until.set(kid, license.until);
+    if (reason) this.#failure = { error: unplayable(reason), final: true, refused: true };
+    this.#plan();
   }
   /** Gives licenses back, if no session is left: those that a session had, or all. Nobody waits for the receipts. */
   #release(all = false) {
@@ -402,8 +689,7 @@ class Title {
     for (const [id, { used, release }] of this.#held) {
       if (!used && !all) continue; // A session is about to get its keys.
       this.#held.delete(id);
-      // The browser sends this even if the page closes. As text/plain it needs no permission of CORS first.
-      navigator.sendBeacon?.(`${this.client.url}/v1/license`, new Blob([release], { type: "text/plain" }));
+      giveBack(this.client, release);
     }
   }
   /** The rules of the license that is renewed, if it is: a delay of 0 says that renewing cannot move its end. */
@@ -411,9 +697,12 @@ class Title {
     const policy = this.#license?.claims.policy;
     return policy?.can_renew && policy.renewal_delay > 0 ? policy : undefined;
   }
-  /** Returns when the first of a session's keys expires: later than the license while renewals get no answer at all. */
+  /**
+   * Returns when the first of a session's keys expires: later than the license while renewals get no answer at all, but
+   * never later than a kept license.
+   */
   #end(session) {
-    const isUnanswered = this.#failure && !this.#failure.refused;
+    const isUnanswered = this.#failure && !this.#failure.refused && !this.#license?.keptId;
     const recovery = isUnanswered ? 1000 * (this.#renewal?.renewal_recovery_duration ?? 0) : 0;
     const end = (kid) => this.#until.get(kid) + (this.#license?.kids.includes(kid) ? recovery : 0);
     return Math.min(...[...this.#sessions.get(session)].map(end));
@@ -450,7 +739,8 @@ class Title {
     const left = this.#firstEnd() - performance.now(), wait = this.#wait(left);
     const later = (run, wait) => setTimeout(run, Math.min(Math.max(0, wait), LONGEST_TIMEOUT));
     if (wait !== undefined) this.#askTimer = later(() => this.#askAgain(), wait);
-    this.#endTimer = later(() => this.#expire(), left);
+    // While the answer is waited for that decides whether the film goes on, the player is stopped, and keeps its session.
+    if (!this.#isLate) this.#endTimer = later(() => this.#expire(), left);
   }
   async #askAgain() {
     this.#askedAt = performance.now();
@@ -458,18 +748,28 @@ class Title {
     const elements = [...this.#sessions.keys()].flatMap((session) => this.#elements(session));
     if (!elements.length) return this.#plan();
     // The device slept past the end of the license: nothing plays before the answer.
-    const isLate = !this.#failure && this.#firstEnd() <= this.#askedAt;
-    const stopped = isLate ? elements.filter(({ paused }) => !paused) : [];
-    for (const element of stopped) element.pause();
+    this.#isLate = !this.#failure && this.#firstEnd() <= this.#askedAt;
+    const held = this.#isLate ? elements : [], stopped = held.filter(({ paused }) => !paused);
+    const stop = ({ target }) => target.pause();
+    for (const element of held) {
+      element.pause();
+      element.addEventListener("play", stop);
+    }
     // The reason, if the end comes before an answer.
     const refused = this.#failure?.refused;
     this.#failure = { error: new LicenseError(...UNREACHABLE), refused };
     this.#asking = true;
     this.#plan();
+    const goOn = () => {
+      this.#isLate = false;
+      for (const element of held) element.removeEventListener("play", stop);
+    };
     try {
       await this.#ask();
+      goOn();
       for (const element of stopped) element.play().catch(() => {});
     } catch (error) {
+      goOn();
       // A token can be replaced before the end, and the network can return. Other refusals are final.
       const final = isRefusal(error) && !error.reason.startsWith("token-");
       this.#failure = { error, final, refused: refused || isRefusal(error) };
@@ -485,7 +785,8 @@ class Title {
     const renewed = this.#renewal && !this.#hasOtherKeys() && this.#license;
     const renews = renewed && { ...renewed.claims, release: renewed.release };
     // Nothing else is going to use it: it is given back if the sessions are closed meanwhile.
-    const license = { ...(await this.exchange({ ...wanted, renews })), used: true };
+    const asked = renewed?.renew ? renewed.renew() : this.exchange({ ...wanted, renews });
+    const license = { ...(await asked), used: true };
     this.granted(license);
     for (const [session, held] of this.#sessions) {
       if (license.kids.some((kid) => !held.has(kid))) session.update(license.keys).catch(() => {});
@@ -497,7 +798,9 @@ class Title {
   }
   #expire() {
     const now = performance.now();
-    const why = this.#failure?.error ?? new LicenseError("license-expired", "The license of this title has expired.");
+    // A kept license ends by itself: nobody had to answer.
+    const { error } = (this.#license?.ended && !this.#failure?.refused ? null : this.#failure) ?? {};
+    const why = error ?? this.#license?.ended ?? unplayable("license-expired");
     let seen;
     for (const session of [...this.#sessions.keys()].filter((one) => this.#end(one) <= now)) {
       for (const element of this.#elements(session)) {

@@ -8,15 +8,16 @@ import { join } from "node:path";
 import { NAMES, launch } from "./browsers.mjs";
 import { addFilms } from "./films.mjs";
 import { live } from "./live.mjs";
+import { offline } from "./offline.mjs";
 import { plain } from "./plain.mjs";
-import { releases, renewals } from "./renewals.mjs";
+import { releases, renewals, sleeps } from "./renewals.mjs";
 import { root, start } from "./rig.mjs";
 import { scenarios } from "./scenarios.mjs";
 
 const filter = process.argv[2] ?? "";
 const planned = NAMES.map((browser) => [
   browser,
-  [...scenarios(browser), ...renewals, ...releases, ...plain, ...live]
+  [...scenarios(browser), ...renewals, ...sleeps, ...releases, ...offline, ...plain, ...live]
     .filter(({ name }) => `${browser} ${name}`.includes(filter)),
 ]);
 if (!planned.some(([, list]) => list.length)) {

@@ -19,6 +19,7 @@ export const POLICIES = {
   short: 'can_play = true\nlicense_duration = "4s"\n',
   renewed: `can_play = true\ncan_renew = true\nlicense_duration = "8s"\n${renewed}${stream}`,
   stream: `${play}${stream}`,
+  offline: `${play}can_persist = true\ncan_renew = true\nplayback_duration = "2h"\n[persistent]\nlicense_duration = "1d"\n`,
   sd: `${play}tracks = ["AUDIO", "SD"]\n`,
   "no-play": 'can_play = false\nlicense_duration = "10m"\n',
   mfa: `${play}required_amr = ["mfa"]\n`,

@@ -107,6 +107,61 @@ export const renewals = [
   },
 ];
 
+const newIds = (seen) => [...new Set(licenses(seen).map(({ jti }) => jti))];
+
+/** A page that stands still for a time, while the film is shown. */
+export const sleeps = [
+  {
+    name: "a page that the browser kept asks for a license again when its viewer comes back",
+    async run(world) {
+      const query = token("stream", account(world, "back"));
+      const page = await open(world.browser, world, { player: "shaka", token: query });
+      await until(page, advanced(1), "the first second");
+      const ids = newIds(await look(page));
+      // The two events of a page in the back/forward cache. Browsers that are driven by a program have none.
+      await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true })));
+      await returned(page, world, ids, query);
+      await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
+      await until(page, `window.seen.answers.length > ${(await look(page)).answers.length}`, "another license");
+      const { time } = await look(page);
+      await until(page, advanced(time + 2), "2 s more of the film");
+      const seen = await look(page);
+      assert.deepEqual([seen.refusals, seen.expired, seen.paused], [[], [], false]);
+      const [fresh] = newIds(seen).filter((id) => !ids.includes(id));
+      assert.equal(await status(page, world, fresh, query), "active");
+    },
+  },
+  ...Object.entries({ renewed: "RENEWAL", short: "NEW" }).map(([policy, type]) => ({
+    name: `a device that slept past the end of its license plays nothing before a ${type} was granted`,
+    async run(world) {
+      const query = token(policy, account(world, `slept-${policy}`));
+      const page = await open(world.browser, world, { player: "shaka", token: query });
+      await until(page, advanced(1), "the first second");
+      const before = await look(page);
+      // Longer than the license, and within what the service still renews (`renewal_recovery_duration`).
+      await page.evaluate(() => { window.slept = 10; });
+      await until(page, `window.seen.answers.length > ${before.answers.length}`, "another license");
+      const { time } = await look(page);
+      await until(page, advanced(time + 2), "2 s more of the film");
+      const seen = await look(page);
+      assert.equal(claims(seen.answers[before.answers.length].request).request_type, type);
+      assert(seen.pauses > before.pauses, "it played on");
+      assert.deepEqual([seen.refusals, seen.expired, seen.paused], [[], [], false]);
+    },
+  })),
+  {
+    name: "a license that nobody remembers is not given back",
+    async run(world) {
+      const page = await open(world.browser, world, { player: "eme", token: token("default") });
+      await until(page, advanced(1), "the first second");
+      assert(licenses(await look(page)).every(({ policy }) => policy.can_release === undefined));
+      await page.evaluate(() => window.stop());
+      await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide", { persisted: false })));
+      assert.equal((await look(page)).beacons, 0);
+    },
+  },
+];
+
 /** How a page ends, and what is left of it. */
 const ENDINGS = {
   "a page that is closed": (page) => page.close(),

@@ -3,13 +3,14 @@
 // parameters: player, scheme (the folder of the film), service (its URL); `token` and `later`: the query of `/token`
 // for the first tokens and for those of renewals; `bind` names this device in them. `trouble` is what the network does: `lose` the
 // first answer, be `busy` once, `cut` after the first license. `clock` is what the device's clock is off by, in seconds.
+// The page is `window.clock` seconds ahead, too, and has slept for `window.slept` seconds.
 // `jwt` is a token in place of `/token`.
 // `codecs` are those of the film, if they are not H.264 and AAC; `ahead` is how many seconds the player may buffer.
 
 import { Client } from "/web/reelkey.js";
 
 const options = Object.fromEntries(new URLSearchParams(location.search));
-const seen = (window.seen = { refusals: [], expired: [], errors: [], answers: [], stalls: 0, tokens: 0 });
+const seen = (window.seen = { refusals: [], expired: [], errors: [], answers: [], stalls: 0, tokens: 0, beacons: 0, pauses: 0 });
 const video = document.getElementById("video");
 
 // Every answer of the service is kept, and a page can be given a foreign one.
@@ -28,7 +29,10 @@ window.fetch = async (...words) => {
 };
 
 const { now } = Date;
-Date.now = () => now() + 1000 * Number(options.clock ?? 0);
+Object.assign(window, { clock: Number(options.clock ?? 0), slept: 0 });
+Date.now = () => now() + 1000 * window.clock;
+const monotonic = performance.now.bind(performance);
+performance.now = () => monotonic() + 1000 * window.slept;
 
 const client = (window.client = new Client({
   url: options.service,
@@ -56,6 +60,10 @@ window.addEventListener("unhandledrejection", ({ reason }) => seen.errors.push(`
 for (const type of ["waiting", "waitingforkey"]) {
   video.addEventListener(type, () => { seen.stalls += video.currentTime > 0; });
 }
+
+const { sendBeacon } = navigator;
+navigator.sendBeacon = (...words) => (seen.beacons++, sendBeacon.apply(navigator, words));
+video.addEventListener("pause", () => { seen.pauses++; });
 
 video.requestVideoFrameCallback(() => { seen.first = performance.now() - window.loaded; });
 const { play } = await import(`./${options.player}.js`);
