@@ -55,6 +55,9 @@ impl fmt::Display for Algorithm {
 }
 
 impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Es256, Self::EdDsa, Self::Rs256, Self::Ps256, Self::Hs256];
+
     pub(super) fn key_type(self) -> KeyType {
         match self {
             Self::Es256 => KeyType::P256,

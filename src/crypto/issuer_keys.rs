@@ -84,6 +84,30 @@ impl IssuerKeys {
         self.0.len()
     }
 
+    /// Whether there is a key that `kid` names and that fits `algorithm`; without a name, any that fits.
+    #[must_use]
+    pub fn has(&self, algorithm: Algorithm, kid: Option<&str>) -> bool {
+        self.fitting(algorithm, kid).next().is_some()
+    }
+
+    /// The algorithms, of all that there are, that at least one key fits.
+    #[must_use]
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        Algorithm::ALL.into_iter().filter(|algorithm| self.has(*algorithm, None)).collect()
+    }
+
+    fn fitting<'a>(
+        &'a self,
+        algorithm: Algorithm,
+        kid: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a IssuerKey> {
+        self.0.iter().filter(move |key| {
+            key.key_type == algorithm.key_type()
+                && key.only.is_none_or(|only| only == algorithm)
+                && kid.is_none_or(|kid| algorithm.is_symmetric() || key.kid.as_deref() == Some(kid))
+        })
+    }
+
     /// Whether `signature_text`, base64url, is a signature over `message` by the key that `kid`
     /// names, or, without a name, by the only key that fits `algorithm`.
     #[must_use]
@@ -94,11 +118,7 @@ impl IssuerKeys {
         message: &[u8],
         signature_text: &str,
     ) -> bool {
-        let mut fitting = self.0.iter().filter(|key| {
-            key.key_type == algorithm.key_type()
-                && key.only.is_none_or(|only| only == algorithm)
-                && kid.is_none_or(|kid| algorithm.is_symmetric() || key.kid.as_deref() == Some(kid))
-        });
+        let mut fitting = self.fitting(algorithm, kid);
         let (Some(found), None) = (fitting.next(), fitting.next()) else { return false };
         let by = |key, algorithm| {
             matches!(crypto::verify(signature_text, message, key, algorithm), Ok(true))

@@ -18,5 +18,6 @@ pub mod root_key;
 pub mod seal;
 pub mod sign;
 pub mod tls;
+pub mod trust;
 pub mod wrap;
 mod x509;

@@ -1,8 +1,9 @@
-//! The TLS identity of the service: rustls, with ring's primitives.
+//! The TLS identity of the service: rustls, with ring's primitives. Whom it trusts as a client is in `trust.rs`.
 
 use std::sync::Arc;
 
 use reelkey_client::time::UnixTime;
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -41,6 +42,11 @@ pub enum Error {
     Unusable(#[from] rustls::Error),
 }
 
+/// The primitives of every TLS connection of the service.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(default_provider())
+}
+
 impl Identity {
     /// Reads a chain, with the service's own certificate first, and its key. Both are PEM.
     ///
@@ -53,7 +59,7 @@ impl Identity {
         let own = Certificate::from_der(own).map_err(Error::Form)?;
         let not_after = own.tbs_certificate().validity().not_after.to_unix_duration();
         let key = PrivateKeyDer::from_pem_slice(key).map_err(Error::Key)?;
-        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(chain, key)?;

@@ -5,6 +5,7 @@
 
 mod authorized;
 pub mod changes;
+pub mod claim_name;
 pub mod content;
 pub mod decision;
 pub mod denial;
@@ -12,6 +13,8 @@ mod devices;
 pub mod duration;
 pub mod entitlement;
 mod granted;
+pub mod key_refresh;
+pub mod key_url;
 mod licenses;
 pub mod location;
 pub mod logged_address;
