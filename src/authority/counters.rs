@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 use reelkey_client::time::UnixTime;
 use tokio::time::Instant;
 
+use crate::authority::issuer_counters::IssuerCounters;
 use crate::domain::refusal::Refusal;
 use crate::store::meter::Meter;
 
@@ -40,6 +41,7 @@ pub struct Counters {
     license_seconds: Family<Labels<1>, Histogram>,
     operations: Family<Labels<2>, Counter>,
     refused_requests: Family<Labels<1>, Counter>,
+    issuers: IssuerCounters,
     connections: Attendance,
     requests: Attendance,
     contents: Known,
@@ -74,6 +76,7 @@ impl Counters {
             license_seconds: Family::new_with_constructor(|| Histogram::new(LICENSE_SECONDS)),
             operations: Family::default(),
             refused_requests: Family::default(),
+            issuers: IssuerCounters::default(),
             connections: Attendance::default(),
             requests: Attendance::default(),
             contents: Known::default(),
@@ -122,6 +125,7 @@ impl Counters {
         told.register("operations", help, self.operations.clone());
         let help = "Requests on the players' listener that were answered with a problem, by reason";
         told.register("refused_requests", help, self.refused_requests.clone());
+        self.issuers.register(told);
 
         told.register(
             "connections",
@@ -189,6 +193,19 @@ impl Counters {
             OperationResult::Failed => FAILED,
         };
         self.operations.get_or_create(&[("operation", name), ("result", result)]).inc();
+    }
+
+    /// An attempt to fetch an issuer's keys has ended.
+    pub fn keys_fetched(&self, iss: &str, has_succeeded: bool) {
+        self.issuers.count(iss, has_succeeded);
+    }
+
+    /// These issuers' keys were fetched then.
+    pub(in crate::authority) fn issuer_keys<'a>(
+        &self,
+        issuers: impl Iterator<Item = (&'a str, UnixTime)>,
+    ) {
+        self.issuers.show(issuers);
     }
 
     /// A request was answered with a problem.

@@ -32,7 +32,12 @@ impl Authority {
         now: UnixTime,
         log_lines_lost: Option<u64>,
     ) -> Result<String, fmt::Error> {
-        let (store_healthy, signer) = (self.is_ready(), self.in_force().signers.signs_since(now));
+        let in_force = self.in_force();
+        let fetched = in_force.issuers.fetched();
+        self.counters.issuer_keys(
+            fetched.filter_map(|(issuer, keys)| Some((&*issuer.iss, keys.report().fetched?.at))),
+        );
+        let (store_healthy, signer) = (self.is_ready(), in_force.signers.signs_since(now));
         self.counters.text(Figures { store_healthy, signer, log_lines_lost })
     }
 

@@ -13,8 +13,10 @@
 pub mod atlas;
 pub mod commit;
 pub mod counters;
+pub mod fetched_keys;
 pub mod in_force;
 pub mod issuer;
+mod issuer_counters;
 pub mod issuing;
 pub mod makers;
 pub mod metrics;

@@ -78,7 +78,9 @@ impl Authority {
     /// # Errors
     /// [`PolicyInUse`], or a failure of the store.
     pub async fn put(&self, change: Change<'_>, decided: Decided) -> Result<(), Stop<PolicyInUse>> {
-        let snapshot = Snapshot::new(decided, change.before().signers);
+        let before = change.before();
+        let decided = Decided { issuers: decided.issuers.after(&before.issuers), ..decided };
+        let snapshot = Snapshot::new(decided, before.signers);
         for title in title::titles(&*self.vault.store()).await? {
             let mut named = title.content.policies.iter();
             if let Some(policy) = named.find(|name| !snapshot.policies.contains_key(*name)) {
@@ -98,7 +100,7 @@ impl Authority {
         let issuers = decided.made_of.iter().filter(|(name, _)| is_issuer(name));
         let made_of = others.chain(issuers).map(|(name, made)| (name.clone(), made.clone()));
         change.put(Snapshot {
-            issuers: Arc::new(decided.issuers),
+            issuers: Arc::new(decided.issuers.after(&before.issuers)),
             made_of: Arc::new(made_of.collect()),
             ..before
         });

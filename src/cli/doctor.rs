@@ -16,6 +16,7 @@ use crate::cli::folder::device_ca::{CaFiles, CaName, VouchesFor};
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading;
+use crate::cli::issuer_doctor::look_at_fetched_keys;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::terminal::table::table;
 use crate::cli::{clock, operator};
@@ -74,6 +75,7 @@ pub(crate) async fn doctor(folder: &Folder) -> Result<Output, Failure> {
     findings.extend(look_at_config(folder));
     findings.extend(look_at_drift(folder).await);
     findings.push(Finding::of("store", look_at_store(folder).await));
+    findings.extend(look_at_issuer_keys(folder).await);
     findings.extend(look_at_log(folder).await);
     let worst = findings.iter().filter(|finding| finding.verdict == Verdict::Error).count();
     let output = report(&findings);
@@ -300,6 +302,19 @@ async fn look_at_store(folder: &Folder) -> Result<String, Failure> {
     Ok(format!(
         "every secret opens; {contents} contents, {keys} keys, {keks} generations of the KEK"
     ))
+}
+
+/// The keys that are fetched for issuers, and how that goes.
+async fn look_at_issuer_keys(folder: &Folder) -> Vec<Finding> {
+    let part = "issuer keys";
+    match look_at_fetched_keys(folder).await {
+        Err(failure) => vec![Finding::of(part, Err(failure))],
+        Ok(found) => {
+            let verdict = |is_well| if is_well { Verdict::Ok } else { Verdict::Warning };
+            let found = found.into_iter();
+            found.map(|found| Finding::new(verdict(found.is_well), part, found.text)).collect()
+        }
+    }
 }
 
 /// Of the service, if one runs: whether lines are lost.

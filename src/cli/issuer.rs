@@ -4,16 +4,21 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use toml_edit::DocumentMut;
 
-use crate::cli::folder::config::{self, AlgorithmName, Config, IssuerEntry};
+use crate::cli::folder::config::{self, Config};
+use crate::cli::folder::issuer_entry::{self, IssuerEntry};
 use crate::cli::folder::issuer_files::{self, NewKeys};
 use crate::cli::folder::paths::Folder;
+use crate::cli::issuer_keys::{Fetching, Given, Wanted};
 use crate::cli::operator;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::terminal::table::table;
 use crate::crypto::issuer_key::Algorithm;
+use crate::domain::claim_name::ClaimName;
 use crate::domain::content::ContentPattern;
 use crate::domain::duration::Duration;
+use crate::domain::key_url::KeyUrl;
 use crate::domain::nearest::nearest;
 
 #[derive(Debug, Subcommand)]
@@ -37,12 +42,18 @@ pub(crate) struct AddArgs {
     iss: String,
     #[command(flatten)]
     keys: KeyArgs,
-    /// The algorithms that it may sign with: ES256, EdDSA, RS256, PS256, or HS256 with a secret. The default is ES256.
+    #[command(flatten)]
+    fetching: FetchArgs,
+    /// The algorithms that it may sign with: ES256, EdDSA, RS256, PS256, or HS256 with a secret. The default is ES256, and
+    /// with --discover what the issuer names.
     #[arg(long, value_name = "ALG")]
     alg: Vec<Algorithm>,
     /// The contents that it may authorize: movies/bunny, movies/* or *.
     #[arg(long, value_name = "PATTERN", required = true)]
     content: Vec<ContentPattern>,
+    /// The claim of its tokens that names contents, where it cannot make `content_id`. It may be a URL.
+    #[arg(long, value_name = "CLAIM")]
+    content_claim: Option<ClaimName>,
     /// The value that `aud` must contain. The default is the service ID.
     #[arg(long)]
     audience: Option<String>,
@@ -57,12 +68,29 @@ struct KeyArgs {
     /// A file with its public keys: a JWK Set.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
+    /// Where its public keys are fetched, now and as often as they change: https://auth.example/jwks.
+    #[arg(long, value_name = "URL")]
+    jwks_url: Option<KeyUrl>,
+    /// Ask the issuer where its public keys are (OpenID Connect Discovery), and fetch them there.
+    #[arg(long)]
+    discover: bool,
     /// A file of mode 0600 with its secret of 32 bytes or more (HS256), instead of public keys.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// Make a development issuer. Its private key is kept in the data folder, and `token mint` signs with it.
     #[arg(long)]
     dev: bool,
+}
+
+/// How keys are fetched.
+#[derive(Debug, Args)]
+struct FetchArgs {
+    /// A PEM file of certificate authorities. They are believed where its keys are fetched, in place of the system's.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// How long its last keys serve that should be fetched again and cannot be. The default is 24h.
+    #[arg(long, value_name = "DURATION")]
+    keep_keys_for: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -78,8 +106,17 @@ pub(crate) struct UpdateArgs {
 struct Changes {
     /// A file with its new public keys: a JWK Set, which replaces the old one. Keep the old keys in it too while tokens
     /// signed with them are in use.
-    #[arg(long, value_name = "FILE", conflicts_with = "secret_file")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["secret_file", "jwks_url"])]
     jwks: Option<PathBuf>,
+    /// Where its public keys are fetched from now on.
+    #[arg(long, value_name = "URL", conflicts_with = "secret_file")]
+    jwks_url: Option<KeyUrl>,
+    /// A PEM file of certificate authorities. They are believed where its keys are fetched, in place of the system's.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// How long its last keys serve that should be fetched again and cannot be.
+    #[arg(long, value_name = "DURATION")]
+    keep_keys_for: Option<Duration>,
     /// A file of mode 0600 with its new secret (HS256).
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
@@ -89,6 +126,9 @@ struct Changes {
     /// The contents that it may authorize, instead of the old ones.
     #[arg(long, value_name = "PATTERN")]
     content: Vec<ContentPattern>,
+    /// The claim of its tokens that names contents.
+    #[arg(long, value_name = "CLAIM")]
+    content_claim: Option<ClaimName>,
     /// The value that `aud` must contain.
     #[arg(long)]
     audience: Option<String>,
@@ -112,100 +152,128 @@ async fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
             "an issuer's name is 1 to 512 characters without control characters",
         ));
     }
-    let given = match (&args.keys.jwks, &args.keys.secret_file) {
-        (_, Some(source)) => Some(NewKeys::of_secret(source)?),
-        (Some(source), None) => Some(NewKeys::of_jwks(source)?),
-        (None, None) => None,
+    let wanted = Wanted {
+        jwks: args.keys.jwks,
+        secret_file: args.keys.secret_file,
+        jwks_url: args.keys.jwks_url,
+        discover: args.keys.discover,
+        ca: args.fetching.ca,
+        keep_keys_for: args.fetching.keep_keys_for,
     };
-    let algorithms = algorithms(args.alg, args.keys.secret_file.is_some());
+    let given = wanted.read(&args.iss, &args.alg).await?;
     let mut entry = IssuerEntry {
-        jwks: None,
-        secret_file: None,
-        algorithms,
+        algorithms: given.algorithms(args.alg),
         content: args.content,
+        content_claim: args.content_claim,
         audience: args.audience,
         longest_token_life: args.longest_token_life,
         development: args.keys.dev,
-        iss: args.iss,
+        ..IssuerEntry::named(args.iss)
     };
     let created = config::edit(folder, |config, document| {
         let there = config.issuers.iter().find(|other| other.iss == entry.iss);
-        let keys = match (given, there) {
-            (Some(keys), _) => keys,
-            (None, Some(there)) if there.development => {
-                NewKeys::of_development(&issuer_files::development_key(folder, there)?)
+        let keys = match (&given, there) {
+            (Given::Fetched(fetching), _) => {
+                return add_fetched(folder, config, document, &mut entry, fetching);
             }
-            (None, _) => {
-                NewKeys::of_development(&issuer_files::new_development_key(folder, &entry.iss)?)
+            (Given::Copied(keys), _) => keys,
+            (Given::Nothing, Some(there)) if there.development => {
+                &NewKeys::of_development(&issuer_files::development_key(folder, there)?)
+            }
+            (Given::Nothing, _) => {
+                &NewKeys::of_development(&issuer_files::new_development_key(folder, &entry.iss)?)
             }
         };
         if let Some(there) = there {
             (entry.jwks, entry.secret_file) = (there.jwks.clone(), there.secret_file.clone());
-            let differs = |what| {
-                let what = format!("issuer {} exists with other {what}", entry.iss);
-                Failure::new(what).remedy("change it with `reelkey issuer update`")
-            };
             if keys.is_secret() != there.secret_file.is_some() || *there != entry {
-                return Err(differs("values"));
+                return Err(differs(&entry, "values"));
             }
-            return if keys.are_those_of(there, folder) { Ok(false) } else { Err(differs("keys")) };
+            let same = keys.are_those_of(there, folder);
+            return if same { Ok(false) } else { Err(differs(&entry, "keys")) };
         }
         keys.copy(folder, config, &mut entry)?;
-        // Read back in the same way as `serve` reads it. If it cannot be used, it is not added and its copy is deleted.
-        if let Err(failure) = entry.keys(folder) {
-            issuer_files::remove_copy(folder, config, &entry)?;
-            return Err(failure);
-        }
-        config::append_issuer(document, &entry).map(|()| true)
+        append(folder, config, document, &entry)
     })?;
     operator::reload_issuers(folder).await?;
-    Ok(added(folder, &entry, created))
+    Ok(added(folder, &entry, &given, created))
 }
 
-/// The algorithms that an issuer may sign with. If none is named: HS256 for a secret, otherwise ES256.
-fn algorithms(named: Vec<Algorithm>, is_secret: bool) -> Vec<AlgorithmName> {
-    let default = if is_secret { Algorithm::Hs256 } else { Algorithm::Es256 };
-    let named = if named.is_empty() { vec![default] } else { named };
-    named.into_iter().map(AlgorithmName).collect()
+fn differs(entry: &IssuerEntry, what: &str) -> Failure {
+    Failure::new(format_args!("issuer {} exists with other {what}", entry.iss))
+        .remedy("change it with `reelkey issuer update`")
+}
+
+/// Adds an issuer whose keys were fetched, and keeps them.
+fn add_fetched(
+    folder: &Folder,
+    config: &Config,
+    document: &mut DocumentMut,
+    entry: &mut IssuerEntry,
+    fetching: &Fetching,
+) -> Result<bool, Failure> {
+    let there = config.issuers.iter().find(|other| other.iss == entry.iss);
+    let Some(there) = there else {
+        fetching.put(folder, config, entry)?;
+        return append(folder, config, document, entry);
+    };
+    fetching.put_like(folder, there, entry)?;
+    if there == entry { Ok(false) } else { Err(differs(entry, "values")) }
+}
+
+/// Reads the keys back in the same way as `serve` reads them. If they cannot be used, the issuer is not added and its
+/// copies are deleted.
+fn append(
+    folder: &Folder,
+    config: &Config,
+    document: &mut DocumentMut,
+    entry: &IssuerEntry,
+) -> Result<bool, Failure> {
+    if let Err(failure) = entry.keys(folder) {
+        issuer_files::remove_copies(folder, config, entry)?;
+        return Err(failure);
+    }
+    issuer_entry::append_issuer(document, entry).map(|()| true)
 }
 
 async fn update(folder: &Folder, args: UpdateArgs) -> Result<Output, Failure> {
     let UpdateArgs { iss, changes: args } = args;
-    let keys = match (&args.jwks, &args.secret_file) {
-        (_, Some(source)) => Some(NewKeys::of_secret(source)?),
-        (Some(source), None) => Some(NewKeys::of_jwks(source)?),
-        (None, None) => None,
+    let config = Config::read(folder)?;
+    let old = config.issuers.iter().find(|entry| entry.iss == iss);
+    let old = old.ok_or_else(|| unknown(&config, &iss))?;
+    let wanted = Wanted {
+        jwks: args.jwks,
+        secret_file: args.secret_file,
+        jwks_url: args.jwks_url,
+        discover: false,
+        ca: args.ca,
+        keep_keys_for: args.keep_keys_for,
     };
+    let given = wanted.read_again(folder, old, &args.alg).await?;
     let (old, new) = config::edit(folder, |config, document| {
         let old = config.issuers.iter().find(|entry| entry.iss == iss);
         let old = old.ok_or_else(|| unknown(config, &iss))?;
         let mut new = old.clone();
-        let is_secret = keys.as_ref().map_or_else(|| old.secret_file.is_some(), NewKeys::is_secret);
-        if !args.alg.is_empty() || is_secret != old.secret_file.is_some() {
-            new.algorithms = algorithms(args.alg, is_secret);
+        if !args.alg.is_empty() || given.is_secret(old) != old.secret_file.is_some() {
+            new.algorithms = given.algorithms(args.alg);
         }
         if !args.content.is_empty() {
             new.content = args.content;
         }
+        new.content_claim = args.content_claim.or(new.content_claim);
         new.audience = args.audience.or(new.audience);
         new.longest_token_life = args.longest_token_life.or(new.longest_token_life);
-        let keys = keys.filter(|keys| !keys.are_those_of(old, folder));
-        if let Some(keys) = &keys {
-            // `token mint` stops working for it, because its private key does not fit the new keys.
-            new.development = false;
-            keys.copy(folder, config, &mut new)?;
-        }
+        new.keep_keys_for = args.keep_keys_for.or(new.keep_keys_for);
+        given.put(folder, config, &mut new)?;
         if let Err(failure) = new.keys(folder) {
-            if keys.is_some() {
-                issuer_files::remove_copy(folder, config, &new)?;
-            }
+            issuer_files::remove_copies(folder, config, &new)?;
             return Err(failure);
         }
-        config::update_issuer(document, old, &new)?;
+        issuer_entry::update_issuer(document, old, &new)?;
         Ok((old.clone(), new))
     })?;
     operator::reload_issuers(folder).await?;
-    if old.file() != new.file() {
+    if !old.files().eq(new.files()) || old.jwks_url != new.jwks_url {
         clean_up(folder, &old)?;
     }
     let changed = old != new;
@@ -223,7 +291,7 @@ async fn update(folder: &Folder, args: UpdateArgs) -> Result<Output, Failure> {
 /// Deletes the files that were kept for `old`. The configuration must not name them any more.
 fn clean_up(folder: &Folder, old: &IssuerEntry) -> Result<(), Failure> {
     let public = issuer_files::public_keys(folder, old);
-    issuer_files::remove_copy(folder, &Config::read(folder)?, old)?;
+    issuer_files::remove_copies(folder, &Config::read(folder)?, old)?;
     if old.development {
         issuer_files::remove_development_key(folder, &old.iss, &public)?;
     }
@@ -241,7 +309,7 @@ fn unknown(config: &Config, iss: &str) -> Failure {
 
 async fn remove(folder: &Folder, iss: &str) -> Result<Output, Failure> {
     let (removed, meant) = config::edit(folder, |config, document| {
-        config::remove_issuer(document, iss)?;
+        issuer_entry::remove_issuer(document, iss)?;
         let meant = nearest(iss, config.issuers.iter().map(|entry| &*entry.iss)).map(str::to_owned);
         Ok((config.issuers.iter().find(|entry| entry.iss == iss).cloned(), meant))
     })?;
@@ -260,14 +328,14 @@ async fn remove(folder: &Folder, iss: &str) -> Result<Output, Failure> {
     Ok(Output::new(json, text))
 }
 
-fn added(folder: &Folder, entry: &IssuerEntry, created: bool) -> Output {
+fn added(folder: &Folder, entry: &IssuerEntry, given: &Given, created: bool) -> Output {
     let mut json = issuer_json(entry);
     if let Some(members) = json.as_object_mut() {
         members.insert("created".into(), created.into());
     }
     let text = match (created, entry.development) {
         (false, _) => format!("issuer {} exists already; nothing was changed.", entry.iss),
-        (true, false) => format!("issuer {} added.", entry.iss),
+        (true, false) => format!("issuer {} added.{}", entry.iss, given.told()),
         (true, true) => format!(
             "development issuer {} added; its private key is in {}.\n\
              next: reelkey token mint --data {} --issuer {} --sub alice --content movies/bunny",
@@ -297,17 +365,19 @@ fn list(folder: &Folder) -> Result<Output, Failure> {
                 entry.iss.clone(),
                 join(entry.algorithms.iter().map(|name| name.0.to_string()).collect()),
                 join(entry.content.iter().map(ToString::to_string).collect()),
-                if entry.development { "development" } else { "" }.to_owned(),
+                entry.origin(),
             ]
         })
         .collect();
-    Ok(Output::new(json, table(["ISSUER", "ALGORITHMS", "CONTENT", ""], &rows)))
+    Ok(Output::new(json, table(["ISSUER", "ALGORITHMS", "CONTENT", "KEYS FROM"], &rows)))
 }
 
 fn issuer_json(entry: &IssuerEntry) -> Value {
     let algorithms: Vec<_> = entry.algorithms.iter().map(|name| name.0.to_string()).collect();
     let content: Vec<_> = entry.content.iter().map(ToString::to_string).collect();
-    json!({ "iss": entry.iss, "jwks": entry.jwks, "secret_file": entry.secret_file, "algorithms": algorithms, "content": content,
-        "audience": entry.audience, "development": entry.development,
+    json!({ "iss": entry.iss, "jwks": entry.jwks, "jwks_url": entry.jwks_url.as_ref().map(KeyUrl::as_str), "ca": entry.ca,
+        "keep_keys_for": entry.keep_keys_for.map(Duration::as_secs), "secret_file": entry.secret_file,
+        "algorithms": algorithms, "content": content,
+        "content_claim": entry.content_claim.as_ref().map(ClaimName::as_str), "audience": entry.audience, "development": entry.development,
         "longest_token_life": entry.longest_token_life.map(Duration::as_secs) })
 }

@@ -24,7 +24,7 @@ use crate::cli::terminal::log::filter::Filter;
 use crate::cli::terminal::log::layer::LogFormat;
 use crate::cli::terminal::log::start as log;
 use crate::cli::terminal::output::{Failure, Output};
-use crate::cli::{clock, operator, sweeping};
+use crate::cli::{clock, key_fetching, operator, sweeping};
 use crate::http::admin::{AdminApp, admin_router};
 use crate::http::app::App;
 use crate::http::frame::limits::Limits;
@@ -127,12 +127,14 @@ async fn serve_until_stopped(
     let watching = signals.obey(&reloader, &stop);
     let serving = async { tokio::try_join!(players, operators) };
     let sweeping = tokio::spawn(sweeping::sweep(Arc::clone(&authority), config.retention));
+    let fetching = key_fetching::start(&authority, folder);
     tokio::pin!(serving);
     tokio::select! {
         served = &mut serving => served.map(|_| ())?,
         () = watching => serving.await.map(|_| ())?,
     }
     sweeping.abort();
+    fetching.abort();
     std::fs::remove_file(folder.admin_socket()).ok();
     Ok(Output::new(Value::Null, ""))
 }

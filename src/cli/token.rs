@@ -16,6 +16,7 @@ use crate::cli::folder::paths::Folder;
 use crate::cli::operator;
 use crate::cli::secret_argument::SecretArgument;
 use crate::cli::terminal::output::{Failure, Output};
+use crate::domain::claim_name::ClaimName;
 use crate::domain::content::{ContentId, ContentPattern};
 use crate::domain::duration::Duration;
 use crate::domain::region::Region;
@@ -109,7 +110,8 @@ fn mint(folder: &Folder, args: MintArgs) -> Result<Output, Failure> {
             members.insert(name.into(), value);
         }
     };
-    insert("content_id", (!args.content.is_empty()).then(|| texts(&args.content)));
+    let content_claim = entry.content_claim.as_ref().map_or("content_id", ClaimName::as_str);
+    insert(content_claim, (!args.content.is_empty()).then(|| texts(&args.content)));
     let kids = args.kid.iter().map(ToString::to_string).collect::<Value>();
     insert("authorized_kids", (!args.kid.is_empty()).then_some(kids));
     insert("region", args.region.map(|region| region.to_string().into()));

@@ -23,8 +23,8 @@ use tokio::sync::oneshot;
 
 use crate::authority::operation::order::{Actor, Operation, causes};
 use crate::authority::operation::{
-    account, clear_key, content, device, explain, in_force, kek, key, license, root, signer, store,
-    token,
+    account, clear_key, content, device, explain, in_force, issuer, kek, key, license, root,
+    signer, store, token,
 };
 use crate::authority::stop::{Remedy, Stop};
 use crate::crypto::clean_stack::on_clean_stack;
@@ -102,6 +102,7 @@ pub fn admin_router(app: AdminApp) -> Router {
     let router = route::<key::RotateKeys>(router);
     let router = route::<key::RetireKey>(router);
     let router = route::<in_force::ShowInForce>(router);
+    let router = route::<issuer::ShowIssuerKeys>(router);
     let router = route::<kek::ListKeks>(router);
     let router = route::<kek::RotateKek>(router);
     let router = route::<kek::RewrapKek>(router);

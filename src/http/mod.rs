@@ -2,7 +2,7 @@
 //!
 //! Top to bottom: [`router`] and [`admin`] list the routes, [`player`] handles the requests of players, [`frame`]
 //! surrounds every route, and [`app`] is the state that handlers share. [`listener`] accepts connections. [`client`]
-//! sends requests.
+//! sends requests, and [`fetch`] gets the keys of issuers.
 //! [`metrics`] is for whoever measures the service, and [`demo`] has the page of the demo.
 //!
 //! A handler reads the request, calls one use case of [`crate::authority`] and writes its result.
@@ -13,6 +13,7 @@ pub mod admin;
 pub mod app;
 pub mod client;
 pub mod demo;
+pub mod fetch;
 pub mod frame;
 pub mod listener;
 pub mod log_health;

@@ -334,11 +334,12 @@ pub(crate) fn signing_input(header: &Value, claims: &Value) -> String {
 pub(crate) fn issuer(iss: &str, jwks: &Value, algorithms: &[Algorithm]) -> Issuer {
     Issuer {
         iss: iss.into(),
-        keys: IssuerKeys::parse(jwks.to_string().as_bytes()).unwrap(),
+        keys: IssuerKeys::parse(jwks.to_string().as_bytes()).unwrap().into(),
         algorithms: algorithms.to_vec(),
         audience: SERVICE.into(),
         longest_life: Duration::from_secs(24 * 3600),
         content: vec!["movies/*".parse().unwrap()],
+        content_claim: None,
     }
 }
 

@@ -200,6 +200,7 @@ pub(in crate::authority) fn read_viewer(
     token::read(&in_force.issuers, token, now).map_err(|invalid| {
         let refusal = match invalid {
             token::Invalid::Expired => Refusal::TokenExpired,
+            token::Invalid::NoKeys(_) => Refusal::Unavailable,
             _ => Refusal::TokenInvalid,
         };
         Refused { rule: Some(invalid.to_string()), ..refusal.into() }

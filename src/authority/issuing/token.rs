@@ -11,8 +11,10 @@ use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::strict::{json, jws};
 use reelkey_client::time::UnixTime;
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
-use crate::authority::issuer::{Issuer, Issuers};
+use crate::authority::fetched_keys::Unusable;
+use crate::authority::issuer::{Issuer, Issuers, Signature, Unverified};
 use crate::crypto::digest::sha256;
 use crate::crypto::issuer_key::Algorithm;
 use crate::domain::content::ContentPattern;
@@ -80,6 +82,14 @@ pub enum Invalid {
     /// The signature does not verify under any key of the issuer.
     #[error("the signature does not verify under the issuer's keys")]
     Signature,
+    /// The issuer's keys are fetched, and none of those that are there is the one that the token names.
+    #[error(
+        "kid names no key that fits; the issuer's keys are fetched again, at most once in 30 s"
+    )]
+    UnknownKey,
+    /// There are no keys of the issuer to verify it with. The token may be right.
+    #[error(transparent)]
+    NoKeys(Unusable),
     /// `aud` does not contain the issuer's configured audience.
     #[error("aud does not contain the accepted audience")]
     Audience,
@@ -98,6 +108,16 @@ pub enum Invalid {
     /// A claim has an impossible value.
     #[error("the claim {0} has a value that it cannot have")]
     Claim(&'static str),
+}
+
+impl From<Unverified> for Invalid {
+    fn from(unverified: Unverified) -> Self {
+        match unverified {
+            Unverified::Signature => Self::Signature,
+            Unverified::UnknownKey => Self::UnknownKey,
+            Unverified::NoKeys(why) => Self::NoKeys(why),
+        }
+    }
 }
 
 /// A claim that is `null` is none of these types: to take it for absent would lift what it was meant to restrict.
@@ -177,15 +197,21 @@ pub fn read(issuers: &Issuers, token: &str, now: UnixTime) -> Result<Viewer, Inv
     let jws = jws::Compact::parse(token.as_bytes(), EXPECTED)?;
     // `iss` is needed to find the key that verifies the signature. No other claim is used before the signature is
     // verified.
-    let claims: Claims = json::read(&jws.payload)?;
+    let mut claims: Claims = json::read(&jws.payload)?;
     let issuer = issuers.find(&claims.iss).ok_or(Invalid::Issuer)?;
     let algorithm: Algorithm = jws.alg.parse().map_err(|_| Invalid::Algorithm)?;
     if !issuer.algorithms.contains(&algorithm) {
         return Err(Invalid::Algorithm);
     }
-    let message = jws.signing_input.as_bytes();
-    if !issuer.keys.verify(algorithm, jws.kid.as_deref(), message, jws.signature_text) {
-        return Err(Invalid::Signature);
+    let (message, text) = (jws.signing_input.as_bytes(), jws.signature_text);
+    let signature = Signature { algorithm, kid: jws.kid.as_deref(), message, text };
+    issuer.keys.verify(signature, now).inspect_err(|unverified| {
+        if *unverified != Unverified::Signature {
+            issuers.want_keys(&issuer.iss);
+        }
+    })?;
+    if let Some(name) = &issuer.content_claim {
+        claims.content_id = content_claim(&jws.payload, name.as_str())?;
     }
     if !claims.aud.as_slice().contains(&issuer.audience) {
         return Err(Invalid::Audience);
@@ -197,6 +223,13 @@ pub fn read(issuers: &Issuers, token: &str, now: UnixTime) -> Result<Viewer, Inv
         return Err(Invalid::Expired);
     }
     Ok(Viewer { entitlement, token_hash: sha256(token.as_bytes()) })
+}
+
+/// The claim that the operator named in place of `content_id`. It is held to the same form.
+fn content_claim(payload: &[u8], name: &str) -> Result<Option<OneOrMany>, Invalid> {
+    let mut claims: Map<String, Value> = json::read(payload)?;
+    let claim = claims.remove(name).map(serde_json::from_value).transpose();
+    claim.map_err(|_| Invalid::Claim("that names the contents"))
 }
 
 fn judge_times(claims: &Claims, issuer: &Issuer, now: UnixTime) -> Result<(), Invalid> {

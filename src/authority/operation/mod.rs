@@ -13,6 +13,7 @@ pub mod content;
 pub mod device;
 pub mod explain;
 pub mod in_force;
+pub mod issuer;
 pub mod kek;
 pub mod key;
 pub mod license;

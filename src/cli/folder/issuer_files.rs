@@ -1,13 +1,11 @@
 //! The files that are kept for issuers: copies of their keys, and the private keys of development issuers.
 //!
-//! The name of a file contains the whole SHA-256 of the issuer's name, because two names may look alike, and collisions of
-//! a shorter hash can be found. An existing file is never replaced: new keys get a new file, and the configuration names
-//! the one that is in force. Earlier versions used four bytes of the hash. The configuration names their files. A private
-//! key from them belongs to an issuer only if the issuer's keys contain its public key.
+//! An existing file is never replaced: new keys get a new file, and the configuration names the one that is in force.
+//! Earlier versions used four bytes of the hash in a file's name. The configuration names their files. A private key from
+//! them belongs to an issuer only if the issuer's keys contain its public key.
 //!
 //! Deliberately absent: what an issuer may do; see `config.rs`.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +14,10 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::authority::vault::secret_file;
-use crate::cli::folder::config::{self, Config, IssuerEntry};
+use crate::cli::folder::config::Config;
+use crate::cli::folder::issuer_entry::{self, IssuerEntry};
+use crate::cli::folder::issuer_name::{file_name, readable};
+use crate::cli::folder::kept_keys;
 use crate::cli::folder::paths::Folder;
 use crate::cli::source::{self, is_standard, standard_input};
 use crate::cli::terminal::output::Failure;
@@ -47,12 +48,12 @@ impl NewKeys {
 
     /// From a file with a secret, mode 0600, or from standard input.
     pub(crate) fn of_secret(source: &Path) -> Result<Self, Failure> {
-        let most = config::SECRET_FILE_BYTES_MAX;
+        let most = issuer_entry::SECRET_FILE_BYTES_MAX;
         let bytes = match is_standard(source) {
             true => secret_file::read_from(standard_input()?, source, most)?,
             false => secret_file::read(source, most)?,
         };
-        config::shared_secret(bytes.clone(), source)?;
+        issuer_entry::shared_secret(bytes.clone(), source)?;
         Ok(Self { bytes, is_secret: true })
     }
 
@@ -83,32 +84,60 @@ impl NewKeys {
         entry: &mut IssuerEntry,
     ) -> Result<(), Failure> {
         let end = if self.is_secret { "secret" } else { "jwks.json" };
-        let name = file_name(&entry.iss);
-        for number in 1_u32.. {
-            let number = if number == 1 { String::new() } else { format!("-{number}") };
-            let file = Path::new(COPIES).join(format!("{name}{number}.{end}"));
-            let path = folder.inside(&file)?;
-            if is_named(config, folder, &path) {
-                continue;
-            }
-            match secret_file::create(&path, &self.bytes) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                written => written.map_err(|error| Failure::from(error).during(path.display()))?,
-            }
-            let (jwks, secret) =
-                if self.is_secret { (None, Some(file)) } else { (Some(file), None) };
-            (entry.jwks, entry.secret_file) = (jwks, secret);
-            return Ok(());
-        }
-        Err(Failure::new("there are too many copies of this issuer's keys"))
+        let file = place(folder, config, &entry.iss, end, &self.bytes)?;
+        let (jwks, secret) = if self.is_secret { (None, Some(file)) } else { (Some(file), None) };
+        (entry.jwks, entry.secret_file) = (jwks, secret);
+        (entry.jwks_url, entry.ca, entry.keep_keys_for) = (None, None, None);
+        Ok(())
     }
+}
+
+/// Copies the certificate authorities for an issuer's address, and returns the copy as the configuration names it. The
+/// copy that `old` names is used again if it is the same.
+pub(crate) fn copy_ca(
+    folder: &Folder,
+    config: &Config,
+    iss: &str,
+    pem: &[u8],
+    old: Option<&Path>,
+) -> Result<PathBuf, Failure> {
+    let path = old.map(|old| folder.inside(old)).transpose()?;
+    match (old, path.and_then(|path| fs::read(path).ok())) {
+        (Some(old), Some(bytes)) if bytes == pem => Ok(old.to_owned()),
+        _ => place(folder, config, iss, "ca.pem", pem),
+    }
+}
+
+/// Writes a new file for an issuer and returns its name, from the folder.
+fn place(
+    folder: &Folder,
+    config: &Config,
+    iss: &str,
+    end: &str,
+    bytes: &[u8],
+) -> Result<PathBuf, Failure> {
+    let name = file_name(iss);
+    for number in 1_u32.. {
+        let number = if number == 1 { String::new() } else { format!("-{number}") };
+        let file = Path::new(COPIES).join(format!("{name}{number}.{end}"));
+        let path = folder.inside(&file)?;
+        if is_named(config, folder, &path) {
+            continue;
+        }
+        match secret_file::create(&path, bytes) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            written => written.map_err(|error| Failure::from(error).during(path.display()))?,
+        }
+        return Ok(file);
+    }
+    Err(Failure::new("there are too many copies of this issuer's files"))
 }
 
 /// Whether an issuer of the configuration names the file, or what is written on the way to it.
 fn is_named(config: &Config, folder: &Folder, path: &Path) -> bool {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".new");
-    let files = config.issuers.iter().filter_map(IssuerEntry::file);
+    let files = config.issuers.iter().flat_map(IssuerEntry::files);
     let files = files.map(|file| folder.root().join(file));
     files.into_iter().any(|file| is_same(&file, path) || is_same(&file, Path::new(&aside)))
 }
@@ -120,18 +149,24 @@ fn is_same(one: &Path, other: &Path) -> bool {
             .is_ok_and(|one| fs::canonicalize(other).is_ok_and(|other| one == other))
 }
 
-/// Deletes the copy that `entry` named, once `config` names it no more. A file that the operator keeps elsewhere stays.
-pub(crate) fn remove_copy(
+/// Deletes the copies that `entry` named, once `config` names them no more, and the keys that were fetched for an issuer
+/// that fetches none any more. A file that the operator keeps elsewhere stays.
+pub(crate) fn remove_copies(
     folder: &Folder,
     config: &Config,
     entry: &IssuerEntry,
 ) -> Result<(), Failure> {
-    let Some(file) = entry.file() else { return Ok(()) };
-    let path = folder.inside(file)?;
-    if !file.starts_with(COPIES) || is_named(config, folder, &path) {
-        return Ok(());
+    for file in entry.files().filter(|file| file.starts_with(COPIES)) {
+        let path = folder.inside(file)?;
+        if !is_named(config, folder, &path) {
+            remove(&path)?;
+        }
     }
-    remove(&path)
+    let fetches = |other: &IssuerEntry| other.iss == entry.iss && other.jwks_url.is_some();
+    if !config.issuers.iter().any(fetches) {
+        kept_keys::remove(folder, &entry.iss)?;
+    }
+    Ok(())
 }
 
 /// Deletes the private key of a development issuer, if there is one.
@@ -214,8 +249,7 @@ fn development_key_paths(folder: &Folder, iss: &str) -> [PathBuf; 2] {
 fn read_jwks(source: &Path) -> Result<Vec<u8>, Failure> {
     let is_url = source.to_string_lossy().contains("://");
     if is_url {
-        return Err(Failure::new("a JWK Set by URL is not supported yet")
-            .remedy("save it to a file and give that"));
+        return Err(Failure::new("--jwks takes a file").remedy("name an address with --jwks-url"));
     }
     let during = |error: io::Error| Failure::from(error).during(source.display());
     let bytes = source::read(source, JWKS_BYTES_MAX).map_err(during)?;
@@ -225,25 +259,8 @@ fn read_jwks(source: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// A file name for an issuer: what can be read of it, and the whole hash.
-fn file_name(iss: &str) -> String {
-    let mut name = format!("{}-", readable(iss));
-    for byte in sha256(iss.as_bytes()) {
-        write!(name, "{byte:02x}").ok();
-    }
-    name
-}
-
 /// The name that earlier versions gave, with a hash that is too short.
 fn earlier_file_name(iss: &str) -> String {
     let [a, b, c, d, ..] = sha256(iss.as_bytes());
     format!("{}-{a:02x}{b:02x}{c:02x}{d:02x}", readable(iss))
-}
-
-/// What a person recognizes an issuer's file by. It names nobody.
-fn readable(iss: &str) -> String {
-    let bare = iss.split_once("://").map_or(iss, |(_, rest)| rest);
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
-    let readable: String = bare.chars().map(plain).take(48).collect();
-    readable.trim_matches(['.', '-']).to_owned()
 }

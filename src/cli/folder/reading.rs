@@ -59,7 +59,7 @@ pub(crate) fn decided(folder: &Folder, config: &Config) -> Result<Decided, Failu
     }
     for entry in &config.issuers {
         let mut fingerprint = format!("{entry:?} ");
-        if let Some(path) = &entry.jwks {
+        for path in entry.jwks.iter().chain(&entry.ca) {
             fingerprint += &hex(&fs::read(folder.root().join(path)).unwrap_or_default());
         }
         if let Some(path) = &entry.secret_file {
