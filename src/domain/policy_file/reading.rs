@@ -231,17 +231,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_yet_is_refused_by_line() {
-        for (field, name) in
-            [("[device]\nregistration = \"certified\"", "line 4: device.registration: ")]
-        {
-            let fault = fault(field);
-            assert!(fault.contains("not supported yet") && fault.starts_with(name), "{fault}");
-            assert!(!fault.contains('$') && fault.contains("; write "), "{field}: {fault}");
-        }
-    }
-
-    #[test]
     fn unknown_fields_and_wrong_values_are_refused_by_line() {
         for (addition, part) in [
             ("colour = 1", "line 3: unknown field `colour`"),
