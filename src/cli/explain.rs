@@ -1,7 +1,9 @@
 //! `reelkey policy explain`: what would happen if this viewer asked for that, and by which rules.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
+use base64ct::{Base64, Encoding};
 use clap::Args;
 use jiff::Timestamp;
 use reelkey_client::exchange::request::SessionType;
@@ -15,7 +17,11 @@ use crate::cli::folder::paths::Folder;
 use crate::cli::secret_argument::SecretArgument;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::terminal::table::table;
-use crate::cli::{clock, operator};
+use crate::cli::{clock, operator, source};
+use crate::crypto::device_ca::chain_from_pem;
+
+/// Far longer than a chain that a request can hold.
+const CHAIN_BYTES_MAX: usize = 64 * 1024;
 
 /// The arguments of `policy explain`.
 #[derive(Debug, Args)]
@@ -35,6 +41,9 @@ pub(crate) struct ExplainArgs {
     /// The device that asks, by the thumbprint of its key. The default is one that was never seen.
     #[arg(long, value_name = "JKT", value_parser = parse_thumbprint, allow_hyphen_values = true)]
     device: Option<Thumbprint>,
+    /// The certificate chain of the device that asks: a PEM file, its own certificate first.
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// The address that the client asks from, for policies with evidence by address. The default is one that nobody knows.
     #[arg(long, value_name = "IP")]
     address: Option<IpAddr>,
@@ -61,11 +70,27 @@ fn parse_session_type(text: &str) -> Result<SessionType, &'static str> {
     }
 }
 
+/// The certificates of a PEM file, each in base64.
+fn chain(file: &Path) -> Result<Vec<String>, Failure> {
+    let during = |failure: Failure| failure.during(file.display());
+    let pem = source::read(file, CHAIN_BYTES_MAX).map_err(|error| during(error.into()))?;
+    if pem.len() > CHAIN_BYTES_MAX {
+        return Err(during(Failure::new("longer than 64 KiB")));
+    }
+    let chain = chain_from_pem(&pem).map_err(|error| during(error.into()))?;
+    Ok(chain.iter().map(|der| Base64::encode_string(der)).collect())
+}
+
 /// Runs `policy explain`. Exits 1 where a license would be refused.
 pub(crate) async fn explain(folder: &Folder, args: ExplainArgs) -> Result<Output, Failure> {
     let token = args.token.unwrap_or_else(|| SecretArgument::File("-".into())).read()?;
+    let certificates = match &args.certificate {
+        None => Vec::new(),
+        Some(file) => chain(file)?,
+    };
     let explain = Explain {
         token,
+        certificates,
         content_id: args.content,
         kid: args.kid.map(|kid| kid.to_string()),
         at: args.at,

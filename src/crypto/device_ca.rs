@@ -179,6 +179,16 @@ impl DeviceCa {
     }
 }
 
+/// The certificates of a PEM file in DER, in their order.
+///
+/// # Errors
+/// [`Error`].
+pub fn chain_from_pem(pem: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    let chain = CertificateDer::pem_slice_iter(pem).map(|der| der.map(|der| der.to_vec()));
+    let chain = chain.collect::<Result<Vec<_>, _>>().map_err(Error::Pem)?;
+    if chain.is_empty() { Err(Error::Empty) } else { Ok(chain) }
+}
+
 /// A status list. Members that nobody asks for are ignored: the list is the maker's.
 #[derive(Deserialize)]
 struct StatusList {

@@ -114,6 +114,22 @@ fn a_tv_with_a_certificate_gets_what_its_maker_vouches_for() {
     let doctor = installation.run(&["doctor", "--json"]);
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("acme vouches for HW_SECURE_ALL"));
 
+    let whole = data.join("acme/tv-1.chain.pem");
+    let pem = ["acme/tv-1.pem", "acme/devices.pem"].map(|file| fs::read(data.join(file)).unwrap());
+    fs::write(&whole, pem.concat()).unwrap();
+    let token_file = installation.write("token", token.as_bytes());
+    let token_file = format!("@{}", token_file.display());
+    let explain = ["policy", "explain", "--token", &token_file];
+    let chain = ["--certificate", whole.to_str().unwrap()];
+    let explained = installation.succeed(&[&explain[..], &chain].concat());
+    assert_eq!(explained["tracks"], serde_json::json!(["SD", "UHD1"]));
+    let refused = installation.run(&[&explain[..], &["--json"]].concat());
+    let refused = String::from_utf8(refused.stdout).unwrap();
+    assert!(
+        refused.contains("device.certificate") && refused.contains("no certificate"),
+        "{refused}"
+    );
+
     // By the hash of the CA between: of the page, and as the list of this command shows that of the root.
     make(data, "## Taking trust back");
     let hash = fs::read_to_string(data.join("acme/devices.hash")).unwrap();

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::IpAddr;
 
+use base64ct::{Base64, Encoding};
 use reelkey_client::exchange::request::{RequestType, SessionType};
 use reelkey_client::key::KeyId;
+use reelkey_client::strict::certificate;
 use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::time::UnixTime;
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,8 @@ pub struct Explain {
     pub at: Option<u64>,
     /// The thumbprint of the device that asks. One that was never seen, if it is not given.
     pub device: Option<String>,
+    /// The certificate chain of the device that asks: DER in base64, its own certificate first.
+    pub certificates: Vec<String>,
     /// Whether the license is to be kept.
     pub persistent: bool,
     /// The address that the client asks from. Nobody knows it, if it is not given.
@@ -150,8 +154,18 @@ impl Explain {
             Some(Ok(kid)) => BTreeSet::from([kid]),
             Some(Err(_)) => return Err(bad("the KID is malformed")),
         };
+        let decode = |text: &String| Base64::decode_vec(text).map_err(|_| bad("no base64"));
+        let chain = self.certificates.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+        let certified =
+            match chain.first() {
+                None => None,
+                Some(own) => Some(certificate::public_key(own).ok_or_else(|| {
+                    bad("the first certificate has no P-256 key that can be read")
+                })?),
+            };
         // A device that was never seen has a thumbprint that no key has.
-        let device = self.device.as_deref().map(Thumbprint::parse);
+        let certified_device = certified.as_ref().map(|key| Ok(key.thumbprint()));
+        let device = self.device.as_deref().map(Thumbprint::parse).or(certified_device);
         let device = device.unwrap_or_else(|| Ok(Thumbprint::from_bytes(sha256(b"no device"))));
         let device = device.map_err(|_| bad("the thumbprint is malformed"))?;
         if token.device.is_some_and(|bound| self.device.is_some() && bound != device) {
@@ -166,6 +180,7 @@ impl Explain {
             first_play_secs: None,
             end_session: None,
         };
+        let in_force = desk.in_force.load();
         let content_id = self.content_id.as_deref();
         let only = token.content.as_deref().and_then(only_content);
         let wanted = Wanted {
@@ -177,7 +192,10 @@ impl Explain {
             kids: &kids,
             content_id: content_id
                 .or_else(|| only.as_ref().filter(|_| kids.is_empty()).map(ContentId::as_str)),
-            vouched: Vouched::Nothing,
+            vouched: match &certified {
+                Some(key) => in_force.makers.judge(&chain, key, now),
+                None => Vouched::Nothing,
+            },
             delivery: Delivery::Sealed,
             asker: Some(asker),
         };
@@ -185,7 +203,6 @@ impl Explain {
             return Err(bad("say what is asked for: --content or --kid"));
         }
         let facts = facts::load(&*desk.vault.store(), &wanted, token).await?;
-        let in_force = desk.in_force.load();
         let court = Court {
             token,
             policies: &in_force.policies,
