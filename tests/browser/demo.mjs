@@ -135,6 +135,30 @@ async function walk(name, url) {
   assert.equal((await plays(page, "SD")).height, 180);
   done.push("plays SD where HD is withheld");
 
+  const decisions = () => page.evaluate(() => document.querySelectorAll("#decisions li").length);
+  const seen = await decisions();
+  await click(page, "[data-case=offline]");
+  assert.equal((await plays(page, "offline, with a network")).height, 540);
+  await until(page, (seen) => document.querySelectorAll("#decisions li").length > seen, "the decision is shown", seen);
+  const granted = await decisions();
+  await click(page, "#cut");
+  await click(page, "[data-case=play]");
+  await until(page, () => document.querySelector("#message").textContent === "There is no network.", "no other license plays");
+  await click(page, "[data-case=offline]");
+  assert.equal((await plays(page, "offline")).height, 540);
+  assert(await text(page, "#message") === "It plays from the kept license." && (await text(page, "#kept")).includes("five minutes"));
+  assert.equal(await decisions(), granted, "the service was asked");
+  done.push("plays a title that was taken offline while every request fails");
+  await look(page, `${name}-offline`);
+  await click(page, "#return");
+  await until(page, () => document.querySelector("#kept").textContent.startsWith("Given back"), "it does not play");
+  await click(page, "[data-case=offline]");
+  await until(page, () => document.querySelector("#message").textContent === "There is no network.", "it is gone");
+  await click(page, "#cut");
+  await until(page, () => document.querySelector("#message").textContent.includes("receipt"), "the receipt");
+  await until(page, () => !window.demo.kept.length, "nothing is kept");
+  done.push("returns it");
+
   // From the keyboard alone: to the first button, and press it.
   await page.evaluate(() => document.querySelector("[name=scheme]:checked").focus());
   for (let presses = 0; presses < 6 && !(await page.evaluate(() => document.activeElement.dataset.case === "play")); presses++) {

@@ -1,6 +1,6 @@
 // A small player: one film of five segments a track, through Media Source Extensions and the browser module.
 //
-// Absent: what a player of the field does for real streams. Use Shaka Player, dash.js, hls.js or video.js for those.
+// A film that was stored plays without a network. Absent: what a player of the field does for real streams. Use Shaka Player, dash.js, hls.js or video.js for those.
 
 import { attachEme } from "./reelkey.js";
 
@@ -14,6 +14,23 @@ export function kidsOf(set) {
   const { keys } = JSON.parse(new TextDecoder().decode(set));
   return keys.map(({ kid }) => hex(kid).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5"));
 }
+
+const STORE = "reelkey-demo-films";
+
+/** Stores every file of a film in the browser. */
+export async function store(scheme, tracks) {
+  const cache = await caches.open(STORE);
+  const names = tracks.flatMap(({ name }) => [
+    `${name}-init.mp4`, ...Array.from({ length: SEGMENTS }, (_, at) => `${name}-${at + 1}.m4s`),
+  ]);
+  await cache.addAll(names.map((name) => `film/${scheme}/${name}`));
+}
+
+/** Deletes what was stored. */
+export const forget = () => caches.delete(STORE);
+
+/** A file of the film: from the browser's store, or else from the network. */
+const file = async (path) => (await caches.match(path, { cacheName: STORE })) ?? fetch(path);
 
 export class Film {
   #video;
@@ -49,7 +66,7 @@ export class Film {
     URL.revokeObjectURL(url);
     const picture = source.addSourceBuffer(TYPES.video);
     const sound = source.addSourceBuffer(TYPES.audio);
-    const fetched = async (name) => (await fetch(`film/${scheme}/${name}`)).arrayBuffer();
+    const fetched = async (name) => (await file(`film/${scheme}/${name}`)).arrayBuffer();
     const append = async (buffer, name) => {
       const bytes = await fetched(name);
       if (generation !== this.#generation) throw new DOMException("another film is played", "AbortError");

@@ -1,16 +1,27 @@
 // The demo's page: buttons, the steps of an exchange, the service's decisions and a timeline.
 //
-// Tests use these: [data-case] and #rotate (buttons), #message, #fact-picture, #fact-license, #fact-device, #steps li
+// Tests use these: [data-case], #rotate and #return (buttons), #cut (a switch), #kept, #message, #fact-picture, #fact-license, #fact-device, #steps li
 // (classes done, failed), #decisions li (class grant or refuse), #licenses li, #keys tr, and window.demo.
 
-import { Client } from "./reelkey.js";
-import { Film, kidsOf } from "./film.js";
+import { Client, LicenseError } from "./reelkey.js";
+import { Film, forget, kidsOf, store } from "./film.js";
 
 const find = (selector) => document.querySelector(selector);
 const make = (name, text = "", kind = "") => Object.assign(document.createElement(name), { textContent: text, className: kind });
 const video = find("#video");
 const film = new Film(video);
 const demo = (window.demo = { playing: null, licenses: [], kids: [], refusals: [], expired: [] });
+
+// ---- The network
+
+// With the switch on, every request fails, but for the list of decisions: it shows that the service is asked for nothing.
+const isCut = () => find("#cut").checked;
+const { fetch } = window, sendBeacon = navigator.sendBeacon.bind(navigator);
+window.fetch = async (url, options) => {
+  if (isCut() && !`${url}`.startsWith("api/decisions")) throw new LicenseError("network", "There is no network.");
+  return fetch(url, options);
+};
+navigator.sendBeacon = (url, body) => !isCut() && sendBeacon(url, body);
 
 async function api(action, parameters = {}) {
   const response = await fetch(`api/${action}?${new URLSearchParams(parameters)}`, { method: "POST" });
@@ -53,6 +64,8 @@ class WatchedClient extends Client {
     super({
       url: begun.service,
       serviceId: begun.serviceId,
+      // The other buttons are about licenses of the service.
+      kept: () => kind === "offline",
       token: async ({ jkt }) => {
         find("#fact-device").firstChild.textContent = jkt.slice(0, 12) + "…";
         const { token, claims } = await api("token", { case: kind, jkt });
@@ -102,11 +115,13 @@ async function play(kind) {
     (detail) => refuse(Object.assign(new Error(detail.detail), detail)),
   );
   try {
+    if (kind === "offline") await takeOffline(client, scheme);
     const shown = await film.play({ scheme, client, tracks: begun.tracks, keys, granted });
     demo.playing = shown.track;
     find("#fact-picture").textContent = `${shown.track}, ${shown.height} lines, ${scheme}`;
     step("picture", "done", `The browser decrypts ${shown.track} and AUDIO, ${scheme}.`);
-    say(kind === "sd" ? "HD was withheld, so it plays SD." : "");
+    say({ sd: "HD was withheld, so it plays SD.", offline: "It plays from the kept license." }[kind] ?? "");
+    await showKept();
   } catch (error) {
     if (error.name === "AbortError") return;
     find("#fact-picture").textContent = "none";
@@ -124,6 +139,53 @@ for (const button of document.querySelectorAll("[data-case]")) {
     play(button.dataset.case);
   });
 }
+
+// ---- Offline
+
+const keeper = new WatchedClient("offline", () => {}, () => {});
+await showKept();
+
+/** Keeps a license, if none is kept that plays, and stores the film. */
+async function takeOffline(client, scheme) {
+  await client.keepLicense(begun.content);
+  await showKept();
+  if (!isCut()) await store(scheme, begun.tracks);
+}
+
+async function showKept() {
+  const all = await keeper.keptLicenses();
+  demo.kept = all.map(({ id, reason, firstPlayedAt }) => ({ id, reason, firstPlayedAt }));
+  find("#return").disabled = !all.length;
+  const license = all.find(({ reason }) => !reason) ?? all[0];
+  const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
+  const words = {
+    null: () => `Kept in this browser until ${time(license.endsAt)}` +
+      (license.firstPlayedAt ? `: five minutes from the first play at ${time(license.firstPlayedAt)}.` : "."),
+    "license-returned": () => "Given back, and it does not play. The service learns of it when there is a network.",
+  };
+  find("#kept").textContent = license
+    ? (words[license.reason] ?? (() => `Kept, and it does not play: ${license.reason}.`))() : "Nothing is kept in this browser.";
+}
+
+find("#return").addEventListener("click", async () => {
+  let words = "The service has taken the license back, and has signed a receipt.";
+  for (const { id } of await keeper.keptLicenses()) {
+    await keeper.returnLicense(id).catch(({ detail }) => { words = `The title does not play any more. ${detail}`; });
+  }
+  await film.end();
+  await forget();
+  demo.playing = null;
+  find("#fact-picture").textContent = "none";
+  say(words);
+  await showKept();
+});
+find("#cut").addEventListener("change", async () => {
+  // What was returned without a network goes to the service now.
+  if (!isCut() && (await keeper.keptLicenses()).some(({ reason }) => reason === "license-returned")) find("#return").click();
+});
+
+// ---- Keys and sound
+
 find("#rotate").addEventListener("click", async () => {
   await api("rotate");
   keys = await api("keys");

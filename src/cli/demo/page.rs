@@ -178,6 +178,7 @@ fn policy(case: &str) -> Option<&'static str> {
         "third" => Some("two-streams"),
         "sixth" => Some("five-devices"),
         "rental" => Some("short-rental"),
+        "offline" => Some("downloads"),
         _ => None,
     }
 }
@@ -185,7 +186,7 @@ fn policy(case: &str) -> Option<&'static str> {
 /// Brings the viewer's account into the state that a button is about. Returns its name: each browser has accounts of its own.
 async fn prepare(service: &Service, case: &str, jkt: &str) -> Result<String, Failure> {
     let account = match case {
-        "third" | "sixth" | "rental" | "revoked" => {
+        "third" | "sixth" | "rental" | "offline" | "revoked" => {
             format!("{case}-{}", jkt.chars().take(8).collect::<String>())
         }
         _ => return Ok("alice".into()),
@@ -194,6 +195,7 @@ async fn prepare(service: &Service, case: &str, jkt: &str) -> Result<String, Fai
         "third" => 2,
         "sixth" => 5,
         "rental" => 1,
+        "offline" => 0,
         _ => {
             let words = ["device", "revoke", "--issuer", ISSUER, "--account", &account, "--", jkt];
             run(service, &words).await?;

@@ -56,7 +56,7 @@ evidence = \"token\"
 ";
 
 /// The policies of the page's film. Their licenses are short, so that one sees them follow each other.
-const PAGE_POLICIES: [(&str, &str); 5] = [
+const PAGE_POLICIES: [(&str, &str); 6] = [
     (
         "us-and-canada",
         "can_play = true\nlicense_duration = \"40s\"\n\n\
@@ -73,6 +73,11 @@ const PAGE_POLICIES: [(&str, &str); 5] = [
     ),
     ("five-devices", "can_play = true\nlicense_duration = \"40s\"\n\n[device]\nlimit = 5\n"),
     ("short-rental", "can_play = true\nlicense_duration = \"40s\"\nrental_duration = \"1s\"\n"),
+    (
+        "downloads",
+        "can_play = true\nlicense_duration = \"40s\"\ncan_persist = true\nplayback_duration = \"5m\"\n\n\
+         [persistent]\nlicense_duration = \"10m\"\n",
+    ),
 ];
 
 /// A running service, and its folder, which is deleted with it.
