@@ -13,6 +13,7 @@ mod certified;
 mod chains;
 mod clear_keys;
 mod contract;
+mod fetched_keys;
 mod grants;
 mod hostile;
 mod network;
