@@ -318,9 +318,9 @@ fn compare(devices: usize) {
 
 /// The p99.9 of what the store measured between two scrapes: the end of its bucket, and how many there were.
 fn commits(before: &str, after: &str, rotation: &str) -> (String, f64, f64) {
-    let name = format!("reelkey_facts_commit_duration_seconds_bucket{{le=\"");
+    let name = "reelkey_facts_commit_duration_seconds_bucket{le=\"";
     let of = |text: &str| -> Vec<(String, f64)> {
-        let all = series(text, &name).into_iter();
+        let all = series(text, name).into_iter();
         let rest = format!("\",root_rotation=\"{rotation}\"}}");
         all.filter_map(|(name, value)| Some((name.strip_suffix(&rest)?.to_owned(), value)))
             .collect()
