@@ -170,11 +170,12 @@ impl Viewers {
     /// Holds the store, which no service has opened, to what was told.
     pub(crate) fn hold(&self, data: &Path) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let told = self.told.lock().unwrap();
         runtime.block_on(async {
             let store = stores::open(&StoreUrl::Sled(data.join("store"))).await.unwrap();
             let vault = Vault::open(store, data.join("keys/root.key")).await.unwrap();
             let (facts, naming_key) = (vault.facts(), vault.naming_key().await.unwrap());
-            for viewer in self.told.lock().unwrap().iter() {
+            for viewer in told.iter() {
                 let sub = format!("viewer {}", viewer.number);
                 let account = AccountId::from_bytes(naming_key.account_id(ISS, &sub));
                 viewer.is_known(&*facts, &account).await;
@@ -228,7 +229,8 @@ impl Viewer {
         let number = self.number;
         let id: LicenseId = self.claims.jti.parse().unwrap();
         let owned = licenses::find(facts, id).await.unwrap();
-        let Some(owned) = owned else { panic!("{number}: the license {id} is lost") };
+        assert!(owned.is_some(), "{number}: the license {id} is lost");
+        let owned = owned.unwrap();
         let license = owned.license;
         assert_eq!(owned.account, *account, "{number}");
         assert!(license.counter >= self.claims.counter, "{number}: {license:?}");
@@ -238,13 +240,14 @@ impl Viewer {
         }
         let device = self.device.public_key().thumbprint();
         let device = devices::find(facts, account, device).await.unwrap();
-        let Some(device) = device else { panic!("{number}: the device is lost") };
+        assert!(device.is_some(), "{number}: the device is lost");
+        let place = device.unwrap().place;
         let content = CONTENT.parse().unwrap();
         let usage = UsageRecord::key_of(account, &content, "");
         let usage = stored::read::<UsageRecord>(facts, &usage).await.unwrap();
         assert!(usage.is_some_and(|usage| usage.played_at.is_some()), "{number}: no first use");
         if policy(number) == "places" {
-            assert_eq!(device.place, Some(0), "{number}");
+            assert_eq!(place, Some(0), "{number}");
             return;
         }
         let at = UnixTime::from_secs(self.claims.iat);
@@ -265,8 +268,9 @@ async fn no_slot_outlives_its_license(facts: &dyn Store) {
     for session in all {
         let slot = session.slot;
         let owned = licenses::find(facts, slot.license).await.unwrap();
-        let Some(owned) = owned else { panic!("{slot:?} is of no license") };
-        let end = owned.license.expires_at.as_secs() + GRACE;
-        assert!(slot.until.as_secs() <= end.min(latest), "{slot:?}, {:?}", owned.license);
+        assert!(owned.is_some(), "{slot:?} is of no license");
+        let license = owned.unwrap().license;
+        let end = license.expires_at.as_secs() + GRACE;
+        assert!(slot.until.as_secs() <= end.min(latest), "{slot:?}, {license:?}");
     }
 }
