@@ -197,6 +197,7 @@ pub(super) const EXAMPLES: [(&str, &[&str]); 58] = [
         &[
             "reelkey manifest movies/bunny --format dash",
             "reelkey manifest movies/bunny --format dash --scheme cbcs --track HD",
+            "reelkey manifest movies/bunny --format dash --authzurl https://www.example/authorize",
             "reelkey manifest movies/bunny --format hls",
         ],
     ),

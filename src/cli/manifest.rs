@@ -32,6 +32,20 @@ pub(crate) struct ManifestArgs {
     /// Only this track type: AUDIO, SD, HD, UHD1 or UHD2. Can be repeated.
     #[arg(long, value_name = "TYPE")]
     track: Vec<TrackType>,
+    /// The URL of the authorization service, which players of the DASH-IF license request model ask for tokens (DASH only).
+    #[arg(long, value_name = "URL", value_parser = authzurl)]
+    authzurl: Option<String>,
+}
+
+/// A URL that a manifest can name.
+fn authzurl(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"<>\"".contains(&byte);
+    if rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_plain)) {
+        Ok(text.to_owned())
+    } else {
+        Err("it must be a URL with https:// or http://".into())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -54,7 +68,12 @@ enum Scheme {
 }
 
 pub(crate) async fn manifest(folder: &Folder, args: ManifestArgs) -> Result<Output, Failure> {
-    let ManifestArgs { content, format, scheme, track: tracks } = args;
+    let ManifestArgs { content, format, scheme, track: tracks, authzurl } = args;
+    let authzurl = authzurl.as_deref();
+    if authzurl.is_some() && format == ManifestFormat::Hls {
+        return Err(Failure::new("HLS has no line for an authorization service")
+            .remedy("leave --authzurl out, or use --format dash"));
+    }
     let config = Config::read(folder)?;
     let base = config.public_url.as_ref().ok_or_else(|| {
         let what = "public_url is not set, so nothing can lead players to the service";
@@ -84,8 +103,8 @@ pub(crate) async fn manifest(folder: &Folder, args: ManifestArgs) -> Result<Outp
                 return Err(Failure::new("DASH has no segments that are encrypted as a whole")
                     .remedy("use --scheme cenc or --scheme cbcs"));
             }
-            (ManifestFormat::Dash, Scheme::Cenc) => dash("cenc", kid, base),
-            (ManifestFormat::Dash, Scheme::Cbcs) => dash("cbcs", kid, base),
+            (ManifestFormat::Dash, Scheme::Cenc) => dash("cenc", kid, base, authzurl),
+            (ManifestFormat::Dash, Scheme::Cbcs) => dash("cbcs", kid, base, authzurl),
             (ManifestFormat::Hls, Scheme::Aes128) => hls_aes128(&content, kid, base),
             (ManifestFormat::Hls, Scheme::Cenc) => hls_eme("SAMPLE-AES-CTR", kid),
             (ManifestFormat::Hls, Scheme::Cbcs) => hls_eme("SAMPLE-AES", kid),
@@ -129,13 +148,17 @@ fn newest(keys: Vec<KeyView>) -> Vec<KeyView> {
     newest
 }
 
-/// ISO/IEC 23009-1, 5.8.4.1, and the license URL of the DASH-IF implementation guidelines. There is no `pssh` of the
+/// ISO/IEC 23009-1, 5.8.4.1, and the license and authorization URLs of the DASH-IF implementation guidelines. There is no `pssh` of the
 /// Common system: dash.js cannot use it, and the initialization segment has it for the others.
-fn dash(scheme: &str, kid: KeyId, base: &str) -> String {
+fn dash(scheme: &str, kid: KeyId, base: &str, authzurl: Option<&str>) -> String {
+    let authzurl = authzurl
+        .map(|url| url.replace('&', "&amp;"))
+        .map(|url| format!("<dashif:Authzurl>{url}</dashif:Authzurl>\n  "))
+        .unwrap_or_default();
     format!(
         "<ContentProtection schemeIdUri=\"urn:mpeg:dash:mp4protection:2011\" value=\"{scheme}\" cenc:default_KID=\"{kid}\"/>\n\
          <ContentProtection schemeIdUri=\"urn:uuid:e2719d58-a985-b3c9-781a-b030af78d30e\" value=\"ClearKey1.0\">\n  \
-         <dashif:Laurl>{base}/v1/clearkey</dashif:Laurl>\n\
+         {authzurl}<dashif:Laurl>{base}/v1/clearkey</dashif:Laurl>\n\
          </ContentProtection>"
     )
 }

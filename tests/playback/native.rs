@@ -244,6 +244,19 @@ fn a_manifest_has_the_lines_for_each_track_and_needs_to_know_where_the_service_i
         text.contains("<dashif:Laurl>https://drm.example/reelkey/v1/clearkey</dashif:Laurl>"),
         "{text}"
     );
+    let authorized = lines(&["dash", "--authzurl", "https://www.example/authorize?a=1&b=2"]);
+    let (line, laurl) = (&authorized[0]["lines"][2], &authorized[0]["lines"][3]);
+    assert_eq!(
+        line,
+        "  <dashif:Authzurl>https://www.example/authorize?a=1&amp;b=2</dashif:Authzurl>"
+    );
+    assert!(laurl.as_str().unwrap().contains("<dashif:Laurl>"), "{authorized}");
+    let hls = ["manifest", CONTENT, "--format", "hls", "--authzurl", "https://www.example/a"];
+    assert!(installation.fail(&hls).contains("--format dash"));
+    for wrong in ["www.example", "https://", "https://www.example/<", "ftp://www.example/"] {
+        let words = ["manifest", CONTENT, "--format", "dash", "--authzurl", wrong];
+        assert_eq!(installation.run(&words).status.code(), Some(2), "{wrong}");
+    }
     let hls = lines(&["hls", "--track", "SD"]);
     assert_eq!(
         hls[0]["lines"],
