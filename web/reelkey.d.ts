@@ -1,3 +1,6 @@
+/** The bytes of a JWK Set, as `MediaKeySession.update()` takes them. */
+export type KeySet = Uint8Array & BufferSource;
+
 /** What a token is wanted for. */
 export interface Wanted {
   /** The key IDs that the player asks for: base64url of 16 bytes each. */
@@ -8,14 +11,29 @@ export interface Wanted {
   jkt: string;
 }
 
-export interface ClientOptions {
+/** Where authorization tokens come from: from the page, or from an authorization service. */
+export type TokenSource =
+  | {
+      /**
+       * The authorization token, or a callback that returns it. The callback is called for each request, so it should
+       * return a token that is still valid for some minutes.
+       */
+      token: string | ((wanted: Wanted) => string | Promise<string>);
+      authzurl?: undefined;
+    }
+  | {
+      /**
+       * The URL of an authorization service (DASH-IF license request model). The module asks it by GET with `?kids=` and
+       * this browser's `jkt`, with cookies. It keeps the token until its `exp`, and fetches another one if the license
+       * service refuses it, once for each request.
+       */
+      authzurl: string;
+      token?: undefined;
+    };
+
+export type ClientOptions = TokenSource & {
   /** The service's base URL, for example `https://drm.example`. */
   url: string;
-  /**
-   * The authorization token, or a callback that returns it. The callback is called for each request, so it should return
-   * a token that is still valid for some minutes.
-   */
-  token: string | ((wanted: Wanted) => string | Promise<string>);
   /** `service_id` of the service's configuration. The default is `reelkey`. */
   serviceId?: string;
   /** What the account's list of devices shows for this browser. It decides nothing. */
@@ -25,7 +43,7 @@ export interface ClientOptions {
    * of this browser's.
    */
   kept?: (license: KeptLicense) => boolean;
-}
+};
 
 /** A license that this browser keeps, for a title that plays without a network. Times are seconds since 1970. */
 export interface KeptLicense {
@@ -80,6 +98,8 @@ export class LicenseError extends Error implements Refusal {
   requestId: string | null;
   /** The HTTP status of a refusal, otherwise 0. */
   status: number;
+  /** The problem type of a refusal (RFC 9457). */
+  type?: string;
 }
 
 interface ClientEvents {
@@ -113,7 +133,7 @@ export class Client extends EventTarget {
    * @returns a JWK Set for `MediaKeySession.update()`
    * @throws LicenseError
    */
-  license(message: Uint8Array | ArrayBuffer): Promise<Uint8Array>;
+  license(message: Uint8Array | ArrayBuffer): Promise<KeySet>;
   /**
    * Takes a title offline: asks for a license of `session_type` `persistent-license`, and keeps it. If one that plays is
    * kept already, it is returned, and nothing is asked. The page stores the media.
@@ -145,6 +165,12 @@ export class Client extends EventTarget {
   ): void;
 }
 
+/**
+ * Returns the URL of the authorization service that a DASH manifest names for ClearKey (`dashif:Authzurl` in its
+ * ContentProtection), for `ClientOptions.authzurl`.
+ */
+export function findAuthzurl(manifest: string | Document): string | undefined;
+
 /** What was asked. An answer to anything else is refused. */
 export interface Asked {
   serviceId: string;
@@ -172,7 +198,7 @@ export interface Asked {
  */
 export function openLicense(
   answer: string, asked: Asked, findKey: (kid: string) => Promise<JsonWebKey | undefined> | JsonWebKey | undefined,
-): Promise<{ claims: Record<string, unknown>; keys: Uint8Array; kids: string[] }>;
+): Promise<{ claims: Record<string, unknown>; keys: KeySet; kids: string[] }>;
 
 /**
  * Plays encrypted media of a media element without a player's help. Call it before the element gets its source.

@@ -7,6 +7,8 @@
 // every export.
 
 const KEY_SYSTEM = "org.w3.clearkey";
+/** ClearKey in manifests: as a system of its own, and the Common system. */
+const CLEARKEY = ["urn:uuid:e2719d58-a985-b3c9-781a-b030af78d30e", "urn:uuid:1077efec-c0b2-4d02-ace3-3c1e52e2fb4b"];
 /** Seconds that a clock may be off, in both directions. */
 const LEEWAY = 120;
 const ATTEMPTS = 4;
@@ -14,12 +16,16 @@ const ATTEMPTS = 4;
 const PATIENCE = 30_000;
 /** Seconds between two renewals under a policy that does not say. */
 const RETRY = 30;
+const NO_TOKEN = ["token", "This page has no permission to play."];
 const BAD_LICENSE = ["bad-license", "The license that came is not valid for this device."];
 const UNREACHABLE = ["network", "The license service cannot be reached."];
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 /** Milliseconds between two looks at the wall clock while a kept license plays. */
 const NOTE = 60_000;
 const PERSISTENT = "persistent-license";
+/** The problem type that asks for a new token (DASH-IF license request model), and the one that says that there is none. */
+const PROOF = "https://dashif.org/drm-problems/insufficient-proof-of-authorization";
+const NOT_AUTHORIZED = "https://dashif.org/drm-problems/not-authorized";
 const SIGNING = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const SEALING = { name: "ECDH", namedCurve: "P-256" };
 const utf8 = (text) => new TextEncoder().encode(text);
@@ -321,31 +327,85 @@ function describe(kept) {
 }
 
 // ---- The exchange
-/** Reads a refusal of the service. */
-function refusal(response, body) {
+/** Reads a refusal of a service. */
+function refusal(response, body, unread = { reason: "unavailable", detail: "The license service does not answer." }) {
   let problem = {};
   try { problem = JSON.parse(body) ?? {}; } catch { /* a proxy's page */ }
-  const { reason = "unavailable", detail = "The license service does not answer.", server_time: serverTime } = problem;
+  const { reason, detail, server_time: serverTime } = { ...unread, ...problem };
   const { status, headers } = response;
-  return new LicenseError(reason, detail, { requestId: headers.get("x-request-id"), status, serverTime });
+  return new LicenseError(reason, detail, { requestId: headers.get("x-request-id"), status, serverTime, type: problem.type });
 }
 
 /** Whether the service decided against a request. If not, it may grant the same request later. */
 const isRefusal = ({ status }) => status >= 400 && status < 500 && status !== 408 && status !== 429;
 
+/** Fetches tokens from an authorization service (DASH-IF license request model), and keeps each until it ends. */
+class Authorization {
+  #tokens = new Map(); // URL → a token, and when it ends
+  constructor(url) {
+    this.url = url;
+  }
+  /** Returns a token for these keys and this device. `now` is the time by the service's clock. */
+  async token({ kids = [], jkt }, now) {
+    const url = new URL(this.url, globalThis.document?.baseURI);
+    if (kids.length) url.searchParams.set("kids", kids.map(uuid).sort().join());
+    url.searchParams.set("jkt", jkt);
+    // Commas as they are, as in the model's example.
+    const href = url.href.replaceAll("%2C", ",");
+    const known = this.#tokens.get(href);
+    if (known && performance.now() < known.until) return known.token;
+    const token = await fetchToken(href);
+    const { exp, iat = now } = claimsOf(token);
+    this.#tokens.set(href, { token, until: performance.now() + 1000 * ((exp ?? Infinity) - iat) });
+    return token;
+  }
+  /** The service refused a token: the next one is fetched anew. */
+  forget() {
+    this.#tokens.clear();
+  }
+}
+
+const uuid = (kid) =>
+  Array.from(decode(kid), (byte) => byte.toString(16).padStart(2, "0")).join("")
+    .replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+
+async function fetchToken(url) {
+  const signal = AbortSignal.timeout(PATIENCE);
+  const response = await fetch(url, { cache: "no-store", credentials: "include", signal });
+  const body = await response.text();
+  if (!response.ok) {
+    const { detail = NO_TOKEN[1], type, status } = refusal(response, body, {});
+    throw new LicenseError(type === NOT_AUTHORIZED ? "not-authorized" : NO_TOKEN[0], detail, { status, type });
+  }
+  // A page that asks the viewer to sign in is no token.
+  hold(/^(text\/plain|application\/jwt)\b/.test(response.headers.get("content-type")), "the answer is no token");
+  return body.trim();
+}
+
+/** Returns the URL of the authorization service that a DASH manifest names for ClearKey, if it names one. */
+export function findAuthzurl(manifest) {
+  const parsed = typeof manifest === "string" ? new DOMParser().parseFromString(manifest, "application/xml") : manifest;
+  const isOurs = ({ localName, parentElement }) => localName.toLowerCase() === "authzurl" &&
+    CLEARKEY.includes(parentElement?.getAttribute("schemeIdUri")?.toLowerCase());
+  return [...parsed.getElementsByTagNameNS("https://dashif.org/CPS", "*")].find(isOurs)?.textContent.trim();
+}
+
 /** One viewer's connection to one license service. Events: `refusal` and `expired`. */
 export class Client extends EventTarget {
   #token;
+  #authorization;
   #mayPlay;
   #titles = new Map();
   #clockError = 0;
   #jwks = { until: 0, keys: [] };
-  constructor({ url, token, serviceId = "reelkey", device: description, kept = () => true }) {
+  constructor({ url, token, authzurl, serviceId = "reelkey", device: description, kept = () => true }) {
     super();
     this.url = url.replace(/\/+$/, "");
     this.serviceId = serviceId;
     this.device = description;
-    this.#token = typeof token === "function" ? token : () => token;
+    if (authzurl) this.#authorization = new Authorization(authzurl);
+    this.#token = authzurl ? (wanted) => this.#authorization.token(wanted, Math.floor(wallClock()) + this.#clockError)
+      : typeof token === "function" ? token : () => token;
     this.#mayPlay = kept;
     watchSessions();
     // The first license needs both.
@@ -413,7 +473,8 @@ export class Client extends EventTarget {
     }
   }
   async #ownKept() {
-    return (await allKept()).filter(({ asked }) => asked.serviceId === this.serviceId);
+    const all = await step("storage", "This browser cannot store licenses.", allKept);
+    return all.filter(({ asked }) => asked.serviceId === this.serviceId);
   }
   /** Returns a license: a kept one that has all that is wanted, or else the service's; without an answer, a kept one. */
   async #find(wanted) {
@@ -497,11 +558,11 @@ export class Client extends EventTarget {
     }
   }
   async #returnAgain() {
-    for (const { id, release } of await this.#ownKept()) if (release) await this.#return(id);
+    await Promise.allSettled((await this.#ownKept()).filter(({ release }) => release).map(({ id }) => this.#return(id)));
   }
   async #exchange({ kids, contentId, renews, sessionType = "temporary" }, tried = []) {
     const jkt = await this.jkt();
-    const token = await step("token", "This page has no permission to play.", async () => {
+    const token = await step(...NO_TOKEN, async () => {
       const given = await this.#token({ kids: kids ?? [], content_id: contentId, jkt });
       hold(given, "the callback returned no token");
       return `${given}`;
@@ -526,6 +587,10 @@ export class Client extends EventTarget {
         // This device's clock is wrong: date the next request by the service's clock.
         this.#clockError = error.serverTime - Math.floor(wallClock());
         return this.#exchange({ kids, contentId, renews, sessionType }, [...tried, "clock"]);
+      }
+      if (this.#authorization && error.type === PROOF && !tried.includes("token")) {
+        this.#authorization.forget();
+        return this.#exchange({ kids, contentId, renews, sessionType }, [...tried, "token"]);
       }
       throw error;
     }
@@ -771,7 +836,7 @@ class Title {
     } catch (error) {
       goOn();
       // A token can be replaced before the end, and the network can return. Other refusals are final.
-      const final = isRefusal(error) && !error.reason.startsWith("token-");
+      const final = isRefusal(error) && !error.reason.startsWith("token");
       this.#failure = { error, final, refused: refused || isRefusal(error) };
       if (error.status && this.#sessions.size) announce(this.client, "refusal", error);
     }
@@ -868,7 +933,9 @@ export function installDashjs(player, client) {
   player.setProtectionData({ [KEY_SYSTEM]: { serverURL: `${client.url}/v1/license` } });
   // dash.js waits for no error of a filter. So it reads the key set, or the refusal, from a URL without network.
   player.registerLicenseRequestFilter(async (request) => {
-    const answer = await client.license(request.data).then(
+    // Where the manifest names ClearKey as a system of its own, dash.js hands over the message as text.
+    const message = typeof request.data === "string" ? utf8(request.data) : request.data;
+    const answer = await client.license(message).then(
       text, ({ reason, detail, requestId }) => JSON.stringify({ reason, detail, requestId }));
     // Without the key of one track dash.js takes another, but may stay where the decoder waits for the first.
     setTimeout(() => {

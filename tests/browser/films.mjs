@@ -57,8 +57,8 @@ async function aes() {
 }
 
 /** Writes a manifest in which the service's lines take the place of the packager's. */
-async function manifest(scheme) {
-  const tracks = await reelkey("manifest", CONTENT, "--format", "dash", "--scheme", scheme);
+export async function writeManifest(scheme, name, ...more) {
+  const tracks = await reelkey("manifest", CONTENT, "--format", "dash", "--scheme", scheme, ...more);
   const text = await readFile(media(scheme, "film.mpd"), "utf8");
   const found = new Set();
   const changed = text.replaceAll(/(\s*<ContentProtection [^>]*?(\/>|>[\s\S]*?<\/ContentProtection>))+/g, (old) => {
@@ -67,7 +67,7 @@ async function manifest(scheme) {
     return `\n${tracks.find((track) => track.kid === kid).lines.join("\n")}`;
   });
   if (found.size !== 3) throw new Error(`the manifest has ${found.size} keys`);
-  await writeFile(media(scheme, "clearkey.mpd"),
+  await writeFile(media(scheme, name),
     changed.replace("<MPD ", '<MPD xmlns:dashif="https://dashif.org/CPS" '));
 }
 
@@ -130,5 +130,5 @@ export async function rotating(name) {
 
 /** Makes all films but those of `rotating`. */
 export async function addFilms() {
-  await Promise.all([manifest("cenc"), manifest("cbcs"), aes(), vp9()]);
+  await Promise.all([...["cenc", "cbcs"].map((scheme) => writeManifest(scheme, "clearkey.mpd")), aes(), vp9()]);
 }

@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { NAMES, launch } from "./browsers.mjs";
+import { authz } from "./authz.mjs";
 import { addFilms } from "./films.mjs";
 import { live } from "./live.mjs";
 import { offline } from "./offline.mjs";
@@ -17,7 +18,7 @@ import { scenarios } from "./scenarios.mjs";
 const filter = process.argv[2] ?? "";
 const planned = NAMES.map((browser) => [
   browser,
-  [...scenarios(browser), ...renewals, ...sleeps, ...releases, ...offline, ...plain, ...live]
+  [...scenarios(browser), ...renewals, ...sleeps, ...releases, ...offline, ...authz, ...plain, ...live]
     .filter(({ name }) => `${browser} ${name}`.includes(filter)),
 ]);
 if (!planned.some(([, list]) => list.length)) {

@@ -46,9 +46,10 @@ async function blank(browser, world, query) {
     const { fetch } = window, { now } = Date;
     Object.assign(window, { clock: 0, frozen: null, requests: [] });
     Date.now = () => (window.frozen === null ? now() + 1000 * window.clock : 1000 * window.frozen);
-    window.fetch = (url, options) => {
+    window.fetch = async (url, options) => {
       if (options?.body) window.requests.push(options.body);
-      return fetch(url, options);
+      const response = await fetch(url, options), answer = window.answer;
+      return options?.body && answer ? new Response(answer(await response.text()), response) : response;
     };
     window.client = (isOnline, more) => new Client({
       url: isOnline ? online : nowhere,
@@ -259,6 +260,29 @@ const guarded = [
         return [...seen, await window.ask(client)];
       });
       assert.deepEqual(told, ["bad-license", "bad-license", "bad-license", "bad-license", 3]);
+    })),
+  inProfile("a license is deleted for its own receipt alone",
+    async (world, { visit, query }) => visit(async (browser) => {
+      const page = await blank(browser, world, query);
+      await keep(page);
+      const told = await page.evaluate(async (content) => {
+        const client = window.client(true), receipts = [], seen = [];
+        const [first] = await client.keptLicenses();
+        window.answer = (text) => (receipts.push(text), text);
+        await client.returnLicense(first.id);
+        window.answer = undefined;
+        const { id } = await client.keepLicense(content);
+        // A genuine receipt, of another license; and one whose signature was changed.
+        for (const answer of [() => receipts[0], (text) => text.slice(0, -4) + "AAAA", () => "", () => "{}"]) {
+          window.answer = answer;
+          seen.push(await client.returnLicense(id).then(() => "returned", ({ reason }) => reason));
+        }
+        window.answer = undefined;
+        seen.push((await client.keptLicenses())[0].reason);
+        await client.returnLicense(id);
+        return [...seen, (await client.keptLicenses()).length];
+      }, CONTENT);
+      assert.deepEqual(told, [...Array(4).fill("bad-license"), "license-returned", 0]);
     })),
   inProfile("a page says which kept licenses it plays, and a title is kept once",
     async (world, { visit, query }) => visit(async (browser) => {

@@ -14,6 +14,6 @@ export async function play({ client, video, media, seen, options }) {
   player.on("error", ({ error: { code, data, message } }) =>
     seen.errors.push(`${code} ${data?.serverResponse?.detail ?? message}`));
   player.attachView(video);
-  player.attachSource(`${media}/film.mpd`);
+  player.attachSource(`${media}/${options.manifest ?? "film.mpd"}`);
   return "dashjs";
 }

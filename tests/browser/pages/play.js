@@ -4,18 +4,30 @@
 // for the first tokens and for those of renewals; `bind` names this device in them. `trouble` is what the network does: `lose` the
 // first answer, be `busy` once, `cut` after the first license. `clock` is what the device's clock is off by, in seconds.
 // The page is `window.clock` seconds ahead, too, and has slept for `window.slept` seconds.
+// `manifest` is the file of the manifest; with `authorized`, tokens are those of the authorization service that it names. The
+// first `stales` tokens are then the token `stale`.
 // `jwt` is a token in place of `/token`.
 // `codecs` are those of the film, if they are not H.264 and AAC; `ahead` is how many seconds the player may buffer.
 
-import { Client } from "/web/reelkey.js";
+import { Client, findAuthzurl } from "/web/reelkey.js";
 
 const options = Object.fromEntries(new URLSearchParams(location.search));
-const seen = (window.seen = { refusals: [], expired: [], errors: [], answers: [], stalls: 0, tokens: 0, beacons: 0, pauses: 0 });
+const seen = (window.seen = { refusals: [], expired: [], errors: [], answers: [], authorizations: [], stalls: 0, tokens: 0, beacons: 0, pauses: 0 });
 const video = document.getElementById("video");
+
+/** Fetches a token, or returns one that a cache might have kept too long. */
+async function authorize(url, words) {
+  const isStale = seen.authorizations.length < Number(options.stales ?? 0);
+  const response = isStale ? new Response(options.stale) : await fetch(url, words);
+  const token = await response.text();
+  seen.authorizations.push({ url, status: response.status, token, isStale });
+  return new Response(token, { status: response.status, headers: response.headers });
+}
 
 // Every answer of the service is kept, and a page can be given a foreign one.
 const { fetch } = window;
 window.fetch = async (...words) => {
+  if (String(words[0]).includes("/authorize?")) return authorize(...words);
   if (!String(words[0]).endsWith("/v1/license")) return fetch(...words);
   if (options.trouble === "cut" && seen.answers.length) throw new TypeError("the network is cut");
   const response = await fetch(...words);
@@ -34,9 +46,9 @@ Date.now = () => now() + 1000 * window.clock;
 const monotonic = performance.now.bind(performance);
 performance.now = () => monotonic() + 1000 * window.slept;
 
-const client = (window.client = new Client({
-  url: options.service,
-  device: { name: "A browser of the tests" },
+const tokens = options.authorized ? {
+  authzurl: findAuthzurl(await (await fetch(`/media/${options.scheme}/${options.manifest}`)).text()),
+} : {
   async token({ jkt }) {
     seen.tokens++;
     if (options.jwt) return options.jwt;
@@ -46,6 +58,9 @@ const client = (window.client = new Client({
     const bound = options.bind ? `&device=${jkt}` : "";
     return (await fetch(`/token?${query}${bound}`)).text();
   },
+};
+const client = (window.client = new Client({
+  url: options.service, device: { name: "A browser of the tests" }, ...tokens,
 }));
 client.addEventListener("refusal", ({ detail }) => {
   seen.refusals.push(detail);

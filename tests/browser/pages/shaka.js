@@ -8,7 +8,7 @@ export async function play({ client, video, media, seen, options }) {
   installShaka(player, client);
   if (options.ahead) player.configure({ streaming: { bufferingGoal: Number(options.ahead) } });
   player.addEventListener("error", ({ detail }) => seen.errors.push(words(detail)));
-  await player.load(`${media}/film.mpd`).catch((error) => seen.errors.push(words(error)));
+  await player.load(`${media}/${options.manifest ?? "film.mpd"}`).catch((error) => seen.errors.push(words(error)));
   return "shaka";
 }
 
