@@ -76,9 +76,14 @@ pub(crate) fn samples(film: &[u8]) -> Vec<Vec<u8>> {
     plan.samples().map(|sample| film[sample.bytes].to_vec()).collect()
 }
 
+/// A new key.
+pub(crate) fn device() -> DeviceKey {
+    DeviceKey::generate(&mut SystemRng).unwrap()
+}
+
 /// Asks for the content with a new device, and returns status, answer and what opens it.
-fn send(service: &Service, token: &str) -> (u16, String, Pending) {
-    let device = DeviceKey::generate(&mut SystemRng).unwrap();
+pub(crate) fn send(service: &Service, token: &str) -> (u16, String, Pending) {
+    let device = device();
     let draft = ask(token).draft(&device.public_key(), None, &mut SystemRng).unwrap();
     let (body, pending) = draft.sign(&device);
     let (status, answer) = service.send("POST", "/v1/license", token, &body);
