@@ -3,6 +3,8 @@
 //! Counting changes a few words in memory: it cannot fail, and it waits for nobody but another who counts the same thing
 //! at that moment. Labels are this program's own words only, so a client can choose neither their number nor their text.
 //!
+//! One file because it is one list: what there is, under which name, and where it is counted.
+//!
 //! Deliberately absent: the store, HTTP, the wall clock.
 
 use std::fmt;
@@ -49,6 +51,7 @@ pub struct Counters {
     signer: Known,
     kek: Known,
     certificate: Known,
+    databases: Family<Labels<1>, Gauge>,
     store_healthy: Known,
     facts_swept: Counter,
     log_lines_lost: Family<Labels<0>, Counter>,
@@ -62,6 +65,8 @@ pub struct Figures {
     pub store_healthy: bool,
     /// Since when the current signing key signs.
     pub signer: Option<UnixTime>,
+    /// When the databases of countries and of anonymous addresses were built, as far as there are any.
+    pub databases: [Option<UnixTime>; 2],
     /// How many lines of the log were lost, where somebody counts them.
     pub log_lines_lost: Option<u64>,
 }
@@ -84,6 +89,7 @@ impl Counters {
             signer: Known::default(),
             kek: Known::default(),
             certificate: Known::default(),
+            databases: Family::default(),
             store_healthy: Known::default(),
             facts_swept: Counter::default(),
             log_lines_lost: Family::default(),
@@ -167,6 +173,10 @@ impl Counters {
         let help = "When the certificate of the players' listener ends";
         let certificate = self.certificate.clone();
         told.register_with_unit("certificate_expiry_timestamp", help, Unit::Seconds, certificate);
+        let help =
+            "When the database that tells where addresses are was built, by its field of [geoip]";
+        let databases = self.databases.clone();
+        told.register_with_unit("geoip_build_timestamp", help, Unit::Seconds, databases);
         let lost = self.log_lines_lost.clone();
         told.register("log_lines_lost", "Lines of the log that could not be written", lost);
 
@@ -261,6 +271,13 @@ impl Counters {
         if let Some(since) = figures.signer {
             set(&self.signer, since);
         }
+        // One that the operator has removed is told no more.
+        self.databases.clear();
+        for (name, built) in ["country", "anonymous"].into_iter().zip(figures.databases) {
+            if let Some(built) = built {
+                self.databases.get_or_create(&[("database", name)]).set(seconds(built));
+            }
+        }
         if let Some(lost) = figures.log_lines_lost {
             self.log_lines_lost.get_or_create(&[]).inner().store(lost, Ordering::Relaxed);
         }
@@ -287,7 +304,11 @@ fn license(result: &'static str, reason: &'static str) -> Labels<2> {
 }
 
 fn set(gauge: &Known, at: UnixTime) {
-    gauge.get_or_create(&[]).set(i64::try_from(at.as_secs()).unwrap_or(i64::MAX));
+    gauge.get_or_create(&[]).set(seconds(at));
+}
+
+fn seconds(at: UnixTime) -> i64 {
+    i64::try_from(at.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn number(count: usize) -> i64 {
@@ -370,7 +391,12 @@ impl Attendance {
 mod tests {
     use super::*;
 
-    const FIGURES: Figures = Figures { store_healthy: true, signer: None, log_lines_lost: None };
+    const FIGURES: Figures = Figures {
+        store_healthy: true,
+        signer: None,
+        databases: [None, None],
+        log_lines_lost: None,
+    };
 
     #[test]
     fn what_was_counted_is_told_under_its_name() {
@@ -381,7 +407,9 @@ mod tests {
         counters.operation("key/rotate", OperationResult::Refused);
         counters.connections().entered();
         counters.connections().refused(true);
-        let text = counters.text(Figures { log_lines_lost: Some(7), ..FIGURES }).unwrap();
+        let databases = [None, Some(UnixTime::from_secs(9))];
+        let figures = Figures { databases, log_lines_lost: Some(7), ..FIGURES };
+        let text = counters.text(figures).unwrap();
         for line in [
             "reelkey_licenses_total{result=\"granted\",reason=\"none\"} 1",
             "reelkey_licenses_total{result=\"refused\",reason=\"blackout\"} 1",
@@ -391,6 +419,7 @@ mod tests {
             "reelkey_connections 1",
             "reelkey_connections_refused_total{limit=\"address\"} 1",
             "reelkey_log_lines_lost_total 7",
+            "reelkey_geoip_build_timestamp_seconds{database=\"anonymous\"} 9",
             "reelkey_store_healthy 1",
         ] {
             assert!(text.lines().any(|other| other == line), "{line} is not in\n{text}");
@@ -401,7 +430,12 @@ mod tests {
     fn what_is_not_known_is_not_told() {
         let text = Counters::new(&Meter::default()).text(FIGURES).unwrap();
         let told = |name: &str| text.lines().any(|line| line.starts_with(name));
-        for name in ["reelkey_log_lines_lost_total", "reelkey_certificate", "reelkey_contents "] {
+        for name in [
+            "reelkey_log_lines_lost_total",
+            "reelkey_certificate",
+            "reelkey_contents ",
+            "reelkey_geoip",
+        ] {
             assert!(!told(name), "{name} in\n{text}");
         }
         assert!(told("reelkey_build_info{version="), "{text}");

@@ -9,6 +9,7 @@ use std::time::Duration;
 use reelkey_client::time::UnixTime;
 use tokio::time::{Instant, sleep};
 
+use crate::authority::atlas::database::Database;
 use crate::authority::counters::Figures;
 use crate::authority::service::Authority;
 use crate::authority::vault::fault::Fault;
@@ -38,7 +39,9 @@ impl Authority {
             fetched.filter_map(|(issuer, keys)| Some((&*issuer.iss, keys.report().fetched?.at))),
         );
         let (store_healthy, signer) = (self.is_ready(), in_force.signers.signs_since(now));
-        self.counters.text(Figures { store_healthy, signer, log_lines_lost })
+        let databases = [in_force.atlas.countries(), in_force.atlas.anonymous()];
+        let databases = databases.map(|database| database.map(Database::built));
+        self.counters.text(Figures { store_healthy, signer, databases, log_lines_lost })
     }
 
     /// Counts contents and keys now, and again after something was committed, for as long as it is polled.

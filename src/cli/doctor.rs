@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::authority::atlas::database::Database;
 use crate::authority::operation::store::{CheckStore, StoreChecked};
 use crate::authority::vault::root_key_file;
 use crate::cli::folder::anchors;
@@ -30,6 +31,9 @@ const EARLIEST_NOW: u64 = 1_795_219_200;
 
 /// A certificate that ends within thirty days gets a warning.
 const CERTIFICATE_SECS_MIN: u64 = 30 * 86_400;
+
+/// A database that is older gets a warning: addresses move to other countries.
+const DATABASE_SECS_MAX: u64 = 60 * 86_400;
 
 /// With less free space, sled's log may have no room to grow.
 const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
@@ -182,6 +186,7 @@ fn look_at_config(folder: &Folder) -> Vec<Finding> {
     findings.push(look_at_tls(folder, &config));
     findings.extend(look_at_browsers(&config));
     findings.extend(look_at_device_cas(folder, &config));
+    findings.extend(look_at_databases(folder, &config));
     for entry in config.issuers.iter().filter(|entry| entry.development) {
         let text = format!("{}: its private key is in this folder; not for real use", entry.iss);
         findings.push(Finding::new(Verdict::Warning, "issuer", text));
@@ -204,6 +209,31 @@ fn look_at_browsers(config: &Config) -> Option<Finding> {
         insecure.join(", ")
     );
     Some(Finding::new(Verdict::Warning, "browsers", text))
+}
+
+/// Whether the databases of addresses can be read, and whether they are new enough.
+fn look_at_databases(folder: &Folder, config: &Config) -> Vec<Finding> {
+    let atlas = match config.geoip.atlas(folder, &config.networks) {
+        Ok(atlas) => atlas,
+        Err(failure) => return vec![Finding::of("addresses", Err(failure))],
+    };
+    let named = [("country", atlas.countries()), ("anonymous", atlas.anonymous())];
+    let there = named.into_iter().filter_map(|(field, database)| Some((field, database?)));
+    let look = |(field, database): (&str, &Database)| {
+        let (kind, built) = (database.kind(), database.built().as_secs());
+        let text = format!("{field}: {kind}, built {}", clock::show(built));
+        match clock::now().as_secs().saturating_sub(built) {
+            ..=DATABASE_SECS_MAX => Finding::new(Verdict::Ok, "addresses", text),
+            age => {
+                let days = age / 86_400;
+                let text = format!(
+                    "{text}, {days} days ago; put a newer one there and run `reelkey reload`"
+                );
+                Finding::new(Verdict::Warning, "addresses", text)
+            }
+        }
+    };
+    there.map(look).collect()
 }
 
 fn is_secure_context(url: &str) -> bool {

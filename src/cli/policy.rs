@@ -10,6 +10,7 @@ use crate::cli::explain::{ExplainArgs, explain};
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading::{self, POLICY};
+use crate::cli::folder::surroundings;
 use crate::cli::operator;
 use crate::cli::policy_summary::{fields, regions, rules, tracks};
 use crate::cli::terminal::output::{Failure, Output};
@@ -41,7 +42,9 @@ impl PolicyCommand {
 pub(crate) async fn run(folder: &Folder, command: PolicyCommand) -> Result<Output, Failure> {
     match command {
         PolicyCommand::Check { files } if files.is_empty() => {
-            checked(installation::policies(folder)?, reading::certified_level(folder)?)
+            let policies = installation::policies(folder)?;
+            surroundings::check_databases(folder)?;
+            checked(policies, reading::certified_level(folder)?)
         }
         PolicyCommand::Check { files } => {
             let policies = files.iter().map(|file| installation::policy(folder, file));

@@ -115,11 +115,11 @@ async fn serve_until_stopped(
         let mut stopped = stopped.clone();
         async move { stopped.changed().await.unwrap_or_default() }
     };
-    let Rules { limits, proxies, proxy_protocol, .. } = config.rules();
+    let Rules { limits, proxies, proxy_protocol, addresses, .. } = config.rules();
     let limits = descriptors::affordable(limits);
     let router = router_within(app, limits, proxies.clone(), config.token.clone());
     let attendance = authority.counters().connections();
-    let rules = Rules { limits, proxies, proxy_protocol, attendance };
+    let rules = Rules { limits, proxies, proxy_protocol, addresses, attendance };
     let players = server::serve(listener, tls, rules, router, stopping());
     let router = admin_router(admin);
     let operators =

@@ -17,6 +17,8 @@ mod fetched_keys;
 mod grants;
 mod hostile;
 mod network;
+mod places;
+mod proxied;
 mod refusals;
 mod rights;
 mod rights_limits;

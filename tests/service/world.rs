@@ -46,7 +46,7 @@ pub(crate) const ISS: &str = "https://auth.example";
 /// The titles, their policies and their keys' track types.
 type TitleRow = (&'static str, &'static [&'static str], &'static [Option<TrackType>]);
 
-const TITLES: [TitleRow; 8] = [
+const TITLES: [TitleRow; 9] = [
     (
         "movies/bunny",
         &[
@@ -78,6 +78,7 @@ const TITLES: [TitleRow; 8] = [
         &["renewed", "film", "streams", "last-stream", "places", "cooled", "open"],
         &[Some(TrackType::Sd)],
     ),
+    ("movies/places", &["by-ip", "by-both", "no-vpn", "clear-by-ip"], &[Some(TrackType::Sd)]),
 ];
 
 const POLICIES: [(&str, &str); 15] = [
@@ -232,7 +233,12 @@ impl World {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        self.send_to(&self.router, request).await
+    }
+
+    /// Sends to other routes than those of this world.
+    pub(crate) async fn send_to(&self, router: &Router, request: Request<Body>) -> Reply {
+        let response = router.clone().oneshot(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         let bytes = Vec::from(body);
@@ -361,11 +367,11 @@ async fn open(
     let jwks = json!({ "keys": [trusted.public_key().to_jwk()] });
     let issuers: Issuers =
         extra.iter().cloned().chain([issuer(ISS, &jwks, &[Algorithm::Es256])]).collect();
-    let policies = POLICIES.iter().chain(&crate::rights::POLICIES);
+    let policies = POLICIES.iter().chain(&crate::rights::POLICIES).chain(&crate::places::POLICIES);
     let policies = policies.map(|(name, text)| policy_file::parse(name, text).unwrap()).collect();
     let origins = vec!["https://player.example".parse().unwrap()];
-    let makers = makers.clone();
-    let decided = Decided { issuers, policies, makers, origins, ..Decided::default() };
+    let (makers, atlas) = (makers.clone(), Arc::new(crate::places::atlas()));
+    let decided = Decided { issuers, policies, makers, origins, atlas, ..Decided::default() };
     Arc::new(Authority::open(SERVICE.into(), decided, vault).await.unwrap())
 }
 

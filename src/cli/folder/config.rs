@@ -166,7 +166,8 @@ impl Config {
     pub(crate) fn rules(&self) -> Rules {
         let (limits, proxies) = (self.limits.limits(), self.proxies.proxies());
         let proxy_protocol = self.proxies.speak_proxy_protocol();
-        Rules { limits, proxies, proxy_protocol, ..Rules::default() }
+        let addresses = self.log.addresses();
+        Rules { limits, proxies, proxy_protocol, addresses, ..Rules::default() }
     }
 
     /// Reads every issuer's keys.

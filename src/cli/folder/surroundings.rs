@@ -40,20 +40,33 @@ const UNKNOWN_CLIENTS_ANONYMOUS: &str = "every client would have the proxy's add
 
 /// Reads what policies of this folder are read in. Without a configuration, there are no groups, and everything can be told.
 pub(crate) fn read(folder: &Folder) -> Result<Surroundings, Failure> {
-    let path = folder.config();
-    let text = match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Surroundings::default()),
-        text => text.map_err(|error| Failure::from(error).during(path.display()))?,
-    };
-    parse(&text).map_err(|error| Failure::new(error.to_string().trim_end()).during(path.display()))
+    Ok(tables(folder)?.map(surroundings).unwrap_or_default())
 }
 
-fn parse(text: &str) -> Result<Surroundings, toml::de::Error> {
-    let tables: Tables = toml::from_str(text)?;
+/// Reads the databases that the configuration names, to see that they can be read.
+pub(crate) fn check_databases(folder: &Folder) -> Result<(), Failure> {
+    match tables(folder)? {
+        Some(tables) => tables.geoip.atlas(folder, &tables.networks).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Reads the tables; `None` without a configuration.
+fn tables(folder: &Folder) -> Result<Option<Tables>, Failure> {
+    let path = folder.config();
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|error| Failure::from(error).during(path.display()))?,
+    };
+    let tables = toml::from_str(&text).map(Some);
+    tables.map_err(|error| Failure::new(error.to_string().trim_end()).during(path.display()))
+}
+
+fn surroundings(tables: Tables) -> Surroundings {
     let is_behind_stranger =
         tables.tls_terminated_by_proxy && tables.proxies.proxies().trusted.is_empty();
     let is_told = tables.geoip.has_countries() || !tables.networks.is_empty();
-    Ok(Surroundings {
+    Surroundings {
         no_address: match (is_behind_stranger, is_told) {
             (true, _) => Some(UNKNOWN_CLIENTS),
             (false, false) => Some(UNKNOWN_REGIONS),
@@ -65,13 +78,17 @@ fn parse(text: &str) -> Result<Surroundings, toml::de::Error> {
             (false, true) => None,
         },
         groups: tables.region_groups.0,
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::policy_file::parse_in;
+
+    fn parse(text: &str) -> Result<Surroundings, toml::de::Error> {
+        toml::from_str(text).map(surroundings)
+    }
 
     const POLICY: &str = "can_play = true\nlicense_duration = \"10m\"\n[region]\n";
 

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::authority::counters::Attendance;
+use crate::domain::logged_address::LoggedAddress;
 use crate::http::frame::address::{Client, Peer, Proxies};
 use crate::http::frame::crowd::{Crowd, Full, Member};
 use crate::http::frame::limits::Limits;
@@ -34,6 +35,8 @@ pub struct Rules {
     /// Whether these proxies begin their connections with a header of the PROXY protocol, version 2. Then nobody else may, and
     /// they must.
     pub proxy_protocol: bool,
+    /// How much of their addresses the log may have.
+    pub addresses: LoggedAddress,
     /// Where they are counted.
     pub attendance: Attendance,
 }
@@ -51,7 +54,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let listener = net::TcpListener::from_std(listener)?;
-    let Rules { limits, proxies, proxy_protocol, attendance } = rules;
+    let Rules { limits, proxies, proxy_protocol, addresses, attendance } = rules;
     let crowd = Crowd::counted(limits.connections, limits.connections_per_peer, attendance);
     let (stop, stopping) = watch::channel(());
     let (common, full) = (Common { router, limits, stopping }, Seldom::default());
@@ -66,7 +69,7 @@ pub async fn serve(
                 Some(player(stream, tls.clone(), from, balancer, member, common.clone()))
             }
             Err(why) => {
-                refuse(&full, from, why);
+                refuse(&full, addresses.of(from.ip()), why);
                 None
             }
         }
@@ -75,14 +78,19 @@ pub async fn serve(
     Ok(())
 }
 
-fn refuse(full: &Seldom, from: SocketAddr, why: Full) {
+fn refuse(full: &Seldom, peer: Option<String>, why: Full) {
     let Some(others) = full.turn(Instant::now()) else { return };
-    let peer = from.ip().to_canonical();
     match why {
-        Full::Neighbour => tracing::warn!(%peer, others,
-            "a client is closed: its address has `connections_per_peer` with requests on each"),
-        Full::All => tracing::warn!(%peer, others,
-            "a client is closed: there are `connections` with requests on each"),
+        Full::Neighbour => tracing::warn!(
+            peer,
+            others,
+            "a client is closed: its address has `connections_per_peer` with requests on each"
+        ),
+        Full::All => tracing::warn!(
+            peer,
+            others,
+            "a client is closed: there are `connections` with requests on each"
+        ),
     }
 }
 
