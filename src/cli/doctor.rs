@@ -11,9 +11,10 @@ use serde_json::json;
 use crate::authority::atlas::database::Database;
 use crate::authority::operation::store::{CheckStore, StoreChecked};
 use crate::authority::vault::root_key_file;
+use crate::cli::device_doctor::look_at_device_cas;
+use crate::cli::finding::{CERTIFICATE_SECS_MIN, Finding, Verdict};
 use crate::cli::folder::anchors;
 use crate::cli::folder::config::Config;
-use crate::cli::folder::device_ca::{CaFiles, CaName, VouchesFor};
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading;
@@ -29,42 +30,11 @@ use crate::http::log_health::LogReport;
 /// The day on which this was written. No correct clock shows an earlier one.
 const EARLIEST_NOW: u64 = 1_795_219_200;
 
-/// A certificate that ends within thirty days gets a warning.
-const CERTIFICATE_SECS_MIN: u64 = 30 * 86_400;
-
 /// A database that is older gets a warning: addresses move to other countries.
 const DATABASE_SECS_MAX: u64 = 60 * 86_400;
 
 /// With less free space, sled's log may have no room to grow.
 const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
-
-/// The result of one check.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Ok,
-    Warning,
-    Error,
-}
-
-struct Finding {
-    verdict: Verdict,
-    part: &'static str,
-    text: String,
-}
-
-impl Finding {
-    fn new(verdict: Verdict, part: &'static str, text: impl Into<String>) -> Self {
-        Self { verdict, part, text: text.into() }
-    }
-
-    /// Makes a finding: ok with this text, or an error with the failure's text.
-    fn of(part: &'static str, result: Result<String, Failure>) -> Self {
-        match result {
-            Ok(text) => Self::new(Verdict::Ok, part, text),
-            Err(failure) => Self::new(Verdict::Error, part, failure.to_string()),
-        }
-    }
-}
 
 /// Runs all checks, even if some of them find errors.
 pub(crate) async fn doctor(folder: &Folder) -> Result<Output, Failure> {
@@ -274,31 +244,6 @@ fn look_at_tls(folder: &Folder, config: &Config) -> Finding {
     }
     let verdict = if expires - now < CERTIFICATE_SECS_MIN { Verdict::Warning } else { Verdict::Ok };
     Finding::new(verdict, "tls", format!("the certificate is good until {shown}"))
-}
-
-/// The certificates of device CAs: when one ends, all of its devices are refused.
-fn look_at_device_cas(folder: &Folder, config: &Config) -> Vec<Finding> {
-    let now = clock::now().as_secs();
-    let judge = |(name, vouches_for): (&CaName, VouchesFor)| {
-        let what = "device CA";
-        let ca = CaFiles::read(folder, name).and_then(|files| files.parse(name, vouches_for));
-        let ca = match ca {
-            Ok(ca) => ca,
-            Err(failure) => return Finding::of(what, Err(failure)),
-        };
-        let ends = ca.certificates().map(|one| one.not_after.as_secs()).min().unwrap_or_default();
-        let (name, shown) = (name.as_str(), clock::show(ends));
-        let text = format!("{name} vouches for {vouches_for} until {shown}");
-        match ends.saturating_sub(now) {
-            0 => {
-                let text = format!("{name} ended at {shown}; its devices are refused");
-                Finding::new(Verdict::Error, what, text)
-            }
-            1..CERTIFICATE_SECS_MIN => Finding::new(Verdict::Warning, what, text),
-            _ => Finding::new(Verdict::Ok, what, text),
-        }
-    };
-    config.device_ca.all().map(judge).collect()
 }
 
 fn look_at_issuers(folder: &Folder, config: &Config) -> Result<String, Failure> {

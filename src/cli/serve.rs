@@ -75,11 +75,7 @@ async fn serve_until_stopped(
     let expires = identity.as_ref().map(|identity| identity.expires);
     let tls = identity.map(|identity| Tls::new(identity.config));
     if !(listen.ip().is_loopback() || tls.is_some() || config.tls_terminated_by_proxy) {
-        return Err(Failure::new(format_args!("{listen} is not a loopback address, and there is no TLS"))
-            .remedy(format_args!(
-                "name certificate and key under [tls] in {}, or set tls_terminated_by_proxy = true there",
-                folder.config().display()
-            )));
+        return Err(without_tls(listen, folder));
     }
     let authority = Arc::new(open(folder, &config, decided).await?);
     let reloader = Reloader::new(folder, Arc::clone(&authority), tls.clone(), at_start);
@@ -137,6 +133,15 @@ async fn serve_until_stopped(
     fetching.abort();
     std::fs::remove_file(folder.admin_socket()).ok();
     Ok(Output::new(Value::Null, ""))
+}
+
+/// The error for an address that other machines can reach, where nobody speaks TLS.
+fn without_tls(listen: SocketAddr, folder: &Folder) -> Failure {
+    let what = format_args!("{listen} is not a loopback address, and there is no TLS");
+    Failure::new(what).remedy(format_args!(
+        "name certificate and key under [tls] in {}, or set tls_terminated_by_proxy = true there",
+        folder.config().display()
+    ))
 }
 
 /// How many connections wait for being accepted before the system refuses one more.

@@ -4,6 +4,7 @@
 //! agreement on the wire use ring.
 
 pub mod android;
+mod chain_defect;
 pub mod clean_stack;
 pub mod development_key;
 pub mod device_ca;

@@ -257,7 +257,7 @@ proptest! {
         let claimed = region(at);
         if evidence != Evidence::Token {
             prop_assert!(granted(&asked, evidence, Some(&claimed), None, false).is_none());
-            let unknown = Located { regions: Vec::new(), source: None, ..from.clone() };
+            let unknown = Located { regions: Vec::new(), source: None, ..from };
             prop_assert!(granted(&asked, evidence, Some(&claimed), Some(&unknown), false).is_none());
         }
         if evidence != Evidence::Ip {

@@ -64,10 +64,8 @@ impl Tv {
     }
 }
 
-#[test]
-fn a_tv_with_a_certificate_gets_what_its_maker_vouches_for() {
-    let installation = Installation::new();
-    let data = installation.data.path();
+/// A title under a policy that wants a certificate.
+fn provide(installation: &Installation) {
     let policy = "can_play = true\ncan_renew = true\nrenewal_delay = \"4m\"\nlicense_duration = \"10m\"\n[device]\n\
         registration = \"certified\"\n[track.UHD1]\nsecurity_level = \"HW_SECURE_DECODE\"\n";
     installation.write("policies/certified.toml", policy.as_bytes());
@@ -78,6 +76,33 @@ fn a_tv_with_a_certificate_gets_what_its_maker_vouches_for() {
     for track in ["SD", "UHD1"] {
         installation.succeed(&["key", "generate", CONTENT, "--track", track]);
     }
+}
+
+/// `policy explain` judges the chain of the page as the service does.
+fn explains(installation: &Installation, token: &str) {
+    let data = installation.data.path();
+    let whole = data.join("acme/tv-1.chain.pem");
+    let pem = ["acme/tv-1.pem", "acme/devices.pem"].map(|file| fs::read(data.join(file)).unwrap());
+    fs::write(&whole, pem.concat()).unwrap();
+    let token_file = installation.write("token", token.as_bytes());
+    let token_file = format!("@{}", token_file.display());
+    let explain = ["policy", "explain", "--token", &token_file];
+    let chain = ["--certificate", whole.to_str().unwrap()];
+    let explained = installation.succeed(&[&explain[..], &chain].concat());
+    assert_eq!(explained["tracks"], serde_json::json!(["SD", "UHD1"]));
+    let refused = installation.run(&[&explain[..], &["--json"]].concat());
+    let refused = String::from_utf8(refused.stdout).unwrap();
+    assert!(
+        refused.contains("device.certificate") && refused.contains("no certificate"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_tv_with_a_certificate_gets_what_its_maker_vouches_for() {
+    let installation = Installation::new();
+    let data = installation.data.path();
+    provide(&installation);
     let token = installation.mint(&["--content", CONTENT]);
     let service = installation.serve();
 
@@ -114,21 +139,7 @@ fn a_tv_with_a_certificate_gets_what_its_maker_vouches_for() {
     let doctor = installation.run(&["doctor", "--json"]);
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("acme vouches for HW_SECURE_ALL"));
 
-    let whole = data.join("acme/tv-1.chain.pem");
-    let pem = ["acme/tv-1.pem", "acme/devices.pem"].map(|file| fs::read(data.join(file)).unwrap());
-    fs::write(&whole, pem.concat()).unwrap();
-    let token_file = installation.write("token", token.as_bytes());
-    let token_file = format!("@{}", token_file.display());
-    let explain = ["policy", "explain", "--token", &token_file];
-    let chain = ["--certificate", whole.to_str().unwrap()];
-    let explained = installation.succeed(&[&explain[..], &chain].concat());
-    assert_eq!(explained["tracks"], serde_json::json!(["SD", "UHD1"]));
-    let refused = installation.run(&[&explain[..], &["--json"]].concat());
-    let refused = String::from_utf8(refused.stdout).unwrap();
-    assert!(
-        refused.contains("device.certificate") && refused.contains("no certificate"),
-        "{refused}"
-    );
+    explains(&installation, &token);
 
     // By the hash of the CA between: of the page, and as the list of this command shows that of the root.
     make(data, "## Taking trust back");

@@ -209,7 +209,19 @@ async fn each_defect_of_a_path_is_named() {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     });
     named(&[as_ca], "is that of a CA");
+}
 
+/// What the certificates on a path say of their keys and names.
+#[tokio::test]
+async fn each_wrong_usage_and_name_is_named() {
+    let world = World::new().await;
+    let root = Ca::root("Acme Root");
+    let makers = trusting(vec![ca("acme", &root.pem)]);
+    let device = |issuing: &Ca| issuing.certify(&world.device, |_| {});
+    let named = |chain: &[Vec<u8>], word: &str| {
+        let why = refused(&makers, chain, &world, NOW);
+        assert!(why.contains(word), "{why:?} has no {word:?}");
+    };
     let only = |usage: KeyUsagePurpose| {
         move |params: &mut rcgen::CertificateParams| params.key_usages = vec![usage]
     };
@@ -258,7 +270,7 @@ async fn the_configured_certificate_has_limits_too() {
     let own = [shallow.certify(&world.device, |_| {})];
     assert_eq!(vouched(&makers, &own, &world).0, "acme");
     let below = shallow.sub("Acme Below", |_| {});
-    let chain = [below.certify(&world.device, |_| {}), below.der.clone()];
+    let chain = [below.certify(&world.device, |_| {}), below.der];
     assert!(refused(&makers, &chain, &world, NOW).contains("longer than the device CA allows"));
     // 2028-01-01T00:00:00Z, inclusive (RFC 5280, 4.1.2.5).
     let end = 1_830_297_600;
@@ -295,7 +307,7 @@ async fn keys_and_certificates_are_revoked() {
     let root = Ca::root("Acme Root");
     let (issuing, other) = (root.sub("Acme Devices", |_| {}), root.sub("Acme Others", |_| {}));
     let chain = [issuing.certify(&world.device, |_| {}), issuing.der.clone()];
-    let spared = [other.certify(&world.device, |_| {}), other.der.clone()];
+    let spared = [other.certify(&world.device, |_| {}), other.der];
     for revoked in [root.key_hash(), issuing.key_hash(), device_key_hash(&world.device)] {
         let makers = makers(vec![ca("acme", &root.pem)], BTreeSet::from([revoked]));
         assert!(refused(&makers, &chain, &world, NOW).contains("revoked by its hash"));
@@ -382,7 +394,7 @@ async fn android_attests_secure_hardware_and_a_verified_boot() {
     });
     let own = attest_key
         .certify(&world.device, |params| params.custom_extensions.push(IN_ORDER.extension()));
-    let why = refused(&makers, &[own, attest_key.der.clone()], &world, NOW);
+    let why = refused(&makers, &[own, attest_key.der], &world, NOW);
     assert!(why.contains("only attested itself"), "{why}");
     // Under a CA for certificates, an attestation says nothing.
     let plain = trusting(vec![ca("phones", &root.pem)]);

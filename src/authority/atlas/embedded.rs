@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// section 5.2.4, RFC 6052 section 3.1): with another one, somebody pretends to be in a private network.
 pub(super) fn looked_up(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) => embedded(address).map_or(address.into(), IpAddr::V4),
+        IpAddr::V6(address) => embedded(address).map_or_else(|| address.into(), IpAddr::V4),
         address => address,
     }
 }
