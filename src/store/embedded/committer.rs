@@ -10,7 +10,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::store::batch::{Batch, Committed};
 use crate::store::embedded::guard::Engine;
@@ -18,6 +18,9 @@ use crate::store::error::Error;
 
 /// The most batches in one group.
 const GROUP_MAX: usize = 1024;
+
+/// The longest time for which a group waits for more batches.
+const GATHERING_MAX: Duration = Duration::from_millis(2);
 
 /// The longest time for a commit. sled waits for ever if one of its own threads met a disk error.
 const COMMIT_SECS_MAX: Duration = Duration::from_secs(15);
@@ -70,6 +73,44 @@ impl Drop for Committer {
     }
 }
 
+/// How large groups are and what one costs, so that a group waits for those that are about to come.
+///
+/// Whoever commits again and again, as many players do, comes back a moment after the answer. Without a wait, the first of them
+/// would begin a group of its own, and all others would wait for two syncs.
+#[derive(Debug, Default)]
+struct Pace {
+    /// The sizes of the last two groups.
+    sizes: [usize; 2],
+    /// What the last group took.
+    cost: Duration,
+}
+
+impl Pace {
+    /// The batches that are there, and those that come soon: as many as in one of the last groups, within half of what a group
+    /// takes. A single writer never waits.
+    fn gather<T>(&self, first: T, batches: &Receiver<T>) -> Vec<T> {
+        let expected = self.sizes.into_iter().max().unwrap_or_default().min(GROUP_MAX);
+        let deadline = Instant::now() + (self.cost / 2).min(GATHERING_MAX);
+        let mut group = vec![first];
+        loop {
+            let room = GROUP_MAX.saturating_sub(group.len());
+            group.extend(batches.try_iter().take(room));
+            if group.len() >= expected {
+                return group;
+            }
+            match batches.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(next) => group.push(next),
+                Err(_) => return group,
+            }
+        }
+    }
+
+    fn note(&mut self, size: usize, cost: Duration) {
+        let [last, _] = self.sizes;
+        (self.sizes, self.cost) = ([size, last], cost);
+    }
+}
+
 struct Writer {
     engine: Engine,
     file: File,
@@ -77,10 +118,12 @@ struct Writer {
 
 impl Writer {
     fn run(&self, batches: &Receiver<(Batch, Reply)>) {
+        let mut pace = Pace::default();
         while let Ok(first) = batches.recv() {
-            let group: Vec<_> =
-                std::iter::once(first).chain(batches.try_iter().take(GROUP_MAX - 1)).collect();
+            let group = pace.gather(first, batches);
+            let (begun, size) = (Instant::now(), group.len());
             self.commit(group);
+            pace.note(size, begun.elapsed());
         }
     }
 
@@ -129,5 +172,57 @@ impl Writer {
     fn make_durable(&self) -> Result<(), Error> {
         self.engine.write(|db| db.flush().map(|_| ()))?;
         self.file.sync_data().map_err(Error::Io)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace(sizes: [usize; 2]) -> Pace {
+        Pace { sizes, cost: Duration::from_secs(9) }
+    }
+
+    #[test]
+    fn a_single_writer_never_waits() {
+        let (sender, batches) = channel();
+        assert_eq!(Pace::default().gather(0, &batches), [0]);
+        assert_eq!(pace([1, 1]).gather(0, &batches), [0]);
+        sender.send(1).unwrap();
+        assert_eq!(pace([1, 1]).gather(0, &batches), [0, 1], "what is there is taken");
+    }
+
+    #[test]
+    fn a_group_ends_when_it_is_as_large_as_one_before_or_nobody_comes() {
+        let (sender, batches) = channel();
+        let coming = std::thread::spawn(move || {
+            for number in 1..16 {
+                sender.send(number).unwrap();
+            }
+            sender
+        });
+        let group = pace([1, 16]).gather(0, &batches);
+        let sender = coming.join().unwrap();
+        // Those that were late for a wait of two milliseconds, on a very busy machine, are the next group.
+        let rest: Vec<_> = batches.try_iter().collect();
+        assert_eq!([group, rest].concat(), (0..16).collect::<Vec<_>>(), "nothing is lost");
+        assert_eq!(pace([2, 2]).gather(0, &batches), [0], "nobody comes");
+        drop(sender);
+        assert_eq!(pace([2, 2]).gather(0, &batches), [0], "nobody can come any more");
+    }
+
+    #[test]
+    fn a_group_has_a_greatest_size() {
+        let (sender, batches) = channel();
+        (0..2 * GROUP_MAX).for_each(|number| sender.send(number).unwrap());
+        assert_eq!(pace([9 * GROUP_MAX, 1]).gather(0, &batches).len(), GROUP_MAX);
+    }
+
+    #[test]
+    fn the_last_two_groups_are_remembered() {
+        let mut pace = Pace::default();
+        pace.note(15, Duration::from_millis(3));
+        pace.note(1, Duration::from_millis(4));
+        assert_eq!((pace.sizes, pace.cost), ([1, 15], Duration::from_millis(4)));
     }
 }
