@@ -179,6 +179,7 @@ pub(super) const EXAMPLES: [(&str, &[&str]); 58] = [
             "reelkey policy explain --token @alice.jwt --content movies/bunny",
             "reelkey policy explain --token @alice.jwt --at 2026-12-01T20:00:00Z --session-type persistent-license",
             "reelkey policy explain --token @alice.jwt --certificate tv.pem --address 192.0.2.1",
+            "reelkey policy explain --token @alice.jwt --address 81.2.69.142",
             "reelkey policy explain < alice.jwt",
         ],
     ),

@@ -28,10 +28,14 @@ fn trusting() -> (Installation, KeyServer, DeviceKey) {
 
 /// The file with the fetched keys.
 fn kept(data: &Path) -> PathBuf {
+    kept_if_there(data).unwrap()
+}
+
+fn kept_if_there(data: &Path) -> Option<PathBuf> {
     let entries =
         fs::read_dir(data.join("keys/issuers")).unwrap().map(|entry| entry.unwrap().path());
     let mut kept = entries.filter(|path| path.to_string_lossy().ends_with(".fetched.json"));
-    kept.next().unwrap()
+    kept.next()
 }
 
 /// Dates the fetched keys back, while no service runs.
@@ -150,6 +154,8 @@ fn a_service_starts_without_keys_and_takes_them_when_they_come() {
     fs::write(&path, text).unwrap();
     installation.succeed(&["reload"]);
     wait_until(|| send(&service, &token(ISS, "a", &signer)).0 == 200);
+    // They are in force before they are kept.
+    wait_until(|| kept_if_there(installation.data.path()).is_some());
     // Keys that were fetched outlive a reload, also where they could not be kept.
     fs::remove_file(kept(installation.data.path())).unwrap();
     server.set(Answer::Silent);

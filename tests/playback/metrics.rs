@@ -175,6 +175,9 @@ fn the_dashboard_and_the_alerts_name_only_what_is_told() {
     let installation = Installation::new();
     installation.identify();
     installation.configure(TABLE);
+    let database = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/geoip/nested.mmdb");
+    fs::copy(database, installation.data.path().join("country.mmdb")).unwrap();
+    installation.configure("[geoip]\ncountry = \"country.mmdb\"\n");
     let service = installation.serve();
     installation.succeed(&["content", "list"]);
     let told = until(|| Some(scrape(&service)).filter(|text| text.contains("reelkey_contents ")));
