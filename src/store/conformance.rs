@@ -16,7 +16,8 @@ pub async fn run(store: Arc<dyn Store>) -> Result<(), Broken> {
     scans_in_order_and_in_pages(&*store).await?;
     changes_everything_or_nothing(&*store).await?;
     refuses_what_is_too_long(&*store).await?;
-    lets_one_of_many_win(store).await
+    lets_one_of_many_win(Arc::clone(&store)).await?;
+    loses_no_update(store).await
 }
 
 /// An engine does not fulfil the contract.
@@ -119,4 +120,37 @@ async fn lets_one_of_many_win(store: Arc<dyn Store>) -> Result<(), Broken> {
     }
     law(winners == 1, "of many batches that expect absence one is applied")?;
     law(store.get(b"race").await? == store.get(b"winner").await?, "a batch is applied as a whole")
+}
+
+/// Sixteen tasks count together, each change expecting what it has read.
+async fn loses_no_update(store: Arc<dyn Store>) -> Result<(), Broken> {
+    store.commit(Batch::default().put("count", [0])).await?;
+    let tasks: Vec<_> = (0_u8..16)
+        .map(|task| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { count(&*store, task).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await??;
+    }
+    law(store.get(b"count").await?.as_deref() == Some(&[128]), "no update is lost")?;
+    let mine = store.scan(b"counted/", None, 256).await?;
+    law(mine.len() == 128, "every update is applied as a whole")
+}
+
+async fn count(store: &dyn Store, task: u8) -> Result<(), Error> {
+    for turn in 0_u8..8 {
+        loop {
+            let before = store.get(b"count").await?.unwrap_or_default();
+            let after: Vec<u8> = before.iter().map(|number| number.wrapping_add(1)).collect();
+            let mine = [b"counted/".as_slice(), &[task, turn]].concat();
+            let batch = Batch::default().expect("count", before).expect_absent(mine.clone());
+            let batch = batch.put("count", after).put(mine, "");
+            if store.commit(batch).await? == Committed::Done {
+                break;
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,9 +1,11 @@
 //! The only writer of the store.
 //!
-//! Batches wait in a queue and are applied in order. One flush makes a whole group of them durable, and only then are
-//! they acknowledged. After the first failure nothing is acknowledged any more, because it is unknown what reached the
-//! disk until the store is opened again.
+//! Batches wait in a queue. Those that are there together are a group: they are judged in order, each as if those before
+//! it were applied, and their changes are made at once. One flush makes the group durable, and only then are they
+//! acknowledged. After the first failure nothing is acknowledged any more, because it is unknown what reached the disk
+//! until the store is opened again.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
@@ -111,6 +113,18 @@ impl Pace {
     }
 }
 
+/// The changes of the batches of a group: the value that each key gets, or `None` if it is removed.
+#[derive(Debug, Default)]
+struct Merged(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
+
+impl Merged {
+    /// Adds a batch, whose expectations hold.
+    fn add(&mut self, batch: Batch) {
+        self.0.extend(batch.puts.into_iter().map(|(key, value)| (key, Some(value))));
+        self.0.extend(batch.removes.into_iter().map(|key| (key, None)));
+    }
+}
+
 struct Writer {
     engine: Engine,
     file: File,
@@ -128,42 +142,65 @@ impl Writer {
     }
 
     fn commit(&self, group: Vec<(Batch, Reply)>) {
-        let mut done = Vec::new();
+        let (mut merged, mut done) = (Merged::default(), Vec::new());
         for (batch, reply) in group {
-            match self.apply(batch) {
-                Ok(committed) => done.push((committed, reply)),
+            match self.judge(&batch, &merged) {
+                Ok(Committed::Conflict) => done.push((Committed::Conflict, reply)),
+                Ok(Committed::Done) => {
+                    merged.add(batch);
+                    done.push((Committed::Done, reply));
+                }
                 Err(error) => drop(reply.send(Err(error))),
             }
         }
         // A conflict changes nothing, and the value that it met becomes durable with the batch that wrote it.
+        let mut failure = None;
         if done.iter().any(|(committed, _)| *committed == Committed::Done)
-            && let Err(error) = self.make_durable()
+            && let Err(error) = self.apply(merged).and_then(|()| self.make_durable())
         {
             self.engine.fail(&error);
+            failure = Some(error);
         }
         let is_healthy = !self.engine.has_failed();
         for (committed, reply) in done {
-            reply.send(if is_healthy { Ok(committed) } else { Err(Error::Poisoned) }).ok();
+            let answer = if is_healthy {
+                Ok(committed)
+            } else {
+                Err(failure.take().unwrap_or(Error::Poisoned))
+            };
+            reply.send(answer).ok();
         }
     }
 
-    fn apply(&self, batch: Batch) -> Result<Committed, Error> {
+    /// Whether everything is as the batch expects, once `merged` is applied.
+    fn judge(&self, batch: &Batch, merged: &Merged) -> Result<Committed, Error> {
         self.engine.write(|db| {
             // Only this thread writes, so the check still holds when the batch is applied.
             for (key, expected) in &batch.expected {
-                if db.get(key)?.as_deref() != expected.as_deref() {
+                let is_as_expected = match merged.0.get(key) {
+                    Some(value) => value.as_deref() == expected.as_deref(),
+                    None => db.get(key)?.as_deref() == expected.as_deref(),
+                };
+                if !is_as_expected {
                     return Ok(Committed::Conflict);
                 }
             }
-            let mut changes = sled::Batch::default();
-            for (key, value) in batch.puts {
-                changes.insert(key, value);
-            }
-            for key in batch.removes {
-                changes.remove(key);
-            }
-            db.apply_batch(changes)?;
             Ok(Committed::Done)
+        })
+    }
+
+    /// Applies the changes of a group as one batch of sled, which is one write of its log: a batch for each would be one write
+    /// each, and the sync would wait for all of them.
+    fn apply(&self, merged: Merged) -> Result<(), Error> {
+        self.engine.write(|db| {
+            let mut changes = sled::Batch::default();
+            for (key, value) in merged.0 {
+                match value {
+                    Some(value) => changes.insert(key, value),
+                    None => changes.remove(key),
+                }
+            }
+            db.apply_batch(changes)
         })
     }
 
