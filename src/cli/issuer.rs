@@ -68,7 +68,7 @@ struct KeyArgs {
     /// A file with its public keys: a JWK Set.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
-    /// Where its public keys are fetched, now and as often as they change: https://auth.example/jwks.
+    /// Where its public keys are fetched, now and as often as they change: `https://auth.example/jwks`.
     #[arg(long, value_name = "URL")]
     jwks_url: Option<KeyUrl>,
     /// Ask the issuer where its public keys are (OpenID Connect Discovery), and fetch them there.

@@ -12,9 +12,9 @@ fn as_it_is(_: &mut Value) {}
 /// Numbers rounds: a dozen in every run, a thousand where `REELKEY_THOROUGH` is set, as `tests/thorough` does. Where it is a
 /// number of seconds, no round begins after them: a slow machine tries less, and is not red.
 fn rounds() -> impl Iterator<Item = u64> {
-    let asked = std::env::var("REELKEY_THOROUGH").ok();
+    let asked = std::env::var_os("REELKEY_THOROUGH");
     let count = if asked.is_some() { 1000 } else { 12 };
-    let seconds = asked.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
+    let seconds = asked.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(u64::MAX);
     #[expect(clippy::disallowed_methods, reason = "how much is tried is a matter of time")]
     let begun = Instant::now();
     (0..count).take_while(move |round| *round < 12 || begun.elapsed().as_secs() < seconds)
