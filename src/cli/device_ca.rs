@@ -1,5 +1,6 @@
 //! `reelkey device ca`: the CAs that vouch for devices, and the keys that count no more.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -12,7 +13,7 @@ use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::terminal::table::table;
 use crate::cli::{clock, operator, source};
-use crate::crypto::device_ca::{AnchorView, DeviceCa};
+use crate::crypto::device_ca::{AnchorView, DeviceCa, DeviceCas};
 use crate::domain::security_level::SecurityLevel;
 
 #[derive(Debug, Subcommand)]
@@ -137,6 +138,11 @@ async fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
             let remedy = "change it with `reelkey device ca update`, or remove it first";
             return if same { Ok(false) } else { Err(Failure::new(what).remedy(remedy)) };
         }
+        let others = config.device_ca.all();
+        let others = others.map(|(name, what)| CaFiles::read(folder, name)?.parse(name, what));
+        let mut all = others.collect::<Result<Vec<_>, Failure>>()?;
+        all.push(ca.clone());
+        DeviceCas::new(all, BTreeSet::new())?;
         files.write(folder, &name)?;
         device_cas(document)?.insert(name.as_str(), value(vouches_for.to_string()));
         Ok(true)

@@ -14,6 +14,9 @@ pub enum Defect {
     /// A certificate cannot be parsed.
     #[error("certificate {0} of the chain cannot be read")]
     Form(usize),
+    /// A certificate is in the chain twice.
+    #[error("a certificate is in the chain twice")]
+    Twice,
     /// A key of the chain is revoked.
     #[error("a key of the chain is revoked by its hash")]
     KeyRevoked,

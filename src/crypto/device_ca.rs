@@ -22,12 +22,12 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, TrustAncho
 use serde::Deserialize;
 use webpki::{
     ALL_VERIFICATION_ALGS, CertRevocationList, EndEntityCert, KeyUsage, OwnedCertRevocationList,
-    RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
+    RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath, anchor_from_trusted_cert,
 };
 
 use crate::crypto::android::{self, ATTESTATION, Shortcoming};
 pub use crate::crypto::chain_defect::Defect;
-use crate::crypto::x509::Certificate;
+use crate::crypto::x509::{Certificate, ListIdentity};
 
 /// A configured CA: one certificate or more, under one name.
 #[derive(Clone)]
@@ -35,7 +35,8 @@ pub struct DeviceCa {
     name: String,
     kind: Kind,
     anchors: Vec<Anchor>,
-    revocation_lists: Vec<Arc<CertRevocationList<'static>>>,
+    /// One of each issuer: the newest.
+    revocation_lists: Vec<RevocationList>,
     /// The serial numbers that the maker's status list revokes, in hexadecimal.
     revoked_serials: BTreeSet<String>,
 }
@@ -47,6 +48,13 @@ pub enum Kind {
     Certificates,
     /// The CA vouches for secure hardware, whose attestation says what is known about the device key.
     AndroidKeyAttestation,
+}
+
+/// A revocation list, and what tells which of two lists replaces the other.
+#[derive(Clone)]
+struct RevocationList {
+    identity: ListIdentity,
+    list: Arc<CertRevocationList<'static>>,
 }
 
 #[derive(Clone)]
@@ -83,6 +91,9 @@ pub enum Error {
         "{0}: not a CA's certificate (basicConstraints CA:TRUE, and keyCertSign if it has a key usage)"
     )]
     NotCa(String),
+    /// Two CAs have the same name and key, so that nobody could say which of them vouches.
+    #[error("{0} and {1} are the same CA; remove one of the two")]
+    Twice(String, String),
     /// A revocation list cannot be parsed.
     #[error("the revocation list cannot be read: {0}")]
     RevocationList(String),
@@ -116,7 +127,8 @@ impl DeviceCa {
         Ok(Self { name: name.to_owned(), kind, anchors, revocation_lists, revoked_serials })
     }
 
-    /// Adds revocation lists (RFC 5280 section 5): PEM, or one in DER. A list counts although its next one is due.
+    /// Adds revocation lists (RFC 5280 section 5): PEM, or one in DER. A list counts although its next one is due. Of several
+    /// lists of one issuer, the newest counts alone.
     ///
     /// # Errors
     /// [`Error::RevocationList`].
@@ -131,10 +143,18 @@ impl DeviceCa {
             Err(_) if lists.first() == Some(&0x30) => in_der(),
             Err(error) => return Err(malformed(&error)),
         };
-        for list in all {
+        for der in all {
+            let identity =
+                ListIdentity::parse(&der).ok_or_else(|| malformed(&"it cannot be parsed"))?;
             let list =
-                OwnedCertRevocationList::from_der(&list).map_err(|error| malformed(&error))?;
-            self.revocation_lists.push(Arc::new(list.into()));
+                OwnedCertRevocationList::from_der(&der).map_err(|error| malformed(&error))?;
+            // webpki asks one list of an issuer: the newest counts, as if it were the only one (RFC 5280, 5.1.2.4).
+            let others = &mut self.revocation_lists;
+            if others.iter().any(|other| identity.is_replaced_by(&other.identity)) {
+                continue;
+            }
+            others.retain(|other| !other.identity.is_replaced_by(&identity));
+            others.push(RevocationList { identity, list: Arc::new(list.into()) });
         }
         Ok(())
     }
@@ -225,9 +245,21 @@ pub struct DeviceCas {
 
 impl DeviceCas {
     /// These CAs, without the keys whose hashes are revoked.
-    #[must_use]
-    pub fn new(cas: Vec<DeviceCa>, revoked_keys: BTreeSet<[u8; 32]>) -> Self {
-        Self { cas, revoked_keys }
+    ///
+    /// # Errors
+    /// [`Error::Twice`].
+    pub fn new(cas: Vec<DeviceCa>, revoked_keys: BTreeSet<[u8; 32]>) -> Result<Self, Error> {
+        for (at, ca) in cas.iter().enumerate() {
+            for other in cas.iter().take(at) {
+                let is_theirs = |anchor: &Anchor| {
+                    other.anchors.iter().any(|theirs| theirs.trusted == anchor.trusted)
+                };
+                if ca.anchors.iter().any(is_theirs) {
+                    return Err(Error::Twice(other.name.clone(), ca.name.clone()));
+                }
+            }
+        }
+        Ok(Self { cas, revoked_keys })
     }
 
     /// The CAs.
@@ -260,36 +292,24 @@ impl DeviceCas {
         if parsed.iter().any(|one| self.revoked_keys.contains(&one.key_hash())) {
             return Err(Defect::KeyRevoked);
         }
+        if (1..chain.len()).any(|at| chain.iter().take(at).any(|one| chain.get(at) == Some(one))) {
+            return Err(Defect::Twice);
+        }
         let own = CertificateDer::from(own.as_slice());
         let issuers: Vec<_> = issuers.iter().map(|der| CertificateDer::from(&**der)).collect();
-        let anchors: Vec<_> = self
-            .cas
-            .iter()
-            .flat_map(|ca| &ca.anchors)
-            .map(|anchor| anchor.trusted.clone())
-            .collect();
-        let lists: Vec<_> =
-            self.cas.iter().flat_map(|ca| &ca.revocation_lists).map(|list| &**list).collect();
         let leaf = EndEntityCert::try_from(&own)?;
-        let time =
-            rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()));
-        // A list says nothing about certificates of other issuers.
-        let revocation = RevocationOptionsBuilder::new(&lists).ok();
-        let revocation =
-            revocation.map(|lists| lists.with_status_policy(UnknownStatusPolicy::Allow).build());
-        let path = leaf.verify_for_usage(
-            ALL_VERIFICATION_ALGS,
-            &anchors,
-            &issuers,
-            time,
-            KeyUsage::client_auth(),
-            revocation,
-            None,
-        )?;
+        let anchors = trusted(self.cas.iter());
+        let ca = {
+            let path = verify(&leaf, &issuers, &anchors, &[], now)?;
+            self.ca_of(path.anchor()).ok_or(webpki::Error::UnknownIssuer)?
+        };
+        // Only the lists of this CA: webpki asks the first list with the name of an issuer, and names are not unique.
+        let lists: Vec<_> = ca.revocation_lists.iter().map(|list| &*list.list).collect();
+        let anchors = trusted(std::iter::once(ca));
+        let path = verify(&leaf, &issuers, &anchors, &lists, now)?;
         let between: Vec<_> = path.intermediate_certificates().map(|one| one.der()).collect();
         let between = between.iter().filter_map(|der| Certificate::parse(der)).collect::<Vec<_>>();
-        let (ca, anchor) = self.anchor(path.anchor()).ok_or(webpki::Error::UnknownIssuer)?;
-        self.judge_ca(anchor, &between, now)?;
+        self.judge_ca(ca, path.anchor(), &between, now)?;
         if !own_parsed.may_sign_requests() {
             return Err(Defect::KeyUsage);
         }
@@ -304,7 +324,30 @@ impl DeviceCas {
     }
 
     /// What webpki does not ask of the CA and of those between it and the device.
+    ///
+    /// A CA may have several certificates of one key, the older of which have ended: one that is good is enough.
     fn judge_ca(
+        &self,
+        ca: &DeviceCa,
+        found: &TrustAnchor<'_>,
+        between: &[Certificate],
+        now: UnixTime,
+    ) -> Result<(), Defect> {
+        let mut verdict = Err(Defect::CaNotValid);
+        for anchor in ca.anchors.iter().filter(|anchor| anchor.trusted == *found) {
+            verdict = self.judge_anchor(anchor, between, now);
+            if verdict.is_ok() {
+                break;
+            }
+        }
+        verdict?;
+        match between.iter().all(Certificate::may_sign_certificates) {
+            true => Ok(()),
+            false => Err(Defect::CaKeyUsage),
+        }
+    }
+
+    fn judge_anchor(
         &self,
         anchor: &Anchor,
         between: &[Certificate],
@@ -318,20 +361,37 @@ impl DeviceCas {
             return Err(Defect::CaNotValid);
         }
         let length = anchor.certificate.ca();
-        if !length.is_some_and(|length| length.allows(between.len())) {
-            return Err(Defect::TooLong);
-        }
-        match between.iter().all(Certificate::may_sign_certificates) {
+        match length.is_some_and(|length| length.allows(between.len())) {
             true => Ok(()),
-            false => Err(Defect::CaKeyUsage),
+            false => Err(Defect::TooLong),
         }
     }
 
-    fn anchor(&self, found: &TrustAnchor<'_>) -> Option<(&DeviceCa, &Anchor)> {
-        let all = self.cas.iter().flat_map(|ca| ca.anchors.iter().map(move |anchor| (ca, anchor)));
-        let mut all = all;
-        all.find(|(_, anchor)| anchor.trusted == *found)
+    fn ca_of(&self, found: &TrustAnchor<'_>) -> Option<&DeviceCa> {
+        self.cas.iter().find(|ca| ca.anchors.iter().any(|anchor| anchor.trusted == *found))
     }
+}
+
+/// The certificates of these CAs, as webpki takes them.
+fn trusted<'a>(cas: impl Iterator<Item = &'a DeviceCa>) -> Vec<TrustAnchor<'static>> {
+    cas.flat_map(|ca| &ca.anchors).map(|anchor| anchor.trusted.clone()).collect()
+}
+
+/// The nearest path from the device's certificate to one of the CAs' certificates.
+fn verify<'a>(
+    leaf: &'a EndEntityCert<'a>,
+    issuers: &'a [CertificateDer<'a>],
+    anchors: &'a [TrustAnchor<'a>],
+    lists: &[&CertRevocationList<'_>],
+    now: UnixTime,
+) -> Result<VerifiedPath<'a>, webpki::Error> {
+    // Without a list there is nothing to look up; a list says nothing about certificates of other issuers.
+    let revocation = RevocationOptionsBuilder::new(lists).ok();
+    let revocation =
+        revocation.map(|lists| lists.with_status_policy(UnknownStatusPolicy::Allow).build());
+    let time = rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()));
+    let usage = KeyUsage::client_auth();
+    leaf.verify_for_usage(ALL_VERIFICATION_ALGS, anchors, issuers, time, usage, revocation, None)
 }
 
 /// The attestation of the device key, which the maker's key has to have signed itself.

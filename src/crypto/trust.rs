@@ -11,6 +11,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
 use rustls_native_certs::load_native_certs;
 
+use crate::crypto::digest::sha256;
 use crate::crypto::tls::provider;
 
 /// The application protocol (RFC 7301): what is fetched is small.
@@ -59,6 +60,19 @@ impl Trust {
         let own = Self::Own(certificates);
         own.client()?;
         Ok(own)
+    }
+
+    /// What tells it from other trust: `system`, or a hash of the certificates, in hexadecimal.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        match self {
+            Self::System => "system".to_owned(),
+            Self::Own(certificates) => {
+                let hashes = certificates.iter().flat_map(|certificate| sha256(certificate));
+                let hash = sha256(&hashes.collect::<Vec<_>>());
+                hash.iter().map(|byte| format!("{byte:02x}")).collect()
+            }
+        }
     }
 
     /// The configuration of a client that trusts them. Reads the operating system's store, which takes some milliseconds:

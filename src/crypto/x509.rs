@@ -1,13 +1,19 @@
 //! What the judge of device chains reads of a certificate itself: what its key is for, how far it may certify, and the hash
-//! of its key (RFC 5280 section 4.2.1). Signatures, validity, names and revocation lists are webpki's.
+//! of its key (RFC 5280 section 4.2.1); and of a revocation list, whose it is. Signatures, validity, names and revocation lists are webpki's.
 
 use reelkey_client::time::UnixTime;
 use x509_cert::Certificate as Parsed;
+use x509_cert::certificate::Rfc5280;
+use x509_cert::crl::CertificateList;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
+use x509_cert::name::Name;
 
 use crate::crypto::digest::sha256;
+
+/// The OID of `issuingDistributionPoint` (RFC 5280 section 5.2.5).
+const ISSUING_DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
 
 /// A certificate that could be parsed. Its signature is not verified.
 #[derive(Clone, Debug)]
@@ -84,5 +90,32 @@ impl PathLength {
     /// Whether so many may.
     pub(super) fn allows(self, cas: usize) -> bool {
         self.0.is_none_or(|most| cas <= usize::from(most))
+    }
+}
+
+/// Whose list it is, and when it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ListIdentity {
+    issuer: Name,
+    /// For which certificates, if not for all of the issuer: `issuingDistributionPoint`.
+    scope: Option<Vec<u8>>,
+    made_at: UnixTime,
+}
+
+impl ListIdentity {
+    /// Reads the identity of a revocation list in DER.
+    pub(super) fn parse(der: &[u8]) -> Option<Self> {
+        let list = CertificateList::<Rfc5280>::from_der(der).ok()?.tbs_cert_list;
+        let extensions = list.crl_extensions.iter().flatten();
+        let mut scopes = extensions.filter(|one| one.extn_id == ISSUING_DISTRIBUTION_POINT);
+        let scope = scopes.next().map(|one| one.extn_value.as_bytes().to_vec());
+        let made_at = UnixTime::from_secs(list.this_update.to_unix_duration().as_secs());
+        Some(Self { issuer: list.issuer, scope, made_at })
+    }
+
+    /// Whether `other` is a list for the same certificates that is as new, or newer.
+    pub(super) fn is_replaced_by(&self, other: &Self) -> bool {
+        let is_same = self.issuer == other.issuer && self.scope == other.scope;
+        is_same && self.made_at <= other.made_at
     }
 }

@@ -37,7 +37,7 @@ fn makers(cas: Vec<DeviceCa>, revoked: BTreeSet<[u8; 32]>) -> Makers {
         _ => SecurityLevel::SwSecureDecode,
     };
     let levels: BTreeMap<_, _> = cas.iter().map(|ca| (ca.name().to_owned(), level(ca))).collect();
-    Makers::new(DeviceCas::new(cas, revoked), levels)
+    Makers::new(DeviceCas::new(cas, revoked).unwrap(), levels)
 }
 
 fn trusting(cas: Vec<DeviceCa>) -> Makers {
@@ -289,6 +289,43 @@ async fn the_configured_certificate_has_limits_too() {
     assert!(DeviceCa::from_pem("x", Kind::Certificates, leaf.pem.as_bytes()).is_err());
 }
 
+/// Google's attestation root of 2016 is such a case: it was issued again, with the same key, before it ended.
+#[tokio::test]
+async fn a_ca_that_was_issued_again_counts_while_one_of_its_certificates_is_good() {
+    let world = World::new().await;
+    let root = Ca::root("Acme Root");
+    let ended = root.reissued(|params| params.not_after = date_time_ymd(2026, 1, 1));
+    let shallow = root.reissued(|params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    });
+    let issuing = root.sub("Acme Devices", |_| {});
+    let chain = [issuing.certify(&world.device, |_| {}), issuing.der];
+    for pem in [
+        format!("{ended}{}", root.pem),
+        format!("{}{ended}", root.pem),
+        format!("{shallow}{ended}{}", root.pem),
+    ] {
+        let makers = trusting(vec![ca("acme", &pem)]);
+        assert_eq!(vouched(&makers, &chain, &world).0, "acme");
+    }
+    let makers = trusting(vec![ca("acme", &ended)]);
+    assert!(refused(&makers, &chain, &world, NOW).contains("not valid now"));
+    let both = vec![ca("acme", &root.pem), ca("other", &ended)];
+    let said = DeviceCas::new(both, BTreeSet::new()).unwrap_err().to_string();
+    assert!(said.contains("acme and other are the same CA"), "{said}");
+}
+
+#[tokio::test]
+async fn a_certificate_is_in_a_chain_once() {
+    let world = World::new().await;
+    let root = Ca::root("Acme Root");
+    let makers = trusting(vec![ca("acme", &root.pem)]);
+    let issuing = root.sub("Acme Devices", |_| {});
+    let own = issuing.certify(&world.device, |_| {});
+    let chain = [own, issuing.der.clone(), root.der, issuing.der];
+    assert!(refused(&makers, &chain, &world, NOW).contains("twice"));
+}
+
 #[tokio::test]
 async fn the_nearest_configured_ca_sets_the_level() {
     let world = World::new().await;
@@ -314,30 +351,64 @@ async fn keys_and_certificates_are_revoked() {
     }
     let makers = makers(vec![ca("acme", &root.pem)], BTreeSet::from([issuing.key_hash()]));
     assert_eq!(vouched(&makers, &spared, &world).0, "acme");
+}
 
-    // The serial number of every certificate of these tests.
+/// A list of the issuer that revokes this serial number, made in this month of 2026. Its next one is overdue.
+fn revoking(issuer: &Ca, serial: u64, month: u8) -> rcgen::CertificateRevocationList {
     let revoked = RevokedCertParams {
-        serial_number: SerialNumber::from(0xc0ffee_u64),
+        serial_number: SerialNumber::from(serial),
         revocation_time: date_time_ymd(2026, 1, 1),
         reason_code: None,
         invalidity_date: None,
     };
     let list = CertificateRevocationListParams {
-        this_update: date_time_ymd(2026, 1, 1),
-        // Its next list is overdue.
-        next_update: date_time_ymd(2026, 2, 1),
-        crl_number: SerialNumber::from(1_u64),
+        this_update: date_time_ymd(2026, month, 1),
+        next_update: date_time_ymd(2026, month + 1, 1),
+        crl_number: SerialNumber::from(u64::from(month)),
         issuing_distribution_point: None,
         revoked_certs: vec![revoked],
         key_identifier_method: KeyIdMethod::Sha256,
     };
-    let list = list.signed_by(&issuing.issuer()).unwrap();
-    for bytes in [list.pem().unwrap().into_bytes(), list.der().to_vec()] {
+    list.signed_by(&issuer.issuer()).unwrap()
+}
+
+#[tokio::test]
+async fn the_newest_list_of_an_issuer_revokes_serial_numbers() {
+    // The serial number of every certificate of these tests.
+    const ALL: u64 = 0xc0ffee;
+    let world = World::new().await;
+    let root = Ca::root("Acme Root");
+    let (issuing, other) = (root.sub("Acme Devices", |_| {}), root.sub("Acme Others", |_| {}));
+    let chain = [issuing.certify(&world.device, |_| {}), issuing.der.clone()];
+    let spared = [other.certify(&world.device, |_| {}), other.der];
+    let list = revoking(&issuing, ALL, 2);
+    let (old, new) = (revoking(&issuing, 7, 1).pem().unwrap(), list.pem().unwrap());
+    for bytes in [
+        new.clone().into_bytes(),
+        list.der().to_vec(),
+        format!("{old}{new}").into_bytes(),
+        format!("{new}{old}").into_bytes(),
+    ] {
         let mut acme = ca("acme", &root.pem);
         acme.revoke_by_lists(&bytes).unwrap();
         let makers = trusting(vec![acme]);
         assert!(refused(&makers, &chain, &world, NOW).contains("revocation list"));
         assert_eq!(vouched(&makers, &spared, &world).0, "acme", "it is of another issuer");
+    }
+    // A newer list that spares it.
+    let mut acme = ca("acme", &root.pem);
+    let newer = revoking(&issuing, 7, 3).pem().unwrap();
+    acme.revoke_by_lists(format!("{new}{newer}").as_bytes()).unwrap();
+    assert_eq!(vouched(&trusting(vec![acme]), &chain, &world).0, "acme");
+    // The list of another maker, whose CA has the same name, is not asked.
+    let stranger = Ca::root("Another Root");
+    let namesake = stranger.sub("Acme Devices", |_| {});
+    let mut theirs = ca("theirs", &stranger.pem);
+    theirs.revoke_by_lists(revoking(&namesake, ALL, 4).pem().unwrap().as_bytes()).unwrap();
+    let mut acme = ca("acme", &root.pem);
+    acme.revoke_by_lists(new.as_bytes()).unwrap();
+    for cas in [vec![theirs.clone(), acme.clone()], vec![acme, theirs]] {
+        assert!(refused(&trusting(cas), &chain, &world, NOW).contains("revocation list"));
     }
     for wrong in [&b""[..], b"no list", &[0x30, 0]] {
         assert!(ca("acme", &root.pem).revoke_by_lists(wrong).is_err());

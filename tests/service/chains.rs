@@ -29,6 +29,13 @@ impl Ca {
         Self { params, key, der: certificate.der().to_vec(), pem: certificate.pem() }
     }
 
+    /// Another certificate of this root, of the same name and key.
+    pub(crate) fn reissued(&self, change: impl FnOnce(&mut CertificateParams)) -> String {
+        let mut params = self.params.clone();
+        change(&mut params);
+        params.self_signed(&self.key).unwrap().pem()
+    }
+
     /// A CA below this one.
     pub(crate) fn sub(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let (mut params, key) = (ca_params(name), KeyPair::generate().unwrap());

@@ -24,6 +24,9 @@ const FILES: &str = "keys/device-ca";
 /// The most bytes of one of the files. Google's status list has some hundred thousand.
 pub(crate) const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// The most bytes of revocation lists. Each is hashed for every chain that it may be about.
+const LISTS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// What the names of device CAs begin with in a list of fingerprints.
 pub(crate) const DEVICE_CA: &str = "device CA ";
 
@@ -227,6 +230,10 @@ impl CaFiles {
         };
         let mut ca = DeviceCa::from_pem(&name.0, kind, &self.certificates)?;
         if let Some(lists) = &self.revocation_lists {
+            if lists.len() > LISTS_BYTES_MAX {
+                return Err(Failure::new("the revocation lists are longer than 4 MiB")
+                    .remedy("name lists without certificates that have expired"));
+            }
             ca.revoke_by_lists(lists)?;
         }
         if let Some(list) = &self.status_list {
@@ -278,6 +285,6 @@ impl DeviceCaTable {
         }
         made_of.insert("revoked_device_keys".into(), format!("{revoked:?}"));
         let revoked = revoked.iter().map(|hash| hash.0).collect();
-        Ok(Makers::new(DeviceCas::new(cas, revoked), levels))
+        Ok(Makers::new(DeviceCas::new(cas, revoked)?, levels))
     }
 }
