@@ -84,11 +84,7 @@ impl Crowd {
     fn make_room(self: &Arc<Self>, neighbour: Option<Neighbour>) -> Result<Member, Full> {
         let mut inside = self.lock();
         if let Some(neighbour) = neighbour {
-            let household = inside.neighbours.get(&neighbour);
-            if household.is_some_and(|household| household.members >= self.per_neighbour_max) {
-                let longest = household.and_then(|household| household.waiting.first().copied());
-                inside.dismiss(longest.ok_or(Full::Neighbour)?);
-            }
+            inside.make_room_beside(neighbour, self.per_neighbour_max)?;
         }
         if inside.present - inside.dismissed >= self.max {
             let longest = inside.waiting.first_key_value().map(|(place, _)| *place);
@@ -129,6 +125,16 @@ impl Crowd {
 }
 
 impl Inside {
+    /// If a neighbour has as many as it may, the one of them that has waited longest leaves.
+    fn make_room_beside(&mut self, neighbour: Neighbour, max: usize) -> Result<(), Full> {
+        let household = self.neighbours.get(&neighbour);
+        if household.is_some_and(|household| household.members >= max) {
+            let longest = household.and_then(|household| household.waiting.first().copied());
+            self.dismiss(longest.ok_or(Full::Neighbour)?);
+        }
+        Ok(())
+    }
+
     /// Gives the place of a waiting member away.
     fn dismiss(&mut self, place: u64) {
         if let Some((neighbour, leave)) = self.waiting.remove(&place) {
@@ -197,6 +203,32 @@ impl Member {
         }
         *place = Place::Working;
         true
+    }
+
+    /// Says whose it is, as soon as that is known: it competes with this neighbour's others from now on.
+    ///
+    /// # Errors
+    /// The neighbour has as many as it may, and none of them waits.
+    pub(crate) fn belongs_to(&mut self, neighbour: Neighbour) -> Result<(), Full> {
+        let (mut inside, place) = (self.crowd.lock(), *self.place());
+        let number = match place {
+            Place::Waiting(number) if !inside.waiting.contains_key(&number) => return Ok(()),
+            Place::Waiting(number) => Some(number),
+            Place::Working => None,
+        };
+        if let Err(full) = inside.make_room_beside(neighbour, self.crowd.per_neighbour_max) {
+            self.crowd.attendance.refused(true);
+            return Err(full);
+        }
+        let household = inside.neighbours.entry(neighbour).or_default();
+        household.members += 1;
+        household.waiting.extend(number);
+        if let Some((whose, _)) = number.and_then(|number| inside.waiting.get_mut(&number)) {
+            *whose = Some(neighbour);
+        }
+        drop(inside);
+        self.neighbour = Some(neighbour);
+        Ok(())
     }
 
     /// Completes when it is told to leave.
@@ -271,6 +303,27 @@ mod tests {
         assert_eq!(crowd.enter(neighbour(1)).unwrap_err(), Full::Neighbour);
         drop(third);
         assert!(crowd.enter(neighbour(1)).is_ok());
+    }
+
+    #[test]
+    fn one_that_is_known_later_competes_with_its_neighbours_own() {
+        let crowd = Crowd::new(9, 2);
+        let other = waiting(&crowd, neighbour(9));
+        let of = |last: u8| neighbour(last).unwrap();
+        let mut later = || waiting(&crowd, None);
+        let (mut first, mut second, mut third) = (later(), later(), later());
+        first.belongs_to(of(1)).unwrap();
+        second.belongs_to(of(1)).unwrap();
+        third.belongs_to(of(1)).unwrap();
+        assert!(!first.work() && second.work() && third.work() && other.work());
+        let mut fourth = later();
+        assert_eq!(fourth.belongs_to(of(1)), Err(Full::Neighbour));
+        drop((first, fourth));
+        assert_eq!(crowd.enter(neighbour(1)).unwrap_err(), Full::Neighbour);
+        drop((second, third, other));
+        let inside = crowd.lock();
+        assert_eq!((inside.present, inside.dismissed), (0, 0));
+        assert!(inside.neighbours.is_empty() && inside.waiting.is_empty());
     }
 
     #[tokio::test]

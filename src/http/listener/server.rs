@@ -127,7 +127,7 @@ async fn player(
     tls: Option<Tls>,
     from: SocketAddr,
     balancer: Option<Balancer>,
-    member: Member,
+    mut member: Member,
     common: Common,
 ) {
     // Answers are small and whole; nothing is gained by waiting for more.
@@ -145,6 +145,11 @@ async fn player(
             Ok(Ok(whose)) => peer = whose,
             Ok(Err(error)) => return tracing::debug!(%error, "no PROXY header"),
             Err(_) => return tracing::debug!("no PROXY header in time"),
+        }
+        let client = peer.map(|Peer(client)| Client::Known(client.ip().to_canonical()));
+        let neighbour = client.filter(|_| peer != Some(Peer(from))).and_then(Client::counted);
+        if neighbour.is_some_and(|neighbour| member.belongs_to(neighbour).is_err()) {
+            return tracing::debug!("a client of a trusted proxy has `connections_per_peer`");
         }
     }
     let end = End::Player(peer);
