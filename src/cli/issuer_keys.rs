@@ -246,6 +246,6 @@ impl Fetching {
     }
 
     fn keep(&self, folder: &Folder, entry: &IssuerEntry) -> Result<(), Failure> {
-        Ok(kept_keys::write(folder, &entry.iss, &self.source.url, &self.set)?)
+        Ok(kept_keys::write(folder, &entry.iss, &self.source, &self.set)?)
     }
 }

@@ -92,9 +92,17 @@ impl Fetch {
             }
             false => tracing::debug!(iss = self.iss, url, "this issuer's keys were fetched"),
         }
+        // Meanwhile the operator may have named another address, and the keys from there are kept already.
+        let issuers = Arc::clone(&self.authority.in_force().issuers);
+        let mut now_fetched = issuers.fetched();
+        if !now_fetched
+            .any(|(issuer, keys)| issuer.iss == self.iss && keys.source() == self.keys.source())
+        {
+            return;
+        }
         let Self { folder, iss, keys, .. } = self;
         let kept = spawn_blocking(move || {
-            let kept = kept_keys::write(&folder, &iss, &keys.source().url, &set);
+            let kept = kept_keys::write(&folder, &iss, keys.source(), &set);
             kept.map_err(|error| tracing::warn!(iss, %error, "the keys are in force, and not kept for the next start"))
         });
         kept.await.ok();

@@ -140,7 +140,7 @@ impl IssuerEntry {
                 Ok(Keys::Fixed(keys))
             }
             (None, Some(source), None) if symmetric == 0 => {
-                let set = kept_keys::read(folder, &self.iss, &source.url, &self.algorithms());
+                let set = kept_keys::read(folder, &self.iss, &source, &self.algorithms());
                 let kept = self.keep_keys_for.unwrap_or(KEPT_DEFAULT);
                 Ok(Keys::Fetched(FetchedKeys::new(source, kept, set)))
             }

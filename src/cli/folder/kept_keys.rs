@@ -1,5 +1,5 @@
 //! The keys that were fetched for an issuer, kept in `keys/issuers/` for the next start and for as long as they cannot be
-//! fetched: the JWK Set, its address, the time.
+//! fetched: the JWK Set, its address, who was believed there, the time.
 //!
 //! A file that cannot be used is as good as none: the log says so, and the keys are fetched again.
 
@@ -11,7 +11,7 @@ use reelkey_client::strict::json;
 use reelkey_client::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
-use crate::authority::fetched_keys::KeySet;
+use crate::authority::fetched_keys::{KeySet, Source};
 use crate::authority::vault::secret_file;
 use crate::cli::folder::issuer_name::file_name;
 use crate::cli::folder::paths::Folder;
@@ -19,7 +19,6 @@ use crate::cli::source;
 use crate::crypto::issuer_key::Algorithm;
 use crate::crypto::issuer_keys::JWKS_BYTES_MAX;
 use crate::domain::key_refresh::Fetched;
-use crate::domain::key_url::KeyUrl;
 
 /// A JWK Set as a JSON string, in which each byte may take six, and what is said about it.
 const FILE_BYTES_MAX: usize = 6 * JWKS_BYTES_MAX + 8192;
@@ -29,6 +28,8 @@ const FILE_BYTES_MAX: usize = 6 * JWKS_BYTES_MAX + 8192;
 #[serde(deny_unknown_fields)]
 struct Kept {
     url: String,
+    /// Which servers were believed, as [`Trust::fingerprint`](crate::crypto::trust::Trust::fingerprint) says.
+    trust: String,
     /// Seconds since 1970.
     fetched_at: u64,
     fresh_secs: u64,
@@ -36,11 +37,11 @@ struct Kept {
     jwks: String,
 }
 
-/// The keys that were fetched from `url` for this issuer, if they were kept and still fit.
+/// The keys that were fetched from there for this issuer, if they were kept and still fit.
 pub(crate) fn read(
     folder: &Folder,
     iss: &str,
-    url: &KeyUrl,
+    from: &Source,
     algorithms: &[Algorithm],
 ) -> Option<KeySet> {
     let path = path(folder, iss);
@@ -66,8 +67,8 @@ pub(crate) fn read(
             };
         }
     };
-    // The operator has named another address since.
-    if kept.url != url.as_str() {
+    // The operator has named another address since, or believes another certificate authority.
+    if kept.url != from.url.as_str() || kept.trust != from.trust.fingerprint() {
         return None;
     }
     let fetched = Fetched { at: UnixTime::from_secs(kept.fetched_at), fresh_secs: kept.fresh_secs };
@@ -76,9 +77,10 @@ pub(crate) fn read(
 }
 
 /// Keeps keys, in place of those that were kept before.
-pub(crate) fn write(folder: &Folder, iss: &str, url: &KeyUrl, set: &KeySet) -> io::Result<()> {
+pub(crate) fn write(folder: &Folder, iss: &str, from: &Source, set: &KeySet) -> io::Result<()> {
     let kept = Kept {
-        url: url.to_string(),
+        url: from.url.to_string(),
+        trust: from.trust.fingerprint(),
         fetched_at: set.fetched.at.as_secs(),
         fresh_secs: set.fetched.fresh_secs,
         jwks: String::from_utf8_lossy(&set.document).into_owned(),

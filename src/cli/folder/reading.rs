@@ -45,6 +45,8 @@ pub(crate) fn read(folder: &Folder) -> Result<Reading, Failure> {
         ("limits", format!("{:?}", config.rules().limits)),
         ("token", format!("{:?}", config.token)),
         ("proxies", format!("{:?}", config.proxies)),
+        // In force for decisions at once, and for the listener's own lines at the next start.
+        ("log.addresses", format!("{:?}", config.log.addresses())),
     ]);
     Ok(Reading { decided: decided(folder, &config)?, identity, at_start })
 }
