@@ -310,7 +310,7 @@ mod tests {
         let crowd = Crowd::new(9, 2);
         let other = waiting(&crowd, neighbour(9));
         let of = |last: u8| neighbour(last).unwrap();
-        let mut later = || waiting(&crowd, None);
+        let later = || waiting(&crowd, None);
         let (mut first, mut second, mut third) = (later(), later(), later());
         first.belongs_to(of(1)).unwrap();
         second.belongs_to(of(1)).unwrap();
