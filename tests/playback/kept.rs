@@ -161,13 +161,14 @@ fn a_kept_license_that_does_not_play_says_what_to_do() {
     let said_of = |kept: &KeptLicense| refused(&installation, &store(kept));
     let at = |secs: u64| UnixTime::from_secs(secs);
 
-    let over = Rental::new(now() - 2 * HOUR, 0);
-    let kept = over.kept(now() - 2 * HOUR);
+    let then = now() - 2 * HOUR;
+    let over = Rental::new(then, 0);
+    let kept = over.kept(then);
     let said = said_of(&kept);
     assert!(said.contains("by persistent.license_duration") && said.contains("renew it"), "{said}");
     // The time at which it was over is remembered.
     let latest = stored(&store(&kept))["latest"].as_u64().unwrap();
-    assert_eq!(latest, now() - 2 * HOUR, "as it was kept");
+    assert_eq!(latest, then, "as it was kept");
     let file = store(&kept);
     refused(&installation, &file);
     assert!(stored(&file)["latest"].as_u64().unwrap() >= latest + HOUR);
