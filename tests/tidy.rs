@@ -144,7 +144,7 @@ const FLOORS: [(&str, &[&str]); 34] = [
             "root_key trust",
             "development_key device_ca issuer_keys seal sign wrap tls",
             "chain_defect public_jwk x509",
-            "android clean_stack digest issuer_key jwt random request_name",
+            "android clean_stack digest issuer_key jwt random request_name status_list",
         ],
     ),
     (

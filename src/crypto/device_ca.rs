@@ -9,7 +9,7 @@
 //!
 //! Deliberately absent: which level a CA vouches for, and where its files are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,6 @@ use reelkey_client::strict::jwk::PublicKey;
 use reelkey_client::time::UnixTime;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor};
-use serde::Deserialize;
 use webpki::{
     ALL_VERIFICATION_ALGS, CertRevocationList, EndEntityCert, KeyUsage, OwnedCertRevocationList,
     RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath, anchor_from_trusted_cert,
@@ -27,6 +26,7 @@ use webpki::{
 
 use crate::crypto::android::{self, ATTESTATION, Shortcoming};
 pub use crate::crypto::chain_defect::Defect;
+use crate::crypto::status_list;
 use crate::crypto::x509::{Certificate, ListIdentity};
 
 /// A configured CA: one certificate or more, under one name.
@@ -165,10 +165,7 @@ impl DeviceCa {
     /// # Errors
     /// [`Error::StatusList`].
     pub fn revoke_by_status(&mut self, list: &[u8]) -> Result<(), Error> {
-        let list: StatusList = serde_json::from_slice(list).map_err(Error::StatusList)?;
-        let serials = list.entries.into_keys();
-        self.revoked_serials
-            .extend(serials.map(|serial| serial.trim_start_matches('0').to_ascii_lowercase()));
+        self.revoked_serials.extend(status_list::serials(list).map_err(Error::StatusList)?);
         Ok(())
     }
 
@@ -208,25 +205,6 @@ pub fn chain_from_pem(pem: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     let chain = CertificateDer::pem_slice_iter(pem).map(|der| der.map(|der| der.to_vec()));
     let chain = chain.collect::<Result<Vec<_>, _>>().map_err(Error::Pem)?;
     if chain.is_empty() { Err(Error::Empty) } else { Ok(chain) }
-}
-
-/// A status list. Members that nobody asks for are ignored: the list is the maker's.
-#[derive(Deserialize)]
-struct StatusList {
-    entries: BTreeMap<String, Status>,
-}
-
-#[derive(Deserialize)]
-struct Status {
-    #[serde(rename = "status")]
-    _status: RevokedStatus,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-enum RevokedStatus {
-    Revoked,
-    Suspended,
 }
 
 impl fmt::Debug for DeviceCa {

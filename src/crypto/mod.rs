@@ -18,6 +18,7 @@ pub mod request_name;
 pub mod root_key;
 pub mod seal;
 pub mod sign;
+mod status_list;
 pub mod tls;
 pub mod trust;
 pub mod wrap;
