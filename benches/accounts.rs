@@ -12,6 +12,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "a bench tells time")]
 
+mod asking;
 mod service;
 
 use std::fs;
@@ -19,7 +20,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::service::{REMEMBERS, Service, ask};
+use crate::asking::ask;
+use crate::service::{REMEMBERS, Service};
 
 const TITLE: &str = "movies/bunny";
 const ACCOUNTS: usize = 20_000;

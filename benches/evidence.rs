@@ -13,11 +13,13 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "a bench tells time")]
 
+mod asking;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use reelkey::crypto::random::SystemRng;
 use reelkey_client::exchange::ask::Ask;
@@ -26,6 +28,8 @@ use reelkey_client::exchange::request::SessionType;
 use reelkey_client::time::UnixTime;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::asking::ask;
 
 /// How many licenses of each title in a round, and how many rounds; the first one is left out. Each round signs requests of its
 /// own, which are not too old then, however slow the machine is.
@@ -129,24 +133,6 @@ fn requests(title: &str, token: &str) -> Vec<String> {
         )
     };
     (0..REQUESTS).map(request).collect()
-}
-
-/// Sends a request, and answers how long the license took.
-fn ask(stream: &mut TcpStream, request: &str) -> Duration {
-    let begun = Instant::now();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = vec![0; 16 * 1024];
-    let mut length = 0;
-    loop {
-        length += stream.read(&mut answer[length..]).unwrap();
-        let text = std::str::from_utf8(&answer[..length]).unwrap();
-        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let declared = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        if declared.unwrap().parse::<usize>().unwrap() == body.len() {
-            return begun.elapsed();
-        }
-    }
 }
 
 fn main() {

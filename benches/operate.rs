@@ -11,9 +11,11 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "a bench tells time")]
 
+mod asking;
+
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +29,8 @@ use reelkey_client::exchange::request::SessionType;
 use reelkey_client::key::KeyId;
 use reelkey_client::time::UnixTime;
 use tempfile::TempDir;
+
+use crate::asking::ask;
 
 const TITLE: &str = "movies/t0";
 const PLAYERS: usize = 8;
@@ -120,24 +124,6 @@ impl Drop for Service {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
-    }
-}
-
-/// Sends a request, and answers how long the license took.
-fn ask(stream: &mut TcpStream, request: &str) -> Duration {
-    let begun = Instant::now();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = vec![0; 16 * 1024];
-    let mut length = 0;
-    loop {
-        length += stream.read(&mut answer[length..]).unwrap();
-        let text = std::str::from_utf8(&answer[..length]).unwrap();
-        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let declared = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        if declared.unwrap().parse::<usize>().unwrap() == body.len() {
-            return begun.elapsed();
-        }
     }
 }
 

@@ -13,6 +13,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "a bench tells time")]
 
+mod asking;
 mod service;
 
 use std::fmt::Write as _;
@@ -42,7 +43,8 @@ use reelkey_client::key::KeyId;
 use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::time::UnixTime;
 
-use crate::service::{REMEMBERS, Service, ask, run};
+use crate::asking::ask;
+use crate::service::{REMEMBERS, Service, run};
 
 const REMEMBERED: &str = "movies/remembered";
 const PLAIN: &str = "movies/plain";

@@ -2,7 +2,7 @@
 //! that stay open. Requests are signed before they are sent, so that what is timed is the service.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -16,6 +16,8 @@ use reelkey_client::strict::base64url;
 use reelkey_client::time::UnixTime;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::asking::ask;
 
 const ISS: &str = "https://auth.example";
 
@@ -175,22 +177,4 @@ pub(crate) fn run(data: &TempDir, words: &[&str]) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reelkey"));
     let output = command.args(words).arg("--data").arg(data.path()).output().unwrap();
     assert!(output.status.success(), "{words:?}: {output:?}");
-}
-
-/// Sends a request, and returns how long the license took.
-pub(crate) fn ask(stream: &mut TcpStream, request: &str) -> Duration {
-    let begun = Instant::now();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = vec![0; 16 * 1024];
-    let mut length = 0;
-    loop {
-        length += stream.read(&mut answer[length..]).unwrap();
-        let text = std::str::from_utf8(&answer[..length]).unwrap();
-        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let declared = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        if declared.unwrap().parse::<usize>().unwrap() == body.len() {
-            return begun.elapsed();
-        }
-    }
 }

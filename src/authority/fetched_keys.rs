@@ -1,6 +1,6 @@
 //! An issuer's keys that are fetched from a URL: the last good ones, and how the fetching goes.
 //!
-//! Who verifies a token reads the keys without waiting. One task fetches them (`cli/key_fetching.rs`), and what it brings
+//! The verification of tokens reads the keys without waiting. One task fetches them (`cli/key_fetching.rs`), and what it brings
 //! replaces them as a whole. What cannot be used never replaces anything.
 //!
 //! Deliberately absent: the network, the disk, the clock.
@@ -48,7 +48,7 @@ pub enum Unfit {
     Algorithms {
         /// What the keys are good for.
         found: Vec<Algorithm>,
-        /// What the issuer may use.
+        /// The algorithms that the issuer may use.
         allowed: Vec<Algorithm>,
     },
 }

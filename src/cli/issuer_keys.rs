@@ -47,7 +47,7 @@ pub(crate) struct Fetching {
     /// What they may sign with.
     algorithms: Vec<Algorithm>,
     set: KeySet,
-    /// What the issuer said, where it was asked.
+    /// The issuer's own description, if it was asked.
     discovered: Option<Discovered>,
 }
 
@@ -148,7 +148,7 @@ async fn fetch(source: &Source, algorithms: &[Algorithm]) -> Result<KeySet, Fail
 }
 
 impl Given {
-    /// What the issuer may sign with: what is named, otherwise what fits the keys.
+    /// The algorithms that the issuer may sign with: those that are named, otherwise those that fit the keys.
     pub(crate) fn algorithms(&self, named: Vec<Algorithm>) -> Vec<AlgorithmName> {
         let algorithms = match self {
             _ if !named.is_empty() => named,

@@ -23,7 +23,7 @@ const OPENID: &str = "/.well-known/openid-configuration";
 /// Where any OAuth server does (RFC 8414, section 3).
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
 
-/// What an issuer says of itself.
+/// The description that an issuer publishes of itself.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Discovered {
     /// Where it says so.

@@ -12,14 +12,14 @@ use crate::domain::region::Region;
 pub struct Located {
     /// Where it is. All of these are true at once, the widest first: `GB-ENG` and `GB-LND`. Empty if nobody knows.
     pub regions: Vec<Region>,
-    /// Who says so. `None` if nobody knows.
+    /// The source of the regions. `None` if no source knows the address.
     pub source: Option<Source>,
     /// Whether it is known to hide who uses it: a VPN, a Tor exit, a hosting provider. An address that the database does not
     /// have is not anonymous.
     pub is_anonymous: bool,
 }
 
-/// Who says where an address is.
+/// A source that knows where addresses are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The operator, by `[networks]`.

@@ -8,7 +8,7 @@ use crate::domain::region::Region;
 /// Where the content may be watched.
 #[derive(Clone, Debug, Default)]
 pub struct RegionRule {
-    /// Who says where the viewer is.
+    /// The evidence of the viewer's region.
     pub evidence: Evidence,
     /// Whether addresses are refused that are known to hide who uses them.
     pub block_anonymous: bool,
@@ -20,7 +20,7 @@ pub struct RegionRule {
     pub blackouts: Vec<Blackout>,
 }
 
-/// Who says where the viewer is.
+/// The evidence of the viewer's region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {

@@ -1,4 +1,4 @@
-//! Who says where the viewer is: each kind of evidence at its boundaries, and laws over random tokens and addresses.
+//! The evidence of the viewer's region: each kind of evidence at its boundaries, and laws over random tokens and addresses.
 
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod attested;
 mod certified;
 mod chains;
 mod clear_keys;

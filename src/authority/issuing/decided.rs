@@ -70,7 +70,7 @@ impl Trail {
         circumstances.client.and_then(|address| self.addresses.of(address))
     }
 
-    /// Who says where the viewer is, as one word: `token`, `network`, `database`, or a token and one of them.
+    /// The source of the viewer's region, as one word: `token`, `network`, `database`, or a token and one of them.
     fn region_from(&self, by_token: bool) -> Option<String> {
         let source = self.told.located.as_ref().and_then(|located| located.source);
         let source = source.map(Source::as_str);

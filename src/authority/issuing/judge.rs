@@ -43,7 +43,7 @@ pub(in crate::authority) struct Told {
     pub(in crate::authority) policy: Option<String>,
     /// The rules that were checked.
     pub(in crate::authority) steps: Steps,
-    /// Who says where the viewer is, if the policy has a rule for that.
+    /// The evidence of the viewer's region that the policy asks for, if it has a rule for regions.
     pub(in crate::authority) evidence: Option<Evidence>,
     /// What is known of the client's address, if the policy asks that.
     pub(in crate::authority) located: Option<Located>,

@@ -56,7 +56,7 @@ impl TryFrom<i64> for Limit {
     }
 }
 
-/// Who says where the viewer is, as a file says it.
+/// The evidence of the viewer's region, as a policy file names it.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct EvidenceWord(pub(super) Evidence);
