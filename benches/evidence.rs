@@ -145,7 +145,7 @@ fn main() {
         let both = [0, 1].map(|at| requests(TITLES[at].0, &tokens[at]));
         for (number, (one, other)) in both[0].iter().zip(&both[1]).enumerate() {
             let pair = [one, other];
-            // Who is asked first changes, too.
+            // The order of the two changes, too.
             let order = if number % 2 == 0 { [0, 1] } else { [1, 0] };
             for at in order {
                 let time = ask(&mut stream, pair[at]);
