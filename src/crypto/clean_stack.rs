@@ -56,7 +56,7 @@ fn overwrite() {
 mod tests {
     use super::*;
     use std::cell::Cell;
-    use std::fs::File;
+    use std::fs::{self, File};
     use std::os::unix::fs::FileExt;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -66,9 +66,10 @@ mod tests {
 
     use crate::crypto::random::{self, SystemRng};
     use crate::crypto::root_key::RootKey;
-    use crate::crypto::seal;
+    use crate::crypto::rsa::RsaPublicKey;
     use crate::crypto::sign::SigningKey;
     use crate::crypto::wrap::{Kek, Place};
+    use crate::crypto::{cbc, key_wrap, plain_key, seal};
 
     thread_local! {
         /// Set while the depth of the stack is measured. Overwriting, which goes deeper, is then left out.
@@ -200,6 +201,10 @@ mod tests {
         let text = root.to_text();
         let wrapped_kek = root.to_kek().wrap_kek(&place, &kek).unwrap();
         let pkcs8 = SigningKey::generate_pkcs8().unwrap();
+        let rsa = fs::read("tests/service/rsa-2048.pkcs8.der").unwrap();
+        let rsa = rcgen::KeyPair::try_from(rsa).unwrap();
+        let rsa =
+            RsaPublicKey::parse(&rcgen::PublicKeyData::subject_public_key_info(&rsa)).unwrap();
         let mut needs = Vec::new();
         let mut measure = |name, work: &mut dyn FnMut()| {
             needs.push((name, need(&mut below, work)));
@@ -215,6 +220,11 @@ mod tests {
         measure("print", &mut || drop(key.to_hex()));
         measure("parse a root key", &mut || drop(RootKey::parse(&text)));
         measure("check a root key", &mut || _ = black_box(root.check_value(&[1; 16])));
+        measure("encrypt in CBC", &mut || drop(cbc::encrypt(&[1; 32], &[2; 16], &[3; 16])));
+        measure("HMAC", &mut || _ = black_box(cbc::hmac_sha512(&[1; 64], &[2; 48])));
+        measure("wrap as RFC 3394", &mut || drop(key_wrap::wrap(&[1; 32], &[3; 16])));
+        measure("encrypt by RSA", &mut || drop(rsa.encrypt_oaep_sha1(&[3; 64])));
+        measure("base64", &mut || drop(plain_key::from_base64(&plain_key::base64(key))));
         measure("open a signer", &mut || drop(SigningKey::from_pkcs8(&pkcs8)));
         measure("make a signer", &mut || drop(SigningKey::generate_pkcs8()));
         for (name, need) in &needs {

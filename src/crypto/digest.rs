@@ -1,4 +1,4 @@
-//! SHA-256 (FIPS 180-4).
+//! SHA-256 and SHA-1 (FIPS 180-4).
 
 use sha2::{Digest, Sha256};
 
@@ -6,4 +6,10 @@ use sha2::{Digest, Sha256};
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
+}
+
+/// The SHA-1 of `bytes`, for protocols that prescribe it. Two texts with the same SHA-1 can be made by whoever writes both.
+#[must_use]
+pub fn sha1(bytes: &[u8]) -> [u8; 20] {
+    sha1::Sha1::digest(bytes).into()
 }

@@ -56,11 +56,15 @@ impl Certificate {
         (secs(&validity.not_before), secs(&validity.not_after))
     }
 
+    /// The DER of its `subjectPublicKeyInfo`.
+    pub(super) fn key_der(&self) -> Vec<u8> {
+        // What was parsed can be encoded.
+        self.0.tbs_certificate().subject_public_key_info().to_der().unwrap_or_default()
+    }
+
     /// SHA-256 of the DER of its `subjectPublicKeyInfo`.
     pub(super) fn key_hash(&self) -> [u8; 32] {
-        let key = self.0.tbs_certificate().subject_public_key_info();
-        // What was parsed can be encoded.
-        sha256(&key.to_der().unwrap_or_default())
+        sha256(&self.key_der())
     }
 
     /// Its subject, as text (RFC 4514).
