@@ -93,11 +93,8 @@ pub fn collect_kids(texts: &[String], kids: &mut BTreeSet<KeyId>) -> Result<(), 
 
 /// Reads the first box, adds its KIDs, and returns the bytes after it.
 fn read_box<'a>(bytes: &'a [u8], kids: &mut BTreeSet<KeyId>) -> Option<&'a [u8]> {
-    let size = usize::try_from(u32::from_be_bytes(*bytes.first_chunk()?)).ok()?;
-    let (this, following) = bytes.split_at_checked(size)?;
-    let (_, body) = this.split_at_checked(4)?;
-    let PsshFields { version, system_id, kids: listed, data } =
-        PsshFields::read(body.strip_prefix(b"pssh")?)?;
+    let (fields, following) = PsshFields::read_box(bytes)?;
+    let PsshFields { version, system_id, kids: listed, data } = fields;
     let system_id = SystemId(system_id);
     let lists = [SystemId::COMMON, SystemId::WIDEVINE, SystemId::PLAYREADY].contains(&system_id);
     if lists && version == 1 {
@@ -108,7 +105,7 @@ fn read_box<'a>(bytes: &'a [u8], kids: &mut BTreeSet<KeyId>) -> Option<&'a [u8]>
             kids.extend(Widevine::parse(data).into_iter().flat_map(|header| header.key_ids));
         }
         SystemId::PLAYREADY => {
-            kids.extend(PlayReady::parse(data).into_iter().flat_map(|header| header.kids));
+            kids.extend(PlayReady::parse(data).iter().flat_map(PlayReady::kids));
         }
         _ => {}
     }

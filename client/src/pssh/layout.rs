@@ -1,6 +1,10 @@
-//! The fields of a `pssh` box (ISO/IEC 23001-7:2023, 8.1.2). Nothing is copied.
+//! The fields of a `pssh` box (ISO/IEC 23001-7:2023, 8.1.2), read without a copy and written.
 //!
-//! Deliberately absent: the header of the box, and what its data means to a system.
+//! Deliberately absent: what the data means to a system.
+
+use alloc::vec::Vec;
+
+use crate::key::KeyId;
 
 /// The body of a `pssh` box.
 #[derive(Clone, Copy, Debug)]
@@ -29,4 +33,25 @@ impl<'a> PsshFields<'a> {
         let data_size = usize::try_from(u32::from_be_bytes(*data_size)).ok()?;
         (data.len() == data_size).then_some(Self { version, system_id, kids, data })
     }
+
+    /// Reads the box at the start of `bytes`, and returns its fields and the bytes behind it. `None` if there is no whole
+    /// `pssh` box.
+    pub(crate) fn read_box(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let size = usize::try_from(u32::from_be_bytes(*bytes.first_chunk()?)).ok()?;
+        let (this, following) = bytes.split_at_checked(size)?;
+        let (_, this) = this.split_at_checked(4)?;
+        Some((Self::read(this.strip_prefix(b"pssh")?)?, following))
+    }
+}
+
+/// Writes everything that follows the SystemID. `None` if a number has no room in its field.
+pub(crate) fn behind_system_id(kids: Option<&[KeyId]>, data: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(kids) = kids {
+        bytes.extend(u32::try_from(kids.len()).ok()?.to_be_bytes());
+        bytes.extend(kids.iter().flat_map(|kid| *kid.as_bytes()));
+    }
+    bytes.extend(u32::try_from(data.len()).ok()?.to_be_bytes());
+    bytes.extend(data);
+    Some(bytes)
 }

@@ -1,4 +1,7 @@
-//! `pssh` boxes (ISO/IEC 23001-7:2023, 8.1): what a film says to each DRM system, and the two forms of it that are read.
+//! `pssh` boxes (ISO/IEC 23001-7:2023, 8.1): what a film says to each DRM system.
+//!
+//! [`Pssh`] is a box that was read; [`Contents`] its data, where that is Widevine's or PlayReady's. [`boxed`], [`common`],
+//! [`clear_key`] and [`fairplay`] write boxes, [`widevine::Header`] and [`playready::Header`] their data.
 //!
 //! ```
 //! use reelkey_client::pssh::{Contents, Pssh};
@@ -16,15 +19,24 @@
 //! assert_eq!(header.key_ids[0].as_bytes(), b"sixteen byte kid");
 //! ```
 //!
-//! Deliberately absent: writing such boxes, and the data of other systems than Widevine and PlayReady.
+//! Deliberately absent: the data of other systems than Widevine and PlayReady.
+//!
+//! [`boxed`]: boxed::boxed
+//! [`common`]: boxed::common
+//! [`clear_key`]: boxed::clear_key
+//! [`fairplay`]: boxed::fairplay
 
+pub mod boxed;
 pub mod decoded;
 pub(crate) mod layout;
 pub mod playready;
+pub mod scheme;
 pub mod system;
 pub mod widevine;
 
+pub use crate::pssh::boxed::{boxed, clear_key, common, common_fields, fairplay};
 pub use crate::pssh::decoded::{Contents, Pssh};
 pub use crate::pssh::playready::PlayReady;
+pub use crate::pssh::scheme::ProtectionScheme;
 pub use crate::pssh::system::SystemId;
 pub use crate::pssh::widevine::Widevine;

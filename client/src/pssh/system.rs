@@ -20,6 +20,9 @@ impl SystemId {
     /// FairPlay.
     pub const FAIRPLAY: Self = Self::of(0x94ce_86fb_07ff_4f43_adb8_93d2_fa96_8ca2);
 
+    /// ClearKey of Encrypted Media Extensions, as DASH-IF registers it.
+    pub const CLEAR_KEY: Self = Self::of(0xe271_9d58_a985_b3c9_781a_b030_af78_d30e);
+
     const fn of(number: u128) -> Self {
         Self(number.to_be_bytes())
     }
@@ -37,7 +40,7 @@ const NAMES: [(SystemId, &str); 18] = [
     (SystemId::WIDEVINE, "Widevine"),
     (SystemId::PLAYREADY, "PlayReady"),
     (SystemId::FAIRPLAY, "FairPlay"),
-    (SystemId::of(0xe271_9d58_a985_b3c9_781a_b030_af78_d30e), "ClearKey"),
+    (SystemId::CLEAR_KEY, "ClearKey"),
     (SystemId::of(0x5e62_9af5_38da_4063_8977_97ff_bd99_02d4), "Marlin"),
     (SystemId::of(0x69f9_08af_4816_46ea_910c_cd5d_cccb_0a3a), "Marlin"),
     (SystemId::of(0xf239_e769_efa3_4850_9c16_a903_c693_2efb), "Adobe Primetime"),

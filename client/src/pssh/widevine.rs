@@ -1,4 +1,4 @@
-//! The data of Widevine: a message of Protocol Buffers, `WidevinePsshData`.
+//! The data of Widevine: a message of Protocol Buffers, `WidevinePsshData`. [`Header`] writes it, [`Widevine`] is what was read.
 //!
 //! Deliberately absent: entitlement keys, and fields without meaning for a film.
 
@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::key::KeyId;
+use crate::pssh::scheme::ProtectionScheme;
 
 /// What the data of a Widevine box says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Widevine {
     pub crypto_period_index: Option<u64>,
     /// The protection scheme as four characters: `cenc`, `cbc1`, `cens` or `cbcs` (field 9).
     pub protection_scheme: Option<[u8; 4]>,
+    /// How many seconds each crypto period lasts (field 10).
+    pub crypto_period_seconds: Option<u64>,
 }
 
 impl Widevine {
@@ -42,11 +45,88 @@ impl Widevine {
                 (6, Value::Bytes(text)) => header.policy = Some(lossy(text)),
                 (7, Value::Number(index)) => header.crypto_period_index = Some(index),
                 (9, Value::Number(scheme)) => header.protection_scheme = scheme_of(scheme),
+                (10, Value::Number(seconds)) => header.crypto_period_seconds = Some(seconds),
                 _ => {}
             }
         }
         Some(header)
     }
+}
+
+/// What to write for Widevine. A field that is `None` is left out.
+///
+/// ```
+/// use reelkey_client::pssh::{ProtectionScheme, Widevine, widevine::Header};
+///
+/// let kid = "4d97930a-3d7b-5000-8000-5c7bda1f0a11".parse()?;
+/// let scheme = Some(ProtectionScheme::Cbcs);
+/// let payload = Header { kids: &[kid], scheme, ..Header::default() }.payload();
+/// assert!(payload.ends_with(&[0x48, 0xf3, 0xc6, 0x89, 0x9b, 0x06]));
+/// assert_eq!(Widevine::parse(&payload).unwrap().key_ids, [kid]);
+/// # Ok::<(), reelkey_client::key::InvalidKeyId>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Header<'a> {
+    /// The KIDs (field 2).
+    pub kids: &'a [KeyId],
+    /// The content provider (field 3).
+    pub provider: Option<&'a str>,
+    /// The provider's name for the content (field 4).
+    pub content_id: Option<&'a [u8]>,
+    /// The provider's policy (field 6).
+    pub policy: Option<&'a str>,
+    /// Which crypto period the keys are for (field 7).
+    pub crypto_period_index: Option<u32>,
+    /// The protection scheme (field 9).
+    pub scheme: Option<ProtectionScheme>,
+    /// How many seconds each crypto period lasts (field 10).
+    pub crypto_period_seconds: Option<u32>,
+}
+
+impl Header<'_> {
+    /// The message, its fields in the order of their numbers, as Shaka Packager writes it. It is the data of a box, not a box.
+    #[must_use]
+    pub fn payload(&self) -> Vec<u8> {
+        let mut message = Vec::new();
+        for kid in self.kids {
+            push_bytes(&mut message, 2, kid.as_bytes());
+        }
+        let texts = [
+            (3, self.provider.map(str::as_bytes)),
+            (4, self.content_id),
+            (6, self.policy.map(str::as_bytes)),
+        ];
+        for (number, value) in texts {
+            if let Some(value) = value {
+                push_bytes(&mut message, number, value);
+            }
+        }
+        let scheme = self.scheme.map(ProtectionScheme::four_cc);
+        for (number, value) in
+            [(7, self.crypto_period_index), (9, scheme), (10, self.crypto_period_seconds)]
+        {
+            if let Some(value) = value {
+                message.push(number << 3);
+                push_varint(&mut message, value.into());
+            }
+        }
+        message
+    }
+}
+
+/// A field of wire type 2: its number, the length and the bytes.
+fn push_bytes(message: &mut Vec<u8>, number: u8, value: &[u8]) {
+    message.push(number << 3 | 2);
+    push_varint(message, u64::try_from(value.len()).unwrap_or(u64::MAX));
+    message.extend(value);
+}
+
+fn push_varint(message: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        message.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    message.push(number.to_le_bytes()[0]);
 }
 
 /// The scheme as a number is its four characters. Early files have 0 for `cenc` and 1 for `cbc1`.

@@ -140,7 +140,7 @@ fn system(found: &FoundPssh) -> Value {
         }
         Some(Contents::PlayReady(header)) => {
             playready = Some(json!({
-                "version": header.version, "kids": kids(&header.kids), "la_url": header.la_url,
+                "version": header.version, "kids": kids(&header.kids().collect::<Vec<_>>()), "la_url": header.la_url,
             }));
         }
         None => {}

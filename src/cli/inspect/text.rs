@@ -186,7 +186,7 @@ fn pssh_row(found: &FoundPssh) -> [String; 5] {
             says.extend(scheme.map(|scheme| format!("scheme {}", scheme.escape_ascii())));
         }
         Some(Contents::PlayReady(header)) => {
-            kids.extend(header.kids);
+            kids.extend(header.kids());
             says.extend(header.version.map(|version| format!("header {version}")));
             says.extend(header.la_url.map(|url| format!("licenses at {url}")));
         }
