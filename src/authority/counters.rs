@@ -42,6 +42,7 @@ pub struct Counters {
     licenses: Family<Labels<2>, Counter>,
     license_seconds: Family<Labels<1>, Histogram>,
     operations: Family<Labels<2>, Counter>,
+    packagers: Family<[(&'static str, String); 3], Counter>,
     refused_requests: Family<Labels<1>, Counter>,
     issuers: IssuerCounters,
     connections: Attendance,
@@ -80,6 +81,7 @@ impl Counters {
             licenses: Family::default(),
             license_seconds: Family::new_with_constructor(|| Histogram::new(LICENSE_SECONDS)),
             operations: Family::default(),
+            packagers: Family::default(),
             refused_requests: Family::default(),
             issuers: IssuerCounters::default(),
             connections: Attendance::default(),
@@ -129,6 +131,8 @@ impl Counters {
         told.register_with_unit("license_duration", help, Unit::Seconds, seconds);
         let help = "Operators' operations that the service carried out, by name and result";
         told.register("operations", help, self.operations.clone());
+        let help = "Requests of packagers for keys, by packager, permission and result";
+        told.register("key_requests", help, self.packagers.clone());
         let help = "Requests on the players' listener that were answered with a problem, by reason";
         told.register("refused_requests", help, self.refused_requests.clone());
         self.issuers.register(told);
@@ -197,12 +201,15 @@ impl Counters {
 
     /// An operation of that name, which is a word of ours, has ended.
     pub fn operation(&self, name: &'static str, result: OperationResult) {
-        let result = match result {
-            OperationResult::Done => "done",
-            OperationResult::Refused => REFUSED,
-            OperationResult::Failed => FAILED,
-        };
-        self.operations.get_or_create(&[("operation", name), ("result", result)]).inc();
+        self.operations.get_or_create(&[("operation", name), ("result", result.as_str())]).inc();
+    }
+
+    /// A packager of that name has been answered.
+    pub fn packager(&self, name: &str, permission: &'static str, result: OperationResult) {
+        let [permission, result] = [permission, result.as_str()].map(str::to_owned);
+        let labels =
+            [("packager", name.to_owned()), ("permission", permission), ("result", result)];
+        self.packagers.get_or_create(&labels).inc();
     }
 
     /// An attempt to fetch an issuer's keys has ended.
@@ -324,6 +331,16 @@ pub enum OperationResult {
     Refused,
     /// Something failed.
     Failed,
+}
+
+impl OperationResult {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => REFUSED,
+            Self::Failed => FAILED,
+        }
+    }
 }
 
 /// A license request that is being decided. Dropped, it is not counted: nobody waits for the answer.

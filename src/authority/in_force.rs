@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::authority::atlas::asked::Atlas;
 use crate::authority::issuer::Issuers;
 use crate::authority::makers::Makers;
+use crate::authority::packager::Packagers;
 use crate::authority::vault::signers::Signers;
 use crate::domain::logged_address::LoggedAddress;
 use crate::domain::origin::Origin;
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub addresses: LoggedAddress,
     /// The keys that sign licenses.
     pub signers: Arc<Signers>,
+    /// The packagers.
+    pub packagers: Arc<Packagers>,
     /// The fingerprints of [`Decided::made_of`].
     pub made_of: Arc<BTreeMap<String, String>>,
 }
@@ -60,9 +63,9 @@ pub struct Decided {
 }
 
 impl Snapshot {
-    /// A snapshot of what the operator decided, with these signing keys.
+    /// A snapshot of what the operator decided, with these signing keys and packagers of the store.
     #[must_use]
-    pub fn new(decided: Decided, signers: Arc<Signers>) -> Self {
+    pub fn new(decided: Decided, signers: Arc<Signers>, packagers: Arc<Packagers>) -> Self {
         let Decided { issuers, policies, makers, origins, atlas, addresses, made_of } = decided;
         let named = policies.into_iter().map(|policy| (policy.name.clone(), policy));
         Self {
@@ -73,6 +76,7 @@ impl Snapshot {
             atlas,
             addresses,
             signers,
+            packagers,
             made_of: Arc::new(made_of),
         }
     }

@@ -21,6 +21,8 @@ pub mod issuing;
 pub mod makers;
 pub mod metrics;
 pub mod operation;
+pub mod packager;
+pub mod packaging;
 pub mod provision;
 pub mod registry;
 pub mod rotation;

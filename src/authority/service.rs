@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::authority::counters::Counters;
 use crate::authority::in_force::{Change, Decided, InForce, Snapshot};
+use crate::authority::packager::Packagers;
 use crate::authority::stop::{Remedy, Stop};
 use crate::authority::vault::fault::Fault;
 use crate::authority::vault::open::Vault;
@@ -57,7 +58,8 @@ impl Authority {
     pub async fn open(service_id: String, decided: Decided, vault: Vault) -> Result<Self, Fault> {
         let naming_key = vault.naming_key().await?;
         let signers = Arc::new(Signers::read(&vault).await?);
-        let in_force = InForce::new(Snapshot::new(decided, signers));
+        let packagers = Arc::new(Packagers::read(&vault, &Packagers::default()).await?);
+        let in_force = InForce::new(Snapshot::new(decided, signers, packagers));
         let counters = Counters::new(vault.engine().meter());
         Ok(Self { service_id, vault, naming_key, in_force, counters })
     }
@@ -80,7 +82,7 @@ impl Authority {
     pub async fn put(&self, change: Change<'_>, decided: Decided) -> Result<(), Stop<PolicyInUse>> {
         let before = change.before();
         let decided = Decided { issuers: decided.issuers.after(&before.issuers), ..decided };
-        let snapshot = Snapshot::new(decided, before.signers);
+        let snapshot = Snapshot::new(decided, before.signers, before.packagers);
         for title in title::titles(&*self.vault.store()).await? {
             let mut named = title.content.policies.iter();
             if let Some(policy) = named.find(|name| !snapshot.policies.contains_key(*name)) {

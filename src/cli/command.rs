@@ -19,7 +19,7 @@ use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{self, Failure, Output};
 use crate::cli::{
     account, content, decrypt, demo, device, doctor, hygiene, init, inspect, issuer, kek, key,
-    license, manifest, manual, policy, reload, root, serve, session, signer, token, usage,
+    license, manifest, manual, packager, policy, reload, root, serve, session, signer, token, usage,
 };
 
 /// The version, with the commit and its day where they are known.
@@ -85,6 +85,9 @@ enum Command {
     /// The trusted issuers of authorization tokens.
     #[command(subcommand)]
     Issuer(issuer::IssuerCommand),
+    /// Packagers and origins: who may ask for content keys.
+    #[command(subcommand)]
+    Packager(packager::PackagerCommand),
     /// The devices of accounts.
     #[command(subcommand)]
     Device(device::DeviceCommand),
@@ -204,6 +207,7 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
         Command::Key(command) => key::run(&folder, command).await,
         Command::Kek(command) => kek::run(&folder, command).await,
         Command::Root(command) => root::run(&folder, command).await,
+        Command::Packager(command) => packager::run(&folder, command).await,
         Command::Signer(command) => signer::run(&folder, command).await,
         Command::Issuer(command) => issuer::run(&folder, command).await,
         Command::Device(command) => device::run(&folder, command).await,

@@ -42,6 +42,7 @@ mod manifest;
 mod manual;
 mod metrics;
 mod operator;
+mod packager;
 mod policy;
 mod policy_summary;
 mod reload;

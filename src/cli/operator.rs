@@ -58,7 +58,7 @@ impl<'a> Operator<'a> {
             Ok(decided) => decided,
             Err(_) => Decided { policies: installation::policies(folder)?, ..Decided::default() },
         };
-        let snapshot = Snapshot::new(decided, Arc::default());
+        let snapshot = Snapshot::new(decided, Arc::default(), Arc::default());
         Ok(Self::Store { vault, in_force: InForce::new(snapshot) })
     }
 

@@ -47,8 +47,7 @@ pub fn authorize<'a>(
 }
 
 /// Every active key of the content that the token permits: a player that names one needs the others too. Of the keys
-/// with a crypto period, those of the current and the next period, the two highest that are active, and those that the
-/// request names.
+/// with a crypto period, those of the current and the next period, and those that the request names.
 fn permitted_keys(
     request: &Request,
     title: &Title,
@@ -62,10 +61,9 @@ fn permitted_keys(
         let allowed = listed(token.kids.iter().flatten());
         return Err(Denial::new(Refusal::NotAuthorized, "authorized_kids", allowed, listed(keys)));
     }
-    let current =
-        period::current(title.keys.iter().filter(|key| key.active).filter_map(|key| key.period));
     let is_wanted = |key: &&TitleKey| {
-        request.kids.contains(&key.kid) || key.period.is_none() || key.period >= current
+        let of_time = key.period.is_none_or(|period| is_of_time(title, period));
+        of_time || request.kids.contains(&key.kid)
     };
     let active: Vec<_> = title
         .keys
@@ -84,4 +82,13 @@ fn permitted_keys(
         return Err(Denial::new(Refusal::KeyNotFound, "keys", "an active key", actual));
     }
     Ok(active)
+}
+
+/// Whether this is the current or the next crypto period: by the clock, or else of the two highest that have active keys.
+fn is_of_time(title: &Title, period: u32) -> bool {
+    if let Some(current) = title.current_period {
+        return period == current || Some(period) == current.checked_add(1);
+    }
+    let active = title.keys.iter().filter(|key| key.active);
+    Some(period) >= period::current(active.filter_map(|key| key.period))
 }

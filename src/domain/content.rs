@@ -59,8 +59,8 @@ fn is_segment(text: &str) -> bool {
 }
 
 /// Matches content IDs: exactly one, all below a prefix (`movies/*`, whole segments), or all (`*`).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum ContentPattern {
     /// Every content.
     Any,
@@ -125,6 +125,12 @@ impl TryFrom<String> for ContentPattern {
 
     fn try_from(text: String) -> Result<Self, InvalidContentPattern> {
         text.parse()
+    }
+}
+
+impl From<ContentPattern> for String {
+    fn from(pattern: ContentPattern) -> Self {
+        pattern.to_string()
     }
 }
 

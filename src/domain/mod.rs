@@ -21,6 +21,7 @@ pub mod logged_address;
 pub mod nearest;
 pub mod network;
 pub mod origin;
+pub mod packager;
 pub mod past;
 pub mod period;
 pub mod policy;

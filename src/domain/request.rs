@@ -102,8 +102,10 @@ pub struct Title {
     pub content: ContentId,
     /// The names of its policies. The first applies to tokens that name none.
     pub policies: Vec<String>,
-    /// Its keys.
+    /// Its keys. Of those of crypto periods that are derived, the ones that may be wanted.
     pub keys: Vec<TitleKey>,
+    /// The crypto period of this moment, where the content's periods are counted by the clock.
+    pub current_period: Option<u32>,
 }
 
 /// A key of a content.

@@ -30,6 +30,19 @@ impl TrackType {
     /// All types, in order.
     pub const ALL: [Self; 5] = [Self::Audio, Self::Sd, Self::Hd, Self::Uhd1, Self::Uhd2];
 
+    /// The number of a track type in KIDs of crypto periods, 0 for none. **It never changes**: films depend on it.
+    #[must_use]
+    pub fn number(track: Option<Self>) -> u8 {
+        match track {
+            None => 0,
+            Some(Self::Audio) => 1,
+            Some(Self::Sd) => 2,
+            Some(Self::Hd) => 3,
+            Some(Self::Uhd1) => 4,
+            Some(Self::Uhd2) => 5,
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

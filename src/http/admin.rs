@@ -23,8 +23,8 @@ use tokio::sync::oneshot;
 
 use crate::authority::operation::order::{Actor, Operation, causes};
 use crate::authority::operation::{
-    account, clear_key, content, device, explain, in_force, issuer, kek, key, license, root,
-    signer, store, token,
+    account, clear_key, content, device, explain, in_force, issuer, kek, key, license, packager,
+    root, signer, store, token,
 };
 use crate::authority::stop::{Remedy, Stop};
 use crate::crypto::clean_stack::on_clean_stack;
@@ -110,6 +110,10 @@ pub fn admin_router(app: AdminApp) -> Router {
     let router = route::<root::RotateRoot>(router);
     let router = route::<signer::ListSigners>(router);
     let router = route::<signer::RotateSigner>(router);
+    let router = route::<packager::AddPackager>(router);
+    let router = route::<packager::ListPackagers>(router);
+    let router = route::<packager::RotatePackagerSecret>(router);
+    let router = route::<packager::RemovePackager>(router);
     let router = route::<store::CheckStore>(router);
     let router = route::<device::ListDevices>(router);
     let router = route::<device::ShowDevice>(router);

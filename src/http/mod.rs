@@ -15,6 +15,7 @@ pub mod client;
 pub mod demo;
 pub mod fetch;
 pub mod frame;
+pub mod keys;
 pub mod listener;
 pub mod log_health;
 pub mod metrics;

@@ -13,6 +13,7 @@ use crate::http::frame::bearer::TokenPlaces;
 use crate::http::frame::cors;
 use crate::http::frame::exchange::{self, Frame};
 use crate::http::frame::limits::Limits;
+use crate::http::keys::ffmpeg;
 use crate::http::player::{account, clear_keys, health, license, module, pages};
 
 /// The routes that players use, also from pages of the origins that are in force, within the default limits and without
@@ -38,8 +39,14 @@ pub fn router_within(app: App, limits: Limits, proxies: Proxies, places: TokenPl
         .route("/healthz", get(health::healthz_get))
         .route("/readyz", get(health::readyz_get))
         .route("/problems/{reason}", get(pages::problem_get))
+        .merge(packager_routes())
         .layer(Extension(places))
         .layer(middleware::from_fn_with_state(frame, exchange::frame))
         .layer(cors)
         .with_state(app)
+}
+
+/// The routes of packagers and origins.
+fn packager_routes() -> Router<App> {
+    Router::new().route("/v1/keys/ffmpeg/{*path}", get(ffmpeg::get))
 }

@@ -104,8 +104,8 @@ impl Authority {
             let (expected, actual) = ("a token without cnf", device.to_string());
             return Err(Denial::new(Refusal::TokenNotBound, "cnf", expected, actual).into());
         }
-        let (terms, records) = self.decide(wanted, token, in_force, circumstances, trail).await?;
-        let answer = self.unwrap_granted(&terms, &records)?;
+        let (terms, keys) = self.decide(wanted, token, in_force, circumstances, trail).await?;
+        let answer = self.unwrap_granted(&terms, &keys)?;
         Ok(Granted { answer, id: None, terms: Some(terms) })
     }
 }

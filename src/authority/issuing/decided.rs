@@ -8,7 +8,7 @@ use reelkey_client::time::UnixTime;
 use crate::authority::commit::Attempts;
 use crate::authority::in_force::Snapshot;
 use crate::authority::issuing::circumstances::Circumstances;
-use crate::authority::issuing::facts::{self, Wanted};
+use crate::authority::issuing::facts::{self, Keys, Wanted};
 use crate::authority::issuing::judge::{Court, Told};
 use crate::authority::issuing::refused::Refused;
 use crate::authority::issuing::token::{self, Viewer};
@@ -22,8 +22,6 @@ use crate::domain::location::Source;
 use crate::domain::logged_address::LoggedAddress;
 use crate::domain::policy::Evidence;
 use crate::domain::refusal::Refusal;
-use crate::store::record::key::KeyRecord;
-use crate::store::record::stored::Stored;
 
 /// The result of a request for keys.
 #[derive(Debug)]
@@ -153,7 +151,7 @@ impl Authority {
         in_force: &Snapshot,
         circumstances: Circumstances<'_>,
         trail: &mut Trail,
-    ) -> Result<(Terms, Vec<Stored<KeyRecord>>), Stop<Refused>> {
+    ) -> Result<(Terms, Keys), Stop<Refused>> {
         let (store, memory) = (self.vault.store(), self.vault.facts());
         let court = Court {
             token,
@@ -166,12 +164,13 @@ impl Authority {
         };
         let mut attempts = Attempts::default();
         loop {
-            let facts = facts::load(&*store, wanted, token).await?;
+            let seed = self.vault.period_seed();
+            let facts = facts::load(&*store, seed, wanted, token, circumstances.now).await?;
             trail.content = Some(facts.title.content.to_string());
             let judged = court.judge(&facts, &mut trail.told).await?;
             let terms = judged.decision.map_err(Stop::Refused)?;
             if attempts.commit(&*memory, judged.batch).await? {
-                return Ok((*terms, facts.records));
+                return Ok((*terms, facts.keys));
             }
         }
     }
@@ -180,14 +179,9 @@ impl Authority {
     pub(super) fn unwrap_granted(
         &self,
         terms: &Terms,
-        records: &[Stored<KeyRecord>],
+        keys: &Keys,
     ) -> Result<Vec<(KeyId, ContentKey)>, Fault> {
-        // Taken after the records were read, so that it can open them.
-        let keyring = self.vault.keyring();
-        let is_granted =
-            |record: &&Stored<KeyRecord>| terms.tracks.iter().any(|track| track.kid == record.kid);
-        let granted = records.iter().filter(is_granted);
-        granted.map(|record| Ok((record.kid, keyring.content_key(record)?))).collect()
+        keys.unwrap(&self.vault, |kid| terms.tracks.iter().any(|track| track.kid == kid))
     }
 }
 

@@ -4,15 +4,21 @@
 use std::collections::BTreeSet;
 
 use reelkey_client::exchange::request::{RequestType, SessionType};
-use reelkey_client::key::KeyId;
+use reelkey_client::key::{ContentKey, KeyId};
+use reelkey_client::time::UnixTime;
 
 use crate::authority::issuing::refused::Refused;
+use crate::authority::provision::periods::{self, Derived};
 use crate::authority::stop::Stop;
+use crate::authority::vault::fault::Fault;
+use crate::authority::vault::open::Vault;
+use crate::crypto::period::PeriodSeed;
 use crate::domain::decision::{Asker, Delivery, Request, Title, TitleKey, Vouched};
 use crate::domain::denial::Denial;
 use crate::domain::entitlement::Entitlement;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::{Asked, scope};
+use crate::domain::content::ContentId;
 use crate::store::engine::Store;
 use crate::store::record::key::{KeyRecord, KeyState};
 use crate::store::record::stored::Stored;
@@ -44,8 +50,36 @@ pub struct Facts {
     pub title: Title,
     /// The request.
     pub request: Request,
-    /// The records of the content's keys.
-    pub(super) records: Vec<Stored<KeyRecord>>,
+    /// The content's keys, still wrapped.
+    pub(super) keys: Keys,
+}
+
+/// The keys of a content, still wrapped or not yet derived.
+#[derive(Debug)]
+pub struct Keys {
+    content: ContentId,
+    stored: Vec<Stored<KeyRecord>>,
+    derived: Vec<Derived>,
+}
+
+impl Keys {
+    /// The keys that `is_granted` names, in the clear. They are zeroed when they are dropped.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(super) fn unwrap(
+        &self,
+        vault: &Vault,
+        is_granted: impl Fn(KeyId) -> bool,
+    ) -> Result<Vec<(KeyId, ContentKey)>, Fault> {
+        // Taken after the records were read, so that it can open them.
+        let (keyring, seed) = (vault.keyring(), vault.period_seed());
+        let stored = self.stored.iter().filter(|record| is_granted(record.kid));
+        let stored = stored.map(|record| Ok((record.kid, keyring.content_key(record)?)));
+        let derived = self.derived.iter().filter(|key| is_granted(key.kid));
+        let derived = derived.map(|key| Ok((key.kid, key.content_key(seed, &self.content)?)));
+        stored.chain(derived).collect()
+    }
 }
 
 /// Finds the one content that the request asks for, and reads it.
@@ -54,10 +88,12 @@ pub struct Facts {
 /// A refusal if the permitted keys do not belong to exactly one content, or a failure of the store.
 pub async fn load(
     store: &dyn Store,
+    seed: &PeriodSeed,
     wanted: &Wanted<'_>,
     token: &Entitlement,
+    now: UnixTime,
 ) -> Result<Facts, Stop<Refused>> {
-    let index = title::contents_of(store, wanted.kids).await?;
+    let index = periods::contents_of(store, seed, wanted.kids).await?;
     let asked = Asked {
         content_id: wanted.content_id.map(Into::into),
         known_kids: index.into_iter().collect(),
@@ -70,6 +106,10 @@ pub async fn load(
         Denial::new(Refusal::NotAuthorized, "content_id", expected, actual)
     })?;
     let there: BTreeSet<KeyId> = title.keys.iter().map(|key| key.kid).collect();
+    // A derived key that has a record was retired.
+    let mut derived = periods::wanted(seed, &title.content, &scope.kids, now);
+    derived.retain(|key| !there.contains(&key.kid));
+    let there = there.into_iter().chain(derived.iter().map(|key| key.kid)).collect::<BTreeSet<_>>();
     if let Some(kid) = scope.kids.iter().find(|kid| !there.contains(*kid)) {
         return Err(lost(*kid).into());
     }
@@ -81,13 +121,19 @@ pub async fn load(
         delivery: wanted.delivery,
         asker: wanted.asker.clone(),
     };
-    let records = title.keys;
+    let (content, stored) = (&title.content, title.keys);
     let title = Title {
-        content: title.content.content_id.clone(),
-        policies: title.content.policies.clone(),
-        keys: records.iter().map(|record| title_key(record)).collect(),
+        content: content.content_id.clone(),
+        policies: content.policies.clone(),
+        keys: stored.iter().map(|record| title_key(record)).chain(derived.iter().map(of_period)).collect(),
+        current_period: periods::current(content, now),
     };
-    Ok(Facts { title, request, records })
+    let keys = Keys { content: title.content.clone(), stored, derived };
+    Ok(Facts { title, request, keys })
+}
+
+fn of_period(key: &Derived) -> TitleKey {
+    TitleKey { kid: key.kid, track: key.track, active: true, period: Some(key.period) }
 }
 
 fn title_key(record: &KeyRecord) -> TitleKey {
@@ -102,12 +148,10 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
-    use reelkey_client::time::UnixTime;
 
     use crate::authority::provision::contents;
     use crate::authority::provision::keys::{self, NewKey};
     use crate::authority::vault::install::first_records;
-    use crate::authority::vault::open::Vault;
     use crate::authority::vault::root_key_file;
     use crate::crypto::root_key::RootKey;
     use crate::domain::entitlement::Account;
@@ -199,8 +243,9 @@ mod tests {
                 delivery: Delivery::Sealed,
                 asker: None,
             };
-            let facts = load(&counted, &wanted, &token()).await.unwrap();
-            assert_eq!(facts.records.len(), 300);
+            let seed = vault.period_seed();
+            let facts = load(&counted, seed, &wanted, &token(), now).await.unwrap();
+            assert_eq!(facts.keys.stored.len(), 300);
             assert!(counted.reads.into_inner() <= 2);
         }
     }

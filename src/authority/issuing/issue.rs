@@ -12,7 +12,7 @@ use reelkey_client::time::UnixTime;
 use crate::authority::in_force::Snapshot;
 use crate::authority::issuing::circumstances::Circumstances;
 use crate::authority::issuing::decided::{Answer, Granted, Trail};
-use crate::authority::issuing::facts::Wanted;
+use crate::authority::issuing::facts::{Keys, Wanted};
 use crate::authority::issuing::license::{self, Context};
 use crate::authority::issuing::proof::{Proof, prove, recipient};
 use crate::authority::issuing::refused::{Refused, refuse_by};
@@ -28,8 +28,6 @@ use crate::domain::entitlement::Entitlement;
 use crate::domain::past::LicenseId;
 use crate::domain::refusal::Refusal;
 use crate::store::record::fact::account::AccountId;
-use crate::store::record::key::KeyRecord;
-use crate::store::record::stored::Stored;
 
 impl Authority {
     /// Decides on a license request. The license is a compact JWS. One line of the log says what was decided and why.
@@ -79,8 +77,8 @@ impl Authority {
             delivery: Delivery::Sealed,
             asker: Some(asker),
         };
-        let (terms, records) = self.decide(&wanted, token, in_force, circumstances, trail).await?;
-        let sealed_keys = self.seal_granted(&terms, &records, &proof, &recipient)?;
+        let (terms, keys) = self.decide(&wanted, token, in_force, circumstances, trail).await?;
+        let sealed_keys = self.seal_granted(&terms, &keys, &proof, &recipient)?;
         let license_id = terms.license.ok_or(Fault::Incomplete("license ID"))?.to_string();
         let context = Context {
             service_id: &self.service_id,
@@ -153,11 +151,11 @@ impl Authority {
     fn seal_granted(
         &self,
         terms: &Terms,
-        records: &[Stored<KeyRecord>],
+        keys: &Keys,
         proof: &Proof,
         recipient: &PublicKey,
     ) -> Result<String, Fault> {
-        let keys = self.unwrap_granted(terms, records)?;
+        let keys = self.unwrap_granted(terms, keys)?;
         let parties = Parties { apu: self.service_id.as_bytes(), apv: &proof.request_hash };
         Ok(seal::seal(&keys, recipient, parties)?)
     }

@@ -202,7 +202,8 @@ impl Explain {
         if wanted.content_id.is_none() && kids.is_empty() {
             return Err(bad("say what is asked for: --content or --kid"));
         }
-        let facts = facts::load(&*desk.vault.store(), &wanted, token).await?;
+        let (store, seed) = (desk.vault.store(), desk.vault.period_seed());
+        let facts = facts::load(&*store, seed, &wanted, token, now).await?;
         let court = Court {
             token,
             policies: &in_force.policies,

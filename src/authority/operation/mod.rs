@@ -18,6 +18,7 @@ pub mod kek;
 pub mod key;
 pub mod license;
 pub mod order;
+pub mod packager;
 pub mod root;
 pub mod signer;
 pub mod store;

@@ -149,7 +149,7 @@ async fn decide(
         delivery: Delivery::Sealed,
         asker: None,
     };
-    let facts = facts::load(&*store, &wanted, token).await?;
+    let facts = facts::load(&*store, desk.vault.period_seed(), &wanted, token, desk.now).await?;
     let court = Court {
         token,
         policies: &in_force.policies,

@@ -51,11 +51,7 @@ pub async fn add(
                 false => Err(Refusal::OtherPolicies(content_id.clone()).into()),
             };
         }
-        let record = ContentRecord {
-            content_id: content_id.clone(),
-            policies: policies.to_vec(),
-            created_at: now.as_secs(),
-        };
+        let record = ContentRecord::new(content_id.clone(), policies, now.as_secs());
         if attempts.commit(&*store, Batch::default().add_record(&record)?).await? {
             return Ok(Provisioned::Done);
         }
@@ -154,7 +150,7 @@ pub async fn remove(vault: &Vault, content_id: &ContentId) -> Result<Option<usiz
             return Err(Refusal::ActiveKeys { content: content_id.clone(), active }.into());
         }
         // A key that is added at the same time expects that the content exists, so one of the two batches conflicts.
-        let batch = Batch::default().remove_record(&title.content);
+        let batch = Batch::default().remove_content(&title.content);
         let batch = title.keys.iter().fold(batch, |batch, key| batch.remove_key(key));
         if attempts.commit(&*store, batch).await? {
             return Ok(Some(title.keys.len()));

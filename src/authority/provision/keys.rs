@@ -21,8 +21,7 @@ use crate::store::batch::{Batch, Committed};
 use crate::store::record::content::ContentRecord;
 use crate::store::record::kek;
 use crate::store::record::key::{KeyRecord, KeyState};
-use crate::store::record::stored::Stored;
-use crate::store::record::title::{self, Title};
+use crate::store::record::title;
 
 /// A content key that is to be stored.
 #[derive(Debug)]
@@ -127,30 +126,43 @@ async fn batch_of(
     new: &[NewKey<'_>],
     now: UnixTime,
 ) -> Result<Batch, Stopped> {
-    let (store, keyring) = (vault.store(), vault.keyring());
-    let kek = kek::kek(&*store, keyring.primary()).await?;
-    let kek = kek.ok_or(Fault::Incomplete(PRIMARY))?;
-    // If a rotation replaces the primary KEK first, the batch conflicts and the keys are wrapped again.
-    let mut batch = Batch::default().expect_record(&kek);
+    let store = vault.store();
+    let mut batch = Batch::default();
     let contents: BTreeSet<_> = new.iter().map(|new| new.content).collect();
     for content_id in contents {
-        let there = match vault.additions().are_counted(content_id, now) {
-            true => title::content(&*store, content_id).await?,
-            false => count_additions(vault, content_id, now).await?,
-        };
-        batch = match there {
+        batch = match title::content(&*store, content_id).await? {
             Some(content) => batch.expect_record(&content),
             None if policies.is_empty() => {
                 return Err(contents::no_content(vault, content_id).await?.into());
             }
-            None => batch.add_record(&ContentRecord {
-                content_id: content_id.clone(),
-                policies: policies.to_vec(),
-                created_at: now.as_secs(),
-            })?,
+            None => {
+                let content = ContentRecord::new(content_id.clone(), policies, now.as_secs());
+                batch.add_record(&content)?
+            }
         };
     }
+    Ok(add_to(batch, vault, new, now).await?)
+}
+
+/// Adds keys to a batch that expects their contents, or adds them. If a rotation replaces the primary KEK first, the batch
+/// conflicts.
+///
+/// # Errors
+/// [`Fault`].
+pub(in crate::authority) async fn add_to(
+    batch: Batch,
+    vault: &Vault,
+    new: &[NewKey<'_>],
+    now: UnixTime,
+) -> Result<Batch, Fault> {
+    let (store, keyring) = (vault.store(), vault.keyring());
+    let kek = kek::kek(&*store, keyring.primary()).await?;
+    let kek = kek.ok_or(Fault::Incomplete(PRIMARY))?;
+    let mut batch = batch.expect_record(&kek);
     for NewKey { kid, content, track, period, key } in new {
+        if !vault.additions().are_counted(content, now) {
+            count_additions(vault, content, now).await?;
+        }
         batch = batch.add_key(&KeyRecord {
             kid: *kid,
             content_id: (*content).clone(),
@@ -165,19 +177,14 @@ async fn batch_of(
     Ok(batch)
 }
 
-/// Counts the keys that a content has been given in this second. Returns the content, if it exists.
-async fn count_additions(
-    vault: &Vault,
-    content_id: &ContentId,
-    now: UnixTime,
-) -> Result<Option<Stored<ContentRecord>>, Stopped> {
-    let Some(Title { content, keys }) = title::title(&*vault.store(), content_id).await? else {
-        return Ok(None);
-    };
-    let same_second = keys.iter().filter(|key| key.created_at == now.as_secs());
+/// Counts the keys that a content has been given in this second.
+async fn count_additions(vault: &Vault, content: &ContentId, now: UnixTime) -> Result<(), Fault> {
+    let title = title::title(&*vault.store(), content).await?;
+    let keys = title.iter().flat_map(|title| &title.keys);
+    let same_second = keys.filter(|key| key.created_at == now.as_secs());
     let next = same_second.map(|key| key.nth_in_second.saturating_add(1)).max();
-    vault.additions().count(content_id, now, next.unwrap_or_default());
-    Ok(Some(content))
+    vault.additions().count(content, now, next.unwrap_or_default());
+    Ok(())
 }
 
 /// Compares an existing key with a new one of the same KID.

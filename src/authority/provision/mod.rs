@@ -5,4 +5,5 @@
 
 pub mod contents;
 pub mod keys;
+pub mod periods;
 pub mod refusal;

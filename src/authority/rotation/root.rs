@@ -158,7 +158,7 @@ async fn copy(from: &dyn Store, to: &dyn Store, keyring: &Keyring) -> Result<usi
             batch = match Kind::read(&key, &value)? {
                 Kind::Own => continue,
                 Kind::Secret(secret) => secret.add_to(batch, keyring.rewrap(&secret)?)?,
-                Kind::Content(_) | Kind::Kid(_) => batch.put(key, value),
+                Kind::Content(_) | Kind::Kid(_) | Kind::Number(_) => batch.put(key, value),
             };
             copied += 1;
         }

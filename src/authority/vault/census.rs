@@ -28,7 +28,7 @@ pub struct Census {
 /// # Errors
 /// The first secret that does not open, or the first key that is missing, with its name.
 pub async fn census(store: &dyn Store, keyring: &Keyring) -> Result<Census, Fault> {
-    let (mut census, mut index) = (Census::default(), BTreeMap::new());
+    let (mut census, mut index, mut numbers) = (Census::default(), BTreeMap::new(), BTreeMap::new());
     let mut content_id = None;
     let mut pages = Pages::of(store, b"");
     loop {
@@ -41,10 +41,19 @@ pub async fn census(store: &dyn Store, keyring: &Keyring) -> Result<Census, Faul
                 Kind::Own => continue,
                 Kind::Content(content) => {
                     census.contents += 1;
+                    if let Some(periods) = &content.crypto_periods
+                        && numbers.remove(&periods.number).as_ref() != Some(&content.content_id)
+                    {
+                        let what = format!("the number of content {} is lost", content.content_id);
+                        return Err(Error::Damaged(what).into());
+                    }
                     content_id = Some(content.content_id.clone());
                 }
-                // The index entries (`kid/`) come before the titles (`title/`) in key order.
+                // The index entries (`kid/`, `number/`) come before the titles (`title/`) in key order.
                 Kind::Kid(entry) => drop(index.insert(entry.kid, entry.content_id.clone())),
+                Kind::Number(entry) => {
+                    numbers.insert(entry.number, entry.content_id.clone());
+                }
                 Kind::Secret(secret) => {
                     keyring.check(&secret)?;
                     census.secrets += 1;
@@ -63,6 +72,10 @@ pub async fn census(store: &dyn Store, keyring: &Keyring) -> Result<Census, Faul
             }
             census.records += 1;
         }
+    }
+    if let Some(content) = numbers.into_values().next() {
+        let what = format!("there is a number of content {content}, and not the content with it");
+        return Err(Error::Damaged(what).into());
     }
     match index.into_keys().next() {
         Some(kid) => Err(lost(kid).into()),

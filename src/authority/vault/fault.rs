@@ -3,6 +3,7 @@
 
 use crate::authority::vault::root_key_file;
 use crate::crypto::random::RandomnessFailed;
+use crate::crypto::period::NotDerived;
 use crate::crypto::wrap::{DoesNotOpen, RewrapFailed, WrapFailed};
 use crate::crypto::{seal, sign};
 use crate::domain::content::ContentId;
@@ -51,6 +52,9 @@ pub enum Fault {
     /// The operating system gave no randomness.
     #[error(transparent)]
     Randomness(#[from] RandomnessFailed),
+    /// The key of a crypto period could not be derived.
+    #[error(transparent)]
+    NotDerived(#[from] NotDerived),
     /// A signing key could not be made or used.
     #[error("the signing key cannot be used")]
     Signer(#[from] sign::Error),
@@ -99,6 +103,7 @@ impl Fault {
             | Self::WrongRootKey
             | Self::Wrap(_)
             | Self::Randomness(_)
+            | Self::NotDerived(_)
             | Self::Signer(_)
             | Self::Seal(_)
             | Self::Encoding(_) => None,

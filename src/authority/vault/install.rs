@@ -1,11 +1,12 @@
-//! The first records of a store: the header, the first KEK, the signing key and the key that names requests. They are
-//! one batch, so a killed process leaves all of them or none.
+//! The first records of a store: the header, the first KEK, the signing key, the key that names requests and the seed of
+//! crypto periods. They are one batch, so a killed process leaves all of them or none.
 
 use reelkey_client::time::UnixTime;
 use zeroize::Zeroizing;
 
 use crate::authority::vault::fault::Fault;
 use crate::authority::vault::keyring::Keyring;
+use crate::authority::vault::period_seed;
 use crate::crypto::random;
 use crate::crypto::root_key::RootKey;
 use crate::crypto::sign::SigningKey;
@@ -38,5 +39,6 @@ pub fn first_records(root: &RootKey, now: UnixTime) -> Result<Batch, Fault> {
         .add_record(&header)?
         .add_record(&kek_record)?
         .add_record(&signer)?
-        .add_record(&naming_key)?)
+        .add_record(&naming_key)?
+        .add_record(&period_seed::make(&keyring)?)?)
 }

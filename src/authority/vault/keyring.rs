@@ -8,17 +8,21 @@ use zeroize::Zeroizing;
 
 use crate::authority::vault::fault::Fault;
 use crate::crypto::clean_stack::on_clean_stack;
+use crate::crypto::period::PeriodSeed;
 use crate::crypto::request_name::NamingKey;
 use crate::crypto::root_key::RootKey;
 use crate::crypto::sign::SigningKey;
 use crate::crypto::wrap::{self, DoesNotOpen, Kek, RewrapFailed, WrapFailed, Wrapped};
 use crate::domain::content::ContentId;
+use crate::domain::packager::PackagerName;
 use crate::domain::track::TrackType;
 use crate::store::engine::Store;
 use crate::store::record::header::{self, Header};
 use crate::store::record::kek::KekRecord;
 use crate::store::record::key::KeyRecord;
 use crate::store::record::naming_key::NamingKeyRecord;
+use crate::store::record::packager::PackagerRecord;
+use crate::store::record::period_seed::PeriodSeedRecord;
 use crate::store::record::secret::Secret;
 use crate::store::record::secret_record::SecretRecord;
 use crate::store::record::signer::SignerRecord;
@@ -168,6 +172,43 @@ impl Keyring {
         })
     }
 
+    /// Wraps the seed of crypto periods.
+    ///
+    /// # Errors
+    /// The operating system gave no randomness, or there is no primary KEK.
+    pub fn wrap_period_seed(&self, seed: &[u8; 32]) -> Result<Wrapped, WrapFailed> {
+        self.primary_kek()?.wrap(&PeriodSeedRecord::place_in(&self.store_id), seed)
+    }
+
+    /// Unwraps the seed of crypto periods.
+    ///
+    /// # Errors
+    /// [`Fault::Record`].
+    pub fn period_seed(&self, record: &PeriodSeedRecord) -> Result<PeriodSeed, Fault> {
+        on_clean_stack(|| {
+            let damaged = || Fault::Record { record: record.name(), source: DoesNotOpen };
+            let seed = self.unwrap(record)?;
+            let bytes = seed.first_chunk::<32>().filter(|_| seed.len() == 32);
+            PeriodSeed::new(bytes.ok_or_else(damaged)?).map_err(|_| damaged())
+        })
+    }
+
+    /// Wraps what a packager may do and how it proves who it is.
+    ///
+    /// # Errors
+    /// The operating system gave no randomness, or there is no primary KEK.
+    pub fn wrap_packager(&self, name: &PackagerName, rights: &[u8]) -> Result<Wrapped, WrapFailed> {
+        self.primary_kek()?.wrap(&PackagerRecord::place_of(&self.store_id, name), rights)
+    }
+
+    /// Unwraps what a packager may do and how it proves who it is.
+    ///
+    /// # Errors
+    /// [`Fault::Record`].
+    pub fn packager(&self, record: &PackagerRecord) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        self.unwrap(record)
+    }
+
     /// The primary generation: every new secret is wrapped under it.
     #[must_use]
     pub fn primary(&self) -> u32 {
@@ -197,6 +238,8 @@ impl Keyring {
             Secret::Key(record) => self.content_key(record).map(|_| ()),
             Secret::Signer(record) => self.signer(record).map(|_| ()),
             Secret::NamingKey(record) => self.naming_key(record).map(|_| ()),
+            Secret::PeriodSeed(record) => self.period_seed(record).map(|_| ()),
+            Secret::Packager(record) => self.packager(record).map(|_| ()),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod census;
 pub mod fault;
 pub mod install;
 pub mod keyring;
+mod period_seed;
 pub mod open;
 pub mod root_key_file;
 pub mod secret_file;

@@ -13,7 +13,9 @@ use tokio::sync;
 use crate::authority::vault::additions::Additions;
 use crate::authority::vault::fault::Fault;
 use crate::authority::vault::keyring::Keyring;
+use crate::authority::vault::period_seed;
 use crate::authority::vault::root_key_file;
+use crate::crypto::period::PeriodSeed;
 use crate::crypto::request_name::NamingKey;
 use crate::crypto::root_key::RootKey;
 use crate::store::engine::Store;
@@ -29,6 +31,7 @@ pub struct Vault {
     root_key_file: PathBuf,
     gate: sync::RwLock<()>,
     additions: Box<Additions>,
+    period_seed: PeriodSeed,
 }
 
 impl Vault {
@@ -41,6 +44,7 @@ impl Vault {
         settle(&header, &root_key_file)?;
         let root = root_key_file::read(&root_key_file)?;
         let keyring = Keyring::open(&root, &*store.store()).await?;
+        let period_seed = period_seed::open(&*store.store(), &keyring).await?;
         // Not earlier: until here, the predecessors may still be needed.
         store.forget_predecessors()?;
         Ok(Self {
@@ -49,6 +53,7 @@ impl Vault {
             root_key_file,
             gate: sync::RwLock::new(()),
             additions: Box::default(),
+            period_seed,
         })
     }
 
@@ -94,6 +99,12 @@ impl Vault {
         let record = stored::only::<NamingKeyRecord>(&*self.store()).await?;
         let record = record.ok_or(Fault::Incomplete("key that names requests"))?;
         self.keyring().naming_key(&record)
+    }
+
+    /// The seed of the keys of crypto periods.
+    #[must_use]
+    pub fn period_seed(&self) -> &PeriodSeed {
+        &self.period_seed
     }
 
     /// The order in which contents are given keys.

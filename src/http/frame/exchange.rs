@@ -41,6 +41,11 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// An exchange that has no name: the frame is not around it.
+    pub(crate) fn unnamed(now: UnixTime) -> Self {
+        Self { id: Uuid::nil(), now, begun: Instant::now() }
+    }
+
     /// How long ago the request came.
     pub(crate) fn age(&self) -> Duration {
         self.begun.elapsed()
@@ -61,6 +66,10 @@ impl fmt::Display for Exchange {
         self.id.fmt(f)
     }
 }
+
+/// In the extensions of a refusal that is in the form of its protocol: it stays as it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnForm;
 
 /// How long any answer may take once the body may no longer arrive.
 const WORK_SECS_MAX: Duration = Duration::from_secs(20);
@@ -156,7 +165,9 @@ pub(crate) async fn frame(
         if !problem.is_logged() {
             log_refused(&frame.refusals, exchange, &method, route, &problem);
         }
-        response = render(exchange, &problem, response);
+        if response.extensions().get::<OwnForm>().is_none() {
+            response = render(exchange, &problem, response);
+        }
     } else {
         let route = route.unwrap_or(UNMATCHED);
         tracing::debug!(request.id = %exchange, %method, route, status = status.as_u16(), "answered");

@@ -57,6 +57,16 @@ impl Problem {
         Self { is_logged: true, ..Refusal::Internal.into() }
     }
 
+    /// The same, of which the log already has a line.
+    pub(crate) fn logged(self) -> Self {
+        Self { is_logged: true, ..self }
+    }
+
+    /// The sentence for the viewer.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The same, of which the log has no line yet.
     pub(crate) fn not_logged(self) -> Self {
         Self { is_logged: false, ..self }

@@ -10,8 +10,9 @@ use crate::store::record::text;
 /// The format version of the records in [`record`](crate::store::record).
 ///
 /// In format 1, contents, keys and the list of a content's keys were in different places. In format 2 they are beside
-/// each other. Format 3 has facts in a database of their own.
-pub const FORMAT: u32 = 3;
+/// each other. Format 3 has facts in a database of their own. Format 4 has the seed of crypto periods, and
+/// packagers.
+pub const FORMAT: u32 = 4;
 
 /// The identity and format of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,11 +6,13 @@ use crate::store::batch::Batch;
 use crate::store::engine::Store;
 use crate::store::error::Error;
 use crate::store::pages::Pages;
-use crate::store::record::content::{ContentRecord, TITLE_PREFIX, is_content_key};
+use crate::store::record::content::{ContentRecord, NumberRecord, TITLE_PREFIX, is_content_key};
 use crate::store::record::header::Header;
 use crate::store::record::kek::KekRecord;
 use crate::store::record::key::{KeyRecord, KidRecord};
 use crate::store::record::naming_key::NamingKeyRecord;
+use crate::store::record::packager::PackagerRecord;
+use crate::store::record::period_seed::PeriodSeedRecord;
 use crate::store::record::secret_record::SecretRecord;
 use crate::store::record::signer::SignerRecord;
 use crate::store::record::stored::{Record, Stored};
@@ -24,6 +26,10 @@ pub enum Secret {
     Signer(Stored<SignerRecord>),
     /// The key that names requests.
     NamingKey(Stored<NamingKeyRecord>),
+    /// The seed of crypto periods.
+    PeriodSeed(Stored<PeriodSeedRecord>),
+    /// A packager, with its rights.
+    Packager(Stored<PackagerRecord>),
 }
 
 /// Runs the same expression on the record of any kind.
@@ -33,6 +39,8 @@ macro_rules! with_record {
             Secret::Key($record) => $do,
             Secret::Signer($record) => $do,
             Secret::NamingKey($record) => $do,
+            Secret::PeriodSeed($record) => $do,
+            Secret::Packager($record) => $do,
         }
     };
 }
@@ -84,6 +92,8 @@ pub enum Kind {
     Content(Stored<ContentRecord>),
     /// An entry of the index from KIDs to contents.
     Kid(Stored<KidRecord>),
+    /// An entry of the index from numbers to contents.
+    Number(Stored<NumberRecord>),
 }
 
 impl Kind {
@@ -97,6 +107,12 @@ impl Kind {
             Ok(Self::Own)
         } else if key == NamingKeyRecord::PREFIX.as_bytes() {
             Ok(Self::Secret(Secret::NamingKey(Stored::parse(key, value.into())?)))
+        } else if key == PeriodSeedRecord::PREFIX.as_bytes() {
+            Ok(Self::Secret(Secret::PeriodSeed(Stored::parse(key, value.into())?)))
+        } else if is(PackagerRecord::PREFIX) {
+            Ok(Self::Secret(Secret::Packager(Stored::parse(key, value.into())?)))
+        } else if is(NumberRecord::PREFIX) {
+            Stored::parse(key, value.into()).map(Self::Number)
         } else if is(SignerRecord::PREFIX) {
             Ok(Self::Secret(Secret::Signer(Stored::parse(key, value.into())?)))
         } else if is(TITLE_PREFIX) && is_content_key(key) {

@@ -1,6 +1,6 @@
 //! A content and its keys, read together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reelkey_client::key::KeyId;
 
@@ -9,7 +9,9 @@ use crate::store::batch::Entry;
 use crate::store::engine::Store;
 use crate::store::error::Error;
 use crate::store::pages::Pages;
-use crate::store::record::content::{ContentRecord, TITLE_PREFIX, content_key, is_content_key};
+use crate::store::record::content::{
+    ContentRecord, NumberRecord, TITLE_PREFIX, content_key, is_content_key, number_key,
+};
 use crate::store::record::key::{KeyRecord, KeyState, KidRecord, key_key, kid_key};
 use crate::store::record::stored::{self, Stored};
 
@@ -90,18 +92,41 @@ pub async fn contents_of(
     store: &dyn Store,
     kids: impl IntoIterator<Item = &KeyId>,
 ) -> Result<BTreeMap<KeyId, ContentId>, Error> {
-    let keys: Vec<_> = kids.into_iter().map(|kid| kid_key(*kid)).collect();
+    let kids = kids.into_iter().copied().collect();
+    Ok(find(store, &kids, &BTreeSet::new()).await?.0)
+}
+
+/// The contents that have keys with certain KIDs, and those that have certain numbers.
+pub type Found = (BTreeMap<KeyId, ContentId>, BTreeMap<u32, ContentId>);
+
+/// Finds the contents that have the keys with these KIDs, and those that have these numbers: **one read**. What is unknown
+/// is left out.
+///
+/// # Errors
+/// [`Error`].
+pub async fn find(
+    store: &dyn Store,
+    kids: &BTreeSet<KeyId>,
+    numbers: &BTreeSet<u32>,
+) -> Result<Found, Error> {
+    let (mut by_kid, mut by_number) = Found::default();
+    let keys = kids.iter().map(|kid| kid_key(*kid));
+    let keys: Vec<_> = keys.chain(numbers.iter().map(|number| number_key(*number))).collect();
     if keys.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok((by_kid, by_number));
     }
     let values = store.get_many(&keys).await?;
-    let known = keys.iter().zip(values).filter_map(|(key, value)| Some((key, value?)));
-    known
-        .map(|(key, value)| {
+    for (at, (key, value)) in keys.iter().zip(values).enumerate() {
+        let Some(value) = value else { continue };
+        if at < kids.len() {
             let record: Stored<KidRecord> = Stored::parse(key, value)?;
-            Ok((record.kid, record.content_id.clone()))
-        })
-        .collect()
+            by_kid.insert(record.kid, record.content_id.clone());
+        } else {
+            let record: Stored<NumberRecord> = Stored::parse(key, value)?;
+            by_number.insert(record.number, record.content_id.clone());
+        }
+    }
+    Ok((by_kid, by_number))
 }
 
 /// Reads a content key by its KID: two reads.

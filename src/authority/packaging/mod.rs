@@ -1,0 +1,6 @@
+//! Keys for packagers and origins: one use case, whichever protocol asks.
+
+pub mod ask;
+pub mod issue;
+pub mod plan;
+pub mod read;

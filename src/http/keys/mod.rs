@@ -1,0 +1,7 @@
+//! The routes of packagers and origins: a file or folder for each protocol, which translates to the one use case
+//! ([`packaging`](crate::authority::packaging)) and answers in the protocol's own form.
+
+pub mod asker;
+pub(crate) mod call;
+pub(crate) mod ffmpeg;
+pub(crate) mod refusal;
