@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::authority::atlas::asked::Atlas;
 use crate::authority::issuer::Issuers;
+use crate::authority::key_directory::KeyDirectory;
 use crate::authority::makers::Makers;
 use crate::authority::packager::Packagers;
 use crate::authority::vault::signers::Signers;
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub atlas: Arc<Atlas>,
     /// How much of clients' addresses the log may have.
     pub addresses: LoggedAddress,
+    /// The folders of keys that origins write.
+    pub key_directories: Arc<[KeyDirectory]>,
     /// The keys that sign licenses.
     pub signers: Arc<Signers>,
     /// The packagers.
@@ -57,6 +60,8 @@ pub struct Decided {
     pub atlas: Arc<Atlas>,
     /// How much of clients' addresses the log may have.
     pub addresses: LoggedAddress,
+    /// The folders of keys that origins write.
+    pub key_directories: Vec<KeyDirectory>,
     /// A fingerprint of each file or entry that this was read from, by a name of the reader's. It tells whether the
     /// files have changed since.
     pub made_of: BTreeMap<String, String>,
@@ -66,7 +71,16 @@ impl Snapshot {
     /// A snapshot of what the operator decided, with these signing keys and packagers of the store.
     #[must_use]
     pub fn new(decided: Decided, signers: Arc<Signers>, packagers: Arc<Packagers>) -> Self {
-        let Decided { issuers, policies, makers, origins, atlas, addresses, made_of } = decided;
+        let Decided {
+            issuers,
+            policies,
+            makers,
+            origins,
+            atlas,
+            addresses,
+            key_directories,
+            made_of,
+        } = decided;
         let named = policies.into_iter().map(|policy| (policy.name.clone(), policy));
         Self {
             policies: Arc::new(named.collect()),
@@ -75,6 +89,7 @@ impl Snapshot {
             origins: origins.into(),
             atlas,
             addresses,
+            key_directories: key_directories.into(),
             signers,
             packagers,
             made_of: Arc::new(made_of),

@@ -18,6 +18,7 @@ pub mod in_force;
 pub mod issuer;
 mod issuer_counters;
 pub mod issuing;
+pub mod key_directory;
 pub mod makers;
 pub mod metrics;
 pub mod operation;

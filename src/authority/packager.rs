@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 
 use crate::authority::vault::fault::Fault;
 use crate::authority::vault::open::Vault;
-use crate::crypto::{client_ca, digest};
 use crate::crypto::wrap::DoesNotOpen;
+use crate::crypto::{client_ca, digest};
 use crate::domain::content::{ContentId, ContentPattern};
 use crate::domain::packager::{PackagerName, Permission};
 use crate::store::record::packager::PackagerRecord;

@@ -23,6 +23,8 @@ pub(crate) struct Announcement<'a> {
     pub(crate) folder: &'a Folder,
     /// Where players are answered.
     pub(crate) address: SocketAddr,
+    /// Where packagers are answered, if not there too.
+    pub(crate) packagers: Option<SocketAddr>,
     /// When the certificate ends, if there is one.
     pub(crate) certificate_ends: Option<UnixTime>,
     /// Where metrics are answered.
@@ -35,10 +37,12 @@ impl Announcement<'_> {
     /// # Errors
     /// The store cannot be read.
     pub(crate) async fn compose(&self, authority: &Authority, json: bool) -> Result<String, Fault> {
-        let Self { config, folder, address, certificate_ends, metrics } = self;
+        let Self { config, folder, address, packagers, certificate_ends, metrics } = self;
         let stock = authority.stock().await?;
         let id = &config.service_id.0;
-        let url = format!("http{}://{address}", if certificate_ends.is_some() { "s" } else { "" });
+        let scheme = if certificate_ends.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{address}");
+        let keys_url = packagers.map(|address| format!("{scheme}://{address}/v1/keys/"));
         let metrics = metrics.map(|address| format!("http://{address}/metrics"));
         let issuers: Vec<&str> = config.issuers.iter().map(|issuer| &*issuer.iss).collect();
         let in_force = authority.in_force();
@@ -46,7 +50,7 @@ impl Announcement<'_> {
         let store = folder.store_files();
         let warnings = self.warnings(stock.active_keys);
         if json {
-            let document = json!({ "ready": true, "url": url, "service_id": id, "metrics_url": metrics,
+            let document = json!({ "ready": true, "url": url, "service_id": id, "metrics_url": metrics, "keys_url": keys_url,
                 "certificate_expires": certificate_ends.map(|at| at.as_secs()), "store": store,
                 "contents": stock.contents, "active_keys": stock.active_keys, "issuers": issuers,
                 "policies": policies, "warnings": warnings });
@@ -65,6 +69,7 @@ impl Announcement<'_> {
             ("policies", names(&policies)),
             ("metrics", metrics.unwrap_or_else(|| "none".into())),
         ];
+        lines.extend(keys_url.map(|url| ("packagers", url)));
         lines.extend(warnings.into_iter().map(|warning| ("warning", warning)));
         let lines = lines.into_iter().map(|(of, text)| format!("\n  {of:10}{text}"));
         Ok(harmless(&format!("reelkey is ready on {url} as {id:?}{}", lines.collect::<String>())))

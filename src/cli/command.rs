@@ -19,7 +19,8 @@ use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{self, Failure, Output};
 use crate::cli::{
     account, content, decrypt, demo, device, doctor, hygiene, init, inspect, issuer, kek, key,
-    license, manifest, manual, packager, policy, reload, root, serve, session, signer, token, usage,
+    license, manifest, manual, packager, policy, reload, root, serve, session, signer, token,
+    usage,
 };
 
 /// The version, with the commit and its day where they are known.

@@ -1,5 +1,7 @@
 //! `reelkey content`: adds, lists, shows and removes contents.
 
+use std::num::NonZeroU32;
+
 use clap::Subcommand;
 use serde_json::json;
 
@@ -24,6 +26,9 @@ pub(crate) enum ContentCommand {
         /// The policies. The first applies to tokens that name none.
         #[arg(long, required = true, value_name = "NAME")]
         policy: Vec<String>,
+        /// Change its keys with the clock: a crypto period lasts so long. Packagers may count periods of their own instead.
+        #[arg(long, value_name = "SECONDS")]
+        crypto_period_seconds: Option<NonZeroU32>,
     },
     /// List the contents.
     List {
@@ -59,8 +64,9 @@ pub(crate) enum ContentCommand {
 
 pub(crate) async fn run(folder: &Folder, command: ContentCommand) -> Result<Output, Failure> {
     match command {
-        ContentCommand::Add { content: content_id, policy: policies } => {
-            let added = operator::execute(folder, AddContent { content_id, policies }).await?;
+        ContentCommand::Add { content: content_id, policy: policies, crypto_period_seconds } => {
+            let operation = AddContent { content_id, policies, crypto_period_seconds };
+            let added = operator::execute(folder, operation).await?;
             Ok(show_added(folder, &added))
         }
         ContentCommand::List { prefix, limit } => {
@@ -82,13 +88,23 @@ pub(crate) async fn run(folder: &Folder, command: ContentCommand) -> Result<Outp
 fn show(shown: &ContentShown) -> Output {
     let ContentShown { content, keys } = shown;
     let ContentView { content_id, policies, .. } = content;
-    let head = format!("{content_id} under {}", policies.join(", "));
+    let mut head = format!("{content_id} under {}", policies.join(", "));
+    if let Some(seconds) = content.crypto_period_seconds {
+        head.push_str(&format!("\nits keys change every {seconds} s"));
+    }
+    if !content.crypto_period_tracks.is_empty() {
+        let tracks = content.crypto_period_tracks.join(", ");
+        head.push_str(&format!("\nkeys of crypto periods are derived for {tracks}"));
+    }
     let text = match keys.len() {
+        0 if !content.crypto_period_tracks.is_empty() => head,
         0 => format!("{head}\nno keys yet.\nnext: reelkey key generate {content_id} --track HD"),
         _ => format!("{head}\n\n{}", key_table(keys)),
     };
     let json = json!({ "content_id": content_id, "policies": policies,
-        "created_at": content.created_at, "keys": keys });
+        "created_at": content.created_at, "keys": keys,
+        "crypto_period_seconds": content.crypto_period_seconds,
+        "crypto_period_tracks": content.crypto_period_tracks });
     Output::new(json, text)
 }
 

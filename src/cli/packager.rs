@@ -213,8 +213,8 @@ impl Secret {
         };
         let bytes = read(file)?;
         let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
-        let fits = SECRET_BYTES.contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let fits =
+            SECRET_BYTES.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         if !fits {
             let what = "a packager's secret is 8 to 256 visible ASCII characters without spaces";
             return Err(Failure::new(what)
@@ -262,7 +262,8 @@ fn signing_key(file: &Path) -> Result<SigningKey, Failure> {
 /// Reads the certificate of a CA.
 fn ca(file: &Path) -> Result<String, Failure> {
     let pem = read(file)?;
-    let der = client_ca::parse(&pem).map_err(|error| Failure::from(error).during(file.display()))?;
+    let der =
+        client_ca::parse(&pem).map_err(|error| Failure::from(error).during(file.display()))?;
     if der.len() > CA_BYTES_MAX {
         return Err(Failure::new("the certificate has more than 2 KiB").during(file.display()));
     }

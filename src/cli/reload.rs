@@ -30,8 +30,8 @@ pub(crate) struct Reloaded {
 pub(crate) struct Reloader {
     folder: Folder,
     authority: Arc<Authority>,
-    /// The listener's certificate, where it has one.
-    tls: Option<Tls>,
+    /// The certificate of each listener, where the service has one.
+    tls: Vec<Tls>,
     /// What counted at the start, and counts until the next one.
     at_start: BTreeMap<&'static str, String>,
 }
@@ -40,7 +40,7 @@ impl Reloader {
     pub(crate) fn new(
         folder: &Folder,
         authority: Arc<Authority>,
-        tls: Option<Tls>,
+        tls: Vec<Tls>,
         at_start: BTreeMap<&'static str, String>,
     ) -> Arc<Self> {
         Arc::new(Self { folder: folder.clone(), authority, tls, at_start })
@@ -53,9 +53,9 @@ impl Reloader {
         let made_of = decided.made_of.clone();
         self.authority.put(change, decided).await?;
         let certificate_expires = identity.as_ref().map(|identity| identity.expires.as_secs());
-        if let (Some(tls), Some(identity)) = (&self.tls, identity) {
+        if let Some(identity) = identity.filter(|_| !self.tls.is_empty()) {
             self.authority.counters().certificate_ends(identity.expires);
-            tls.replace(identity.config);
+            self.tls.iter().for_each(|tls| tls.replace(Arc::clone(&identity.config)));
         }
         let named = |start: &str| -> Vec<_> {
             made_of.keys().filter_map(|name| name.strip_prefix(start).map(str::to_owned)).collect()

@@ -25,6 +25,8 @@ use crate::cli::terminal::log::layer::LogFormat;
 use crate::cli::terminal::log::start as log;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::{clock, key_fetching, operator, sweeping};
+use crate::crypto::client_auth::Wanted;
+use crate::crypto::tls::ServerConfig;
 use crate::http::admin::{AdminApp, admin_router};
 use crate::http::app::App;
 use crate::http::frame::limits::Limits;
@@ -32,7 +34,7 @@ use crate::http::listener::descriptors;
 use crate::http::listener::server::{self, Rules};
 use crate::http::listener::tls::Tls;
 use crate::http::log_health::LogHealth;
-use crate::http::router::router_within;
+use crate::http::router::{packagers_within, players_within, router_within};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -73,12 +75,27 @@ async fn serve_until_stopped(
     let listen = args.listen.unwrap_or(config.listen);
     let Reading { decided, identity, at_start } = reading::read(folder)?;
     let expires = identity.as_ref().map(|identity| identity.expires);
-    let tls = identity.map(|identity| Tls::new(identity.config));
-    if !(listen.ip().is_loopback() || tls.is_some() || config.tls_terminated_by_proxy) {
-        return Err(without_tls(listen, folder));
+    let plain = identity.is_none() && !config.tls_terminated_by_proxy;
+    let all = [Some(listen), config.keys.listen];
+    if let Some(open) = all.into_iter().flatten().find(|at| plain && !at.ip().is_loopback()) {
+        return Err(without_tls(open, folder));
     }
     let authority = Arc::new(open(folder, &config, decided).await?);
-    let reloader = Reloader::new(folder, Arc::clone(&authority), tls.clone(), at_start);
+    let wants_certificates: Wanted = {
+        let authority = Arc::clone(&authority);
+        Arc::new(move || authority.in_force().packagers.take_certificates())
+    };
+    let asking = |config: &Arc<ServerConfig>| {
+        Tls::asking(Arc::clone(config), Arc::clone(&wants_certificates))
+    };
+    let identity = identity.as_ref().map(|identity| &identity.config);
+    // Browsers ask their users for a certificate, so players are not asked where packagers have a listener of their own.
+    let (tls, packagers_tls) = match config.keys.listen {
+        None => (identity.map(asking), None),
+        Some(_) => (identity.map(|config| Tls::new(Arc::clone(config))), identity.map(asking)),
+    };
+    let tls_of_all = tls.iter().chain(&packagers_tls).cloned().collect();
+    let reloader = Reloader::new(folder, Arc::clone(&authority), tls_of_all, at_start);
     authority.counters().started(clock::now());
     expires.into_iter().for_each(|at| authority.counters().certificate_ends(at));
     let metrics = config.metrics.map(|table| table.address(folder.config())).transpose()?;
@@ -87,6 +104,7 @@ async fn serve_until_stopped(
     let admin = AdminApp { app: app.clone(), reload, reload_issuers };
     let (admin_listener, owner) = (operator::listen(folder)?, operator::owner(folder)?);
     let listener = bind(listen)?;
+    let packagers_listener = config.keys.listen.map(bind).transpose()?;
     // Before anybody is told that the service is there, so that no signal of theirs ends it.
     let signals = Signals::catch(hangup)?;
     let lines_lost = {
@@ -100,6 +118,7 @@ async fn serve_until_stopped(
         config: &config,
         folder,
         address: listener.local_addr()?,
+        packagers: packagers_listener.as_ref().map(TcpListener::local_addr).transpose()?,
         certificate_ends: expires,
         metrics: told_at,
     };
@@ -113,15 +132,24 @@ async fn serve_until_stopped(
     };
     let Rules { limits, proxies, proxy_protocol, addresses, .. } = config.rules();
     let limits = descriptors::affordable(limits);
-    let router = router_within(app, limits, proxies.clone(), config.token.clone());
     let attendance = authority.counters().connections();
     let rules = Rules { limits, proxies, proxy_protocol, addresses, attendance };
-    let players = server::serve(listener, tls, rules, router, stopping());
+    let (proxies, places) = (rules.proxies.clone(), config.token.clone());
+    let router = match &packagers_listener {
+        None => router_within(app.clone(), limits, proxies.clone(), places),
+        Some(_) => players_within(app.clone(), limits, proxies.clone(), places),
+    };
+    let players = server::serve(listener, tls, rules.clone(), router, stopping());
+    let packagers = async {
+        let Some(listener) = packagers_listener else { return Ok(()) };
+        let router = packagers_within(app, limits, proxies);
+        server::serve(listener, packagers_tls, rules, router, stopping()).await
+    };
     let router = admin_router(admin);
     let operators =
         server::serve_owner(admin_listener, owner, Limits::default(), router, stopping());
     let watching = signals.obey(&reloader, &stop);
-    let serving = async { tokio::try_join!(players, operators) };
+    let serving = async { tokio::try_join!(players, packagers, operators) };
     let sweeping = tokio::spawn(sweeping::sweep(Arc::clone(&authority), config.retention));
     let fetching = key_fetching::start(&authority, folder);
     tokio::pin!(serving);

@@ -49,7 +49,8 @@ pub fn vouches(ca: &[u8], chain: &[Vec<u8>], now: UnixTime) -> bool {
 mod tests {
     use super::*;
     use rcgen::{
-        BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
+        BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+        date_time_ymd,
     };
 
     fn ca() -> (String, Issuer<'static, KeyPair>) {

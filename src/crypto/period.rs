@@ -149,7 +149,10 @@ mod tests {
         let seed = PeriodSeed::new(&[7; 32]).unwrap();
         let key = PeriodKey { number: 0x0102_0304, track: 3, period: 42 };
         assert_eq!(seed.kid(key).to_string(), "09fbe4e2-ed84-2aa7-b5cf-58385191efc1");
-        assert_eq!(*seed.key("live/news", key).unwrap().to_hex(), "296c3439bcebb3e4485eae00351a9916");
+        assert_eq!(
+            *seed.key("live/news", key).unwrap().to_hex(),
+            "296c3439bcebb3e4485eae00351a9916"
+        );
         let others = [
             PeriodKey { number: 0x0102_0305, ..key },
             PeriodKey { track: 2, ..key },

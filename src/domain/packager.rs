@@ -105,7 +105,10 @@ pub fn track_type(name: &str) -> Option<Option<TrackType>> {
     let name = name.to_ascii_uppercase();
     Some(match name.as_str() {
         "ALL" => None,
-        "AUDIO" | "STEREO_AUDIO" | "MULTICHANNEL_AUDIO" | "MULTICHANNEL_AUDIO_3_6"
+        "AUDIO"
+        | "STEREO_AUDIO"
+        | "MULTICHANNEL_AUDIO"
+        | "MULTICHANNEL_AUDIO_3_6"
         | "MULTICHANNEL_AUDIO_7" => Some(TrackType::Audio),
         "SD" => Some(TrackType::Sd),
         "VIDEO" | "HD" | "HD1" | "HD2" | "SD+HD1" | "HD1+HD2" | "SD+HD1+HD2" | "SD+HD" => {

@@ -114,6 +114,7 @@ pub(crate) fn title() -> Title {
         content: "movies/bunny".parse().unwrap(),
         policies: vec!["test".into()],
         keys: vec![TitleKey { kid, track: None, active: true, period: None }],
+        current_period: None,
     }
 }
 

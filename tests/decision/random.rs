@@ -131,6 +131,7 @@ prop_compose! {
             content: "movies/bunny".parse().unwrap(),
             policies: vec!["random".into()],
             keys: keys.collect(),
+            current_period: None,
         }
     }
 }

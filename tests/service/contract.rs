@@ -219,7 +219,11 @@ impl World {
     /// Adds the film of the contract, with one key.
     async fn film(&self) {
         let content_id = FILM.parse().unwrap();
-        self.administer(AddContent { content_id, policies: vec![POLICY.into()] }, NOW).await;
+        self.administer(
+            AddContent { content_id, policies: vec![POLICY.into()], crypto_period_seconds: None },
+            NOW,
+        )
+        .await;
         let content_id = FILM.parse().unwrap();
         let key = GenerateKey { content_id, track_type: None, crypto_period_index: None };
         self.administer(key, NOW).await;

@@ -385,7 +385,7 @@ async fn fill(vault: &Vault) {
     for (title, (content, policies, tracks)) in (0_u8..).zip(TITLES) {
         let content = content.parse().unwrap();
         let policies: Vec<_> = policies.iter().map(ToString::to_string).collect();
-        contents::add(vault, &content, &policies, time(NOW)).await.unwrap();
+        contents::add(vault, &content, &policies, None, time(NOW)).await.unwrap();
         for (number, track) in (0_u8..).zip(tracks) {
             let key = ContentKey::parse_hex(&key_hex(title, number)).unwrap();
             let kid = kid(title, number);

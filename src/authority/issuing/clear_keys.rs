@@ -18,6 +18,7 @@ use crate::authority::issuing::decided::{Answer, Granted, Trail};
 use crate::authority::issuing::facts::Wanted;
 use crate::authority::issuing::refused::{Refused, refuse, refuse_by};
 use crate::authority::issuing::token::Viewer;
+use crate::authority::key_directory::{KeyDirectory, KeyFileName};
 use crate::authority::service::Authority;
 use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
@@ -90,6 +91,40 @@ impl Authority {
         self.decided(token, Delivery::HlsAes128, circumstances, grant).await
     }
 
+    /// Decides on a request for a key that an origin wrote, which an HLS playlist names. The answer is the 16 bytes of the key.
+    ///
+    /// # Errors
+    /// [`Fault`], as [`Authority::issue`].
+    pub async fn origin_key(
+        &self,
+        token: &str,
+        directory: KeyDirectory,
+        file: KeyFileName,
+        circumstances: Circumstances<'_>,
+    ) -> Result<Answer<Zeroizing<Vec<u8>>>, Fault> {
+        let grant = async |viewer: &Viewer, in_force: &Snapshot, trail: &mut Trail| {
+            let content_id = directory.content.to_string();
+            trail.content = Some(content_id.clone());
+            let none = BTreeSet::new();
+            let wanted = Wanted {
+                content_id: Some(&content_id),
+                of_origin: Some(directory.kid(&file)),
+                ..clear(&none, trail.delivery)
+            };
+            refuse_bound(viewer, trail)?;
+            let token = viewer.entitlement();
+            let (terms, _) = self.decide(&wanted, token, in_force, circumstances, trail).await?;
+            let (directory, file) = (directory.clone(), file.clone());
+            let key = tokio::task::spawn_blocking(move || directory.read(&file)).await;
+            let key = key.ok().flatten().ok_or_else(|| {
+                refuse_by(Refusal::KeyNotFound, "the origin has no such key, or no longer")
+            })?;
+            let answer = on_clean_stack(|| seal::bare(&key));
+            Ok(Granted { answer, id: None, terms: Some(terms) })
+        };
+        self.decided(token, Delivery::HlsAes128, circumstances, grant).await
+    }
+
     async fn grant_clear(
         &self,
         viewer: &Viewer,
@@ -98,16 +133,20 @@ impl Authority {
         circumstances: Circumstances<'_>,
         trail: &mut Trail,
     ) -> Result<Granted<Vec<(KeyId, ContentKey)>>, Stop<Refused>> {
+        refuse_bound(viewer, trail)?;
         let token = viewer.entitlement();
-        if let Some(device) = &token.device {
-            trail.device = Some(*device);
-            let (expected, actual) = ("a token without cnf", device.to_string());
-            return Err(Denial::new(Refusal::TokenNotBound, "cnf", expected, actual).into());
-        }
         let (terms, keys) = self.decide(wanted, token, in_force, circumstances, trail).await?;
         let answer = self.unwrap_granted(&terms, &keys)?;
         Ok(Granted { answer, id: None, terms: Some(terms) })
     }
+}
+
+/// Such a request proves no device, so a token that is bound to one counts for nothing.
+fn refuse_bound(viewer: &Viewer, trail: &mut Trail) -> Result<(), Stop<Refused>> {
+    let Some(device) = &viewer.entitlement().device else { return Ok(()) };
+    trail.device = Some(*device);
+    let (expected, actual) = ("a token without cnf", device.to_string());
+    Err(Denial::new(Refusal::TokenNotBound, "cnf", expected, actual).into())
 }
 
 /// A new request that proves no device.
@@ -120,6 +159,7 @@ fn clear(kids: &BTreeSet<KeyId>, delivery: Delivery) -> Wanted<'_> {
         vouched: Vouched::Nothing,
         delivery,
         asker: None,
+        of_origin: None,
     }
 }
 

@@ -13,13 +13,14 @@ use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
 use crate::authority::vault::open::Vault;
 use crate::crypto::period::PeriodSeed;
+use crate::domain::content::ContentId;
 use crate::domain::decision::{Asker, Delivery, Request, Title, TitleKey, Vouched};
 use crate::domain::denial::Denial;
 use crate::domain::entitlement::Entitlement;
 use crate::domain::refusal::Refusal;
-use crate::domain::scope::{Asked, scope};
-use crate::domain::content::ContentId;
+use crate::domain::scope::{Asked, Scope, scope};
 use crate::store::engine::Store;
+use crate::store::record::content::ContentRecord;
 use crate::store::record::key::{KeyRecord, KeyState};
 use crate::store::record::stored::Stored;
 use crate::store::record::title::{self, lost};
@@ -41,6 +42,8 @@ pub struct Wanted<'a> {
     pub delivery: Delivery,
     /// The device that asks, unless keys are given in the clear.
     pub asker: Option<Asker>,
+    /// A key that an origin made, which is the only one that is asked for.
+    pub of_origin: Option<KeyId>,
 }
 
 /// The facts that the decision is based on.
@@ -105,31 +108,48 @@ pub async fn load(
         let (expected, actual) = ("a content that there is", scope.content.to_string());
         Denial::new(Refusal::NotAuthorized, "content_id", expected, actual)
     })?;
-    let there: BTreeSet<KeyId> = title.keys.iter().map(|key| key.kid).collect();
-    // A derived key that has a record was retired.
-    let mut derived = periods::wanted(seed, &title.content, &scope.kids, now);
-    derived.retain(|key| !there.contains(&key.kid));
-    let there = there.into_iter().chain(derived.iter().map(|key| key.kid)).collect::<BTreeSet<_>>();
-    if let Some(kid) = scope.kids.iter().find(|kid| !there.contains(*kid)) {
-        return Err(lost(*kid).into());
-    }
+    let keys = match wanted.of_origin {
+        Some(_) => Keys { content: scope.content.clone(), stored: Vec::new(), derived: Vec::new() },
+        None => keys_of(title.keys, &title.content, seed, &scope, now)?,
+    };
+    let of_origin =
+        wanted.of_origin.map(|kid| TitleKey { kid, track: None, active: true, period: None });
     let request = Request {
         request_type: wanted.request_type,
         session_type: wanted.session_type,
-        kids: scope.kids,
+        kids: wanted.of_origin.into_iter().chain(scope.kids).collect(),
         vouched: wanted.vouched.clone(),
         delivery: wanted.delivery,
         asker: wanted.asker.clone(),
     };
-    let (content, stored) = (&title.content, title.keys);
+    let content = &title.content;
+    let stored = keys.stored.iter().map(|record| title_key(record));
     let title = Title {
         content: content.content_id.clone(),
         policies: content.policies.clone(),
-        keys: stored.iter().map(|record| title_key(record)).chain(derived.iter().map(of_period)).collect(),
+        keys: stored.chain(keys.derived.iter().map(of_period)).chain(of_origin).collect(),
         current_period: periods::current(content, now),
     };
-    let keys = Keys { content: title.content.clone(), stored, derived };
     Ok(Facts { title, request, keys })
+}
+
+/// The keys of a title that a license may contain. A derived key that has a record was retired.
+fn keys_of(
+    stored: Vec<Stored<KeyRecord>>,
+    content: &ContentRecord,
+    seed: &PeriodSeed,
+    scope: &Scope,
+    now: UnixTime,
+) -> Result<Keys, Stop<Refused>> {
+    let of_records: BTreeSet<KeyId> = stored.iter().map(|key| key.kid).collect();
+    let mut derived = periods::wanted(seed, content, &scope.kids, now);
+    derived.retain(|key| !of_records.contains(&key.kid));
+    let is_there =
+        |kid: &&KeyId| of_records.contains(*kid) || derived.iter().any(|key| key.kid == **kid);
+    if let Some(kid) = scope.kids.iter().find(|kid| !is_there(kid)) {
+        return Err(lost(*kid).into());
+    }
+    Ok(Keys { content: scope.content.clone(), stored, derived })
 }
 
 fn of_period(key: &Derived) -> TitleKey {
@@ -225,7 +245,7 @@ mod tests {
         create(&url, first_records(&root, now).unwrap()).await.unwrap();
         let vault = Vault::open(open(&url).await.unwrap(), file).await.unwrap();
         let content = "movies/bunny".parse().unwrap();
-        contents::add(&vault, &content, &["open".into()], now).await.unwrap();
+        contents::add(&vault, &content, &["open".into()], None, now).await.unwrap();
         let new: Vec<_> =
             (0..300).map(|_| NewKey::generate(&content, None, None).unwrap()).collect();
         let kids: BTreeSet<_> = new.iter().take(64).map(|new| new.kid).collect();
@@ -242,6 +262,7 @@ mod tests {
                 vouched: Vouched::Nothing,
                 delivery: Delivery::Sealed,
                 asker: None,
+                of_origin: None,
             };
             let seed = vault.period_seed();
             let facts = load(&counted, seed, &wanted, &token(), now).await.unwrap();

@@ -76,6 +76,7 @@ impl Authority {
             vouched: self.vouched(&request, in_force, now, trail),
             delivery: Delivery::Sealed,
             asker: Some(asker),
+            of_origin: None,
         };
         let (terms, keys) = self.decide(&wanted, token, in_force, circumstances, trail).await?;
         let sealed_keys = self.seal_granted(&terms, &keys, &proof, &recipient)?;

@@ -1,6 +1,7 @@
 //! The operator's operations on contents.
 
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,7 @@ use crate::authority::provision::contents;
 use crate::authority::provision::refusal::{Provisioned, Refusal};
 use crate::authority::stop::Stop;
 use crate::domain::content::ContentId;
+use crate::domain::track::TrackType;
 use crate::store::record::title::{self, Title};
 
 /// A content, as commands show it.
@@ -21,13 +23,25 @@ pub struct ContentView {
     pub policies: Vec<String>,
     /// The number of its keys.
     pub keys: usize,
+    /// How long its crypto periods last, if they are counted by the clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crypto_period_seconds: Option<u32>,
+    /// The track types whose keys packagers change with crypto periods; `ALL` is a key for all tracks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crypto_period_tracks: Vec<String>,
     /// When it was added, in seconds since 1970.
     pub created_at: u64,
 }
 
 impl ContentView {
     fn of(title: &Title) -> Self {
+        let periods = title.content.crypto_periods.as_ref();
+        let tracks = periods.into_iter().flat_map(|periods| &periods.tracks);
         Self {
+            crypto_period_seconds: periods.and_then(|periods| periods.seconds),
+            crypto_period_tracks: tracks
+                .map(|track| track.map_or("ALL", TrackType::as_str).to_owned())
+                .collect(),
             content_id: title.content.content_id.to_string(),
             policies: title.content.policies.clone(),
             keys: title.keys.len(),
@@ -44,6 +58,9 @@ pub struct AddContent {
     pub content_id: ContentId,
     /// Its policies. The first applies to tokens that name none.
     pub policies: Vec<String>,
+    /// How long its crypto periods last, if they are counted by the clock.
+    #[serde(default)]
+    pub crypto_period_seconds: Option<NonZeroU32>,
 }
 
 /// The content was added, or existed already.
@@ -61,9 +78,10 @@ impl Operation for AddContent {
     type Refusal = Refusal;
 
     async fn execute(self, desk: &Desk<'_>) -> Result<ContentAdded, Stop<Refusal>> {
-        let Self { content_id, policies } = self;
+        let Self { content_id, policies, crypto_period_seconds } = self;
         contents::judge_policies(&desk.in_force.load().policies, &policies)?;
-        let done = contents::add(desk.vault, &content_id, &policies, desk.now).await?;
+        let seconds = crypto_period_seconds.map(NonZeroU32::get);
+        let done = contents::add(desk.vault, &content_id, &policies, seconds, desk.now).await?;
         let content = ContentView::of(&contents::title(desk.vault, &content_id).await?);
         Ok(ContentAdded { content, created: done == Provisioned::Done })
     }

@@ -198,6 +198,7 @@ impl Explain {
             },
             delivery: Delivery::Sealed,
             asker: Some(asker),
+            of_origin: None,
         };
         if wanted.content_id.is_none() && kids.is_empty() {
             return Err(bad("say what is asked for: --content or --kid"));

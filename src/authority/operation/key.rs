@@ -10,6 +10,7 @@ use crate::authority::in_force::Policies;
 use crate::authority::operation::order::{Desk, Operation};
 use crate::authority::provision::contents;
 use crate::authority::provision::keys::{self, NewKey};
+use crate::authority::provision::periods::{self, Derived};
 use crate::authority::provision::refusal::{Provisioned, Refusal};
 use crate::authority::stop::Stop;
 use crate::crypto::clean_stack::on_clean_stack;
@@ -17,6 +18,8 @@ use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
 use crate::store::record::content::ContentRecord;
 use crate::store::record::key::{KeyRecord, KeyState};
+use crate::store::record::period_seed::PeriodSeedRecord;
+use crate::store::record::stored;
 use crate::store::record::title::{self, Title};
 
 type Stopped = Stop<Refusal>;
@@ -37,8 +40,11 @@ pub struct KeyView {
     pub state: String,
     /// The generation of the KEK that wraps it.
     pub kek: u32,
-    /// When it was added, in seconds since 1970.
+    /// When it was added, in seconds since 1970; of a derived key, when its content was.
     pub created_at: u64,
+    /// Whether it is derived, as the keys of crypto periods are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub derived: bool,
 }
 
 impl KeyView {
@@ -51,6 +57,20 @@ impl KeyView {
             state: key.state.as_str().into(),
             kek: key.wrapped.kek,
             created_at: key.created_at,
+            derived: false,
+        }
+    }
+
+    fn of_derived(content: &ContentRecord, key: &Derived, kek: u32) -> Self {
+        Self {
+            kid: key.kid.to_string(),
+            content_id: content.content_id.to_string(),
+            track_type: key.track.map(|track| track.to_string()),
+            crypto_period_index: Some(key.period),
+            state: KeyState::Active.as_str().into(),
+            kek,
+            created_at: content.created_at,
+            derived: true,
         }
     }
 }
@@ -64,8 +84,13 @@ pub(super) fn parse_key(hex: &str) -> Result<ContentKey, Refusal> {
 }
 
 async fn find(desk: &Desk<'_>, kid: KeyId) -> Result<KeyView, Stopped> {
-    let record = title::key(&*desk.vault.store(), kid).await?.ok_or(Refusal::NoKey(kid))?;
-    Ok(KeyView::of(&record))
+    if let Some(record) = title::key(&*desk.vault.store(), kid).await? {
+        return Ok(KeyView::of(&record));
+    }
+    let (content, key) = periods::key(desk.vault, kid).await?.ok_or(Refusal::NoKey(kid))?;
+    let seed = stored::only::<PeriodSeedRecord>(&*desk.vault.store()).await?;
+    let kek = seed.map(|seed| seed.wrapped.kek).unwrap_or_default();
+    Ok(KeyView::of_derived(&content, &key, kek))
 }
 
 /// Refuses a new key that no policy of its content grants.
@@ -262,7 +287,7 @@ impl Operation for RetireKey {
 
     async fn execute(self, desk: &Desk<'_>) -> Result<KeyRetired, Stopped> {
         let kid = parse_kid(&self.kid)?;
-        let done = keys::retire(desk.vault, kid).await?;
+        let done = keys::retire(desk.vault, kid, desk.now).await?;
         Ok(KeyRetired { key: find(desk, kid).await?, changed: done == Provisioned::Done })
     }
 }

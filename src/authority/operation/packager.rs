@@ -292,11 +292,7 @@ fn judge_secret(there: &There, name: &PackagerName, sha256: &str) -> Result<(), 
     other.map_or(Ok(()), |(record, _)| Err(Refusal::SameSecret(record.name.clone())))
 }
 
-fn wrap(
-    desk: &Desk<'_>,
-    name: &PackagerName,
-    rights: &Rights,
-) -> Result<Wrapped, Fault> {
+fn wrap(desk: &Desk<'_>, name: &PackagerName, rights: &Rights) -> Result<Wrapped, Fault> {
     let rights = Zeroizing::new(serde_json::to_vec(rights)?);
     Ok(desk.vault.keyring().wrap_packager(name, &rights)?)
 }

@@ -148,6 +148,7 @@ async fn decide(
         vouched: Vouched::Nothing,
         delivery: Delivery::Sealed,
         asker: None,
+        of_origin: None,
     };
     let facts = facts::load(&*store, desk.vault.period_seed(), &wanted, token, desk.now).await?;
     let court = Court {

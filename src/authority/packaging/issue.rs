@@ -8,11 +8,13 @@ use reelkey_client::time::UnixTime;
 use crate::authority::commit::Attempts;
 use crate::authority::counters::OperationResult;
 use crate::authority::packager::Packager;
-use crate::authority::packaging::ask::{Asked, KEYS_MAX, Order, PackagedKey, Refused, Wanted, turn};
+use crate::authority::packaging::ask::{
+    Asked, KEYS_MAX, Order, PackagedKey, Refused, Wanted, turn,
+};
 use crate::authority::packaging::plan::{self, Found, Plan};
 use crate::authority::provision::keys::{self, NewKey};
-use crate::authority::provision::{contents, periods};
 use crate::authority::provision::refusal::Refusal as Provision;
+use crate::authority::provision::{contents, periods};
 use crate::authority::service::Authority;
 use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
@@ -22,6 +24,7 @@ use crate::domain::content::ContentId;
 use crate::domain::packager::{PackagerName, Permission};
 use crate::store::batch::Batch;
 use crate::store::record::content::{ContentRecord, CryptoPeriods};
+use crate::store::record::key::KeyState;
 use crate::store::record::title::{self, Title};
 
 impl Authority {
@@ -63,7 +66,12 @@ impl Authority {
     ///
     /// # Errors
     /// [`Fault::NotDerived`].
-    pub fn ticket(&self, packager: &PackagerName, kid: KeyId, until: u64) -> Result<[u8; 32], Fault> {
+    pub fn ticket(
+        &self,
+        packager: &PackagerName,
+        kid: KeyId,
+        until: u64,
+    ) -> Result<[u8; 32], Fault> {
         Ok(self.vault.period_seed().ticket(packager.as_str(), kid, until)?)
     }
 
@@ -155,7 +163,9 @@ impl Authority {
                 None => periods::new(None)?,
             };
             changed.crypto_periods = Some(CryptoPeriods {
-                seconds: periods.seconds.or(order.crypto_period_seconds.filter(|secs| *secs > 0)),
+                asked_seconds: periods
+                    .asked_seconds
+                    .or(order.crypto_period_seconds.filter(|seconds| *seconds > 0)),
                 tracks: periods.tracks.union(&plan.new_tracks).copied().collect(),
                 ..periods
             });
@@ -163,7 +173,7 @@ impl Authority {
         let batch = Batch::default().put_content(title.map(|title| &title.content), &changed)?;
         let new = plan.missing.iter().map(|wanted| new_key(order, *wanted));
         let new = new.collect::<Result<Vec<_>, Fault>>()?;
-        Ok(keys::add_to(batch, &self.vault, &new, now).await?)
+        Ok(keys::add_to(batch, &self.vault, &new, KeyState::Active, now).await?)
     }
 
     /// After a conflict: whether a KID that the encoder chose belongs to another content.

@@ -131,9 +131,9 @@ fn derived<'a>(
         return Ok(None);
     }
     let Some(key) = Derived::of(seed, content, wanted.track, period) else { return Ok(None) };
-    // A derived key has a record only if it was retired.
+    // A derived key has a record if it was retired.
     match by_kid.get(&key.kid) {
-        Some(_) => Err(Refused::Retired(key.kid)),
-        None => Ok(Some(Found::Derived(key))),
+        Some(record) if record.state == KeyState::Retired => Err(Refused::Retired(key.kid)),
+        Some(_) | None => Ok(Some(Found::Derived(key))),
     }
 }

@@ -4,6 +4,7 @@ use reelkey_client::time::UnixTime;
 
 use crate::authority::commit::Attempts;
 use crate::authority::in_force::Policies;
+use crate::authority::provision::periods;
 use crate::authority::provision::refusal::{Provisioned, Refusal, Stopped};
 use crate::authority::vault::fault::Fault;
 use crate::authority::vault::open::Vault;
@@ -32,27 +33,36 @@ pub fn judge_policies(in_force: &Policies, named: &[String]) -> Result<(), Refus
     Ok(())
 }
 
-/// Adds a content with these policies. The first applies to tokens that name none.
+/// Adds a content with these policies. The first applies to tokens that name none. With `crypto_period_seconds` its keys
+/// change with the clock.
 ///
 /// # Errors
-/// [`Refusal::OtherPolicies`], or a failure.
+/// [`Refusal::OtherPolicies`], [`Refusal::OtherPeriods`], or a failure.
 pub async fn add(
     vault: &Vault,
     content_id: &ContentId,
     policies: &[String],
+    crypto_period_seconds: Option<u32>,
     now: UnixTime,
 ) -> Result<Provisioned, Stopped> {
     let store = vault.store();
     let mut attempts = Attempts::default();
     loop {
         if let Some(there) = title::content(&*store, content_id).await? {
-            return match there.policies == policies {
+            if there.policies != policies {
+                return Err(Refusal::OtherPolicies(content_id.clone()).into());
+            }
+            let seconds = there.crypto_periods.as_ref().and_then(|periods| periods.seconds);
+            return match crypto_period_seconds.is_none() || seconds == crypto_period_seconds {
                 true => Ok(Provisioned::Already),
-                false => Err(Refusal::OtherPolicies(content_id.clone()).into()),
+                false => Err(Refusal::OtherPeriods(content_id.clone()).into()),
             };
         }
-        let record = ContentRecord::new(content_id.clone(), policies, now.as_secs());
-        if attempts.commit(&*store, Batch::default().add_record(&record)?).await? {
+        let mut record = ContentRecord::new(content_id.clone(), policies, now.as_secs());
+        if crypto_period_seconds.is_some() {
+            record.crypto_periods = Some(periods::new(crypto_period_seconds)?);
+        }
+        if attempts.commit(&*store, Batch::default().put_content(None, &record)?).await? {
             return Ok(Provisioned::Done);
         }
     }

@@ -8,13 +8,14 @@ use reelkey_client::time::UnixTime;
 
 use crate::authority::commit::Attempts;
 use crate::authority::provision::contents;
+use crate::authority::provision::periods::{self, Derived};
 use crate::authority::provision::refusal::{Provisioned, Refusal, Stopped};
 use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
 use crate::authority::vault::keyring::{Keyring, PRIMARY};
 use crate::authority::vault::open::Vault;
 use crate::crypto::clean_stack::on_clean_stack;
-use crate::crypto::random;
+use crate::crypto::{random, wrap};
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
 use crate::store::batch::{Batch, Committed};
@@ -61,6 +62,9 @@ impl<'a> NewKey<'a> {
 /// [`Refusal`], for example if the KID exists with another key, content or track type. Or a failure.
 pub async fn import(vault: &Vault, new: NewKey<'_>, now: UnixTime) -> Result<Provisioned, Stopped> {
     let store = vault.store();
+    if let Some((content, derived)) = periods::key(vault, new.kid).await? {
+        return compare_derived(vault, &content, derived, &new);
+    }
     let mut attempts = Attempts::default();
     loop {
         let batch = batch_of(vault, &[], slice::from_ref(&new), now).await?;
@@ -105,7 +109,7 @@ pub async fn import_many(
     }
     for new in new {
         if !policies.is_empty() {
-            match contents::add(vault, new.content, policies, now).await {
+            match contents::add(vault, new.content, policies, None, now).await {
                 Ok(_) | Err(Stop::Refused(Refusal::OtherPolicies(_))) => {}
                 Err(stopped) => return Imported { stopped: Some(stopped), ..imported },
             }
@@ -141,7 +145,7 @@ async fn batch_of(
             }
         };
     }
-    Ok(add_to(batch, vault, new, now).await?)
+    Ok(add_to(batch, vault, new, KeyState::Active, now).await?)
 }
 
 /// Adds keys to a batch that expects their contents, or adds them. If a rotation replaces the primary KEK first, the batch
@@ -153,6 +157,7 @@ pub(in crate::authority) async fn add_to(
     batch: Batch,
     vault: &Vault,
     new: &[NewKey<'_>],
+    state: KeyState,
     now: UnixTime,
 ) -> Result<Batch, Fault> {
     let (store, keyring) = (vault.store(), vault.keyring());
@@ -168,7 +173,7 @@ pub(in crate::authority) async fn add_to(
             content_id: (*content).clone(),
             track_type: *track,
             crypto_period_index: *period,
-            state: KeyState::Active,
+            state,
             wrapped: keyring.wrap_content_key(*kid, content, *track, key)?,
             created_at: now.as_secs(),
             nth_in_second: vault.additions().next(content, now),
@@ -205,6 +210,30 @@ fn compare(keyring: &Keyring, there: &KeyRecord, new: &NewKey<'_>) -> Result<Pro
     match there.state {
         KeyState::Active => Ok(Provisioned::Already),
         KeyState::Retired => Err(Refusal::Retired(kid).into()),
+    }
+}
+
+/// Compares the derived key of a crypto period with a new one of the same KID.
+fn compare_derived(
+    vault: &Vault,
+    content: &ContentRecord,
+    derived: Derived,
+    new: &NewKey<'_>,
+) -> Result<Provisioned, Stopped> {
+    let (kid, content) = (new.kid, &content.content_id);
+    if content != new.content {
+        return Err(Refusal::OtherContent(kid, content.clone()).into());
+    }
+    if derived.track != new.track {
+        return Err(Refusal::OtherTrack(kid).into());
+    }
+    if new.period != Some(derived.period) {
+        return Err(Refusal::OtherPeriod(kid).into());
+    }
+    let key = derived.content_key(vault.period_seed(), content)?;
+    match wrap::is_same(&key, &new.key) {
+        true => Ok(Provisioned::Already),
+        false => Err(Refusal::OtherKey(kid).into()),
     }
 }
 
@@ -252,11 +281,17 @@ pub async fn rotate(
 ///
 /// # Errors
 /// [`Refusal::NoKey`], or a failure.
-pub async fn retire(vault: &Vault, kid: KeyId) -> Result<Provisioned, Stopped> {
+pub async fn retire(vault: &Vault, kid: KeyId, now: UnixTime) -> Result<Provisioned, Stopped> {
     let store = vault.store();
     let mut attempts = Attempts::default();
     loop {
-        let there = title::key(&*store, kid).await?.ok_or(Refusal::NoKey(kid))?;
+        let Some(there) = title::key(&*store, kid).await? else {
+            let batch = retire_derived(vault, kid, now).await?;
+            match attempts.commit(&*store, batch).await? {
+                true => return Ok(Provisioned::Done),
+                false => continue,
+            }
+        };
         if there.state == KeyState::Retired {
             return Ok(Provisioned::Already);
         }
@@ -266,4 +301,19 @@ pub async fn retire(vault: &Vault, kid: KeyId) -> Result<Provisioned, Stopped> {
             return Ok(Provisioned::Done);
         }
     }
+}
+
+/// A batch that retires the derived key of a crypto period: it gets a record, which comes before the derived key.
+async fn retire_derived(vault: &Vault, kid: KeyId, now: UnixTime) -> Result<Batch, Stopped> {
+    let (content, derived) = periods::key(vault, kid).await?.ok_or(Refusal::NoKey(kid))?;
+    let key = derived.content_key(vault.period_seed(), &content.content_id)?;
+    let new = NewKey {
+        kid,
+        content: &content.content_id,
+        track: derived.track,
+        period: Some(derived.period),
+        key,
+    };
+    let batch = Batch::default().expect_record(&content);
+    Ok(add_to(batch, vault, slice::from_ref(&new), KeyState::Retired, now).await?)
 }

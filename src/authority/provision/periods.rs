@@ -9,6 +9,7 @@ use reelkey_client::key::{ContentKey, KeyId};
 use reelkey_client::time::UnixTime;
 
 use crate::authority::vault::fault::Fault;
+use crate::authority::vault::open::Vault;
 use crate::crypto::period::{PeriodKey, PeriodSeed};
 use crate::crypto::random;
 use crate::domain::content::ContentId;
@@ -16,6 +17,7 @@ use crate::domain::track::TrackType;
 use crate::store::engine::Store;
 use crate::store::error::Error;
 use crate::store::record::content::{ContentRecord, CryptoPeriods};
+use crate::store::record::stored::Stored;
 use crate::store::record::title;
 
 /// The key of one track type in one crypto period.
@@ -68,13 +70,14 @@ impl Derived {
 /// The operating system gave no randomness.
 pub fn new(seconds: Option<u32>) -> Result<CryptoPeriods, Fault> {
     let number = u32::from_be_bytes(random::bytes()?);
-    Ok(CryptoPeriods { number, seconds, tracks: BTreeSet::new() })
+    Ok(CryptoPeriods { number, seconds, asked_seconds: None, tracks: BTreeSet::new() })
 }
 
 /// The crypto period of this moment, where periods are counted by the clock.
 #[must_use]
 pub fn current(content: &ContentRecord, now: UnixTime) -> Option<u32> {
-    let seconds = content.crypto_periods.as_ref()?.seconds?;
+    let periods = content.crypto_periods.as_ref()?;
+    let seconds = periods.seconds.or(periods.asked_seconds)?;
     u32::try_from(now.as_secs().checked_div(seconds.into())?).ok()
 }
 
@@ -118,13 +121,31 @@ pub async fn contents_of(
     Ok(by_kid)
 }
 
+/// The derived key with this KID and its content, as it was read: two reads. `None` if there is none, also if it has a record
+/// of its own.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn key(
+    vault: &Vault,
+    kid: KeyId,
+) -> Result<Option<(Stored<ContentRecord>, Derived)>, Fault> {
+    let (store, seed) = (vault.store(), vault.period_seed());
+    let contents = contents_of(&*store, seed, &BTreeSet::from([kid])).await?;
+    let Some(content) = contents.get(&kid) else { return Ok(None) };
+    let Some(content) = title::content(&*store, content).await? else { return Ok(None) };
+    let derived = Derived::by_kid(seed, &content, kid);
+    Ok(derived.map(|derived| (content, derived)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn content(seconds: Option<u32>) -> ContentRecord {
         let tracks = BTreeSet::from([Some(TrackType::Audio), Some(TrackType::Hd)]);
-        let crypto_periods = Some(CryptoPeriods { number: 7, seconds, tracks });
+        let crypto_periods =
+            Some(CryptoPeriods { number: 7, seconds, asked_seconds: None, tracks });
         let content = ContentRecord::new("live/news".parse().unwrap(), &["open".into()], 1);
         ContentRecord { crypto_periods, ..content }
     }

@@ -21,6 +21,9 @@ pub enum Refusal {
     /// The content exists with other policies.
     #[error("{0} exists with other policies")]
     OtherPolicies(ContentId),
+    /// The content exists with crypto periods of another length, or without any.
+    #[error("{0} exists with other crypto periods, which cannot change")]
+    OtherPeriods(ContentId),
     /// The content does not exist.
     #[error("there is no content {content}")]
     NoContent {
@@ -139,6 +142,9 @@ impl Remedy for Refusal {
             Self::NoPolicies => "name one with --policy".into(),
             Self::OtherPolicies(content) => {
                 format!("replace them with `reelkey content set-policy {content} --policy NAME`")
+            }
+            Self::OtherPeriods(content) => {
+                format!("see `reelkey content show {content}`, or add another content")
             }
             Self::RepeatedPolicy(_)
             | Self::OtherContent(..)

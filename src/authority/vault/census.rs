@@ -28,7 +28,8 @@ pub struct Census {
 /// # Errors
 /// The first secret that does not open, or the first key that is missing, with its name.
 pub async fn census(store: &dyn Store, keyring: &Keyring) -> Result<Census, Fault> {
-    let (mut census, mut index, mut numbers) = (Census::default(), BTreeMap::new(), BTreeMap::new());
+    let (mut census, mut index, mut numbers) =
+        (Census::default(), BTreeMap::new(), BTreeMap::new());
     let mut content_id = None;
     let mut pages = Pages::of(store, b"");
     loop {

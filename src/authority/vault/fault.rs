@@ -2,8 +2,8 @@
 //! nothing about it; an operator learns all of it.
 
 use crate::authority::vault::root_key_file;
-use crate::crypto::random::RandomnessFailed;
 use crate::crypto::period::NotDerived;
+use crate::crypto::random::RandomnessFailed;
 use crate::crypto::wrap::{DoesNotOpen, RewrapFailed, WrapFailed};
 use crate::crypto::{seal, sign};
 use crate::domain::content::ContentId;

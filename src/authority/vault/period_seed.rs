@@ -33,7 +33,11 @@ pub(in crate::authority) async fn open(
         if let Some(record) = stored::only::<PeriodSeedRecord>(store).await? {
             return keyring.period_seed(&record);
         }
-        if !store.scan(<NumberRecord as stored::Record>::PREFIX.as_bytes(), None, 1).await?.is_empty() {
+        if !store
+            .scan(<NumberRecord as stored::Record>::PREFIX.as_bytes(), None, 1)
+            .await?
+            .is_empty()
+        {
             return Err(Fault::Incomplete("seed of crypto periods"));
         }
         // If another process was faster, its seed is the one.

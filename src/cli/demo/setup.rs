@@ -170,7 +170,7 @@ async fn serve(run: RunCommand, data: TempDir) -> Result<Service, Failure> {
     let (vault, id) = (installation::open(&folder).await?, config.service_id.0.clone());
     let authority = Authority::open(id, decided, vault).await.map_err(Failure::fault)?;
     let (authority, clock) = (Arc::new(authority), Arc::new(clock::now));
-    let reloader = Reloader::new(&folder, Arc::clone(&authority), None, at_start);
+    let reloader = Reloader::new(&folder, Arc::clone(&authority), Vec::new(), at_start);
     let app = App { authority, clock, log: LogHealth::default() };
     let (reload, reload_issuers) = reloader.as_routes();
     let admin = admin_router(AdminApp { app: app.clone(), reload, reload_issuers });

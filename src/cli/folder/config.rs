@@ -18,6 +18,7 @@ use crate::cli::folder::issuer_entry::IssuerEntry;
 use crate::cli::folder::limits::{LimitsTable, ProxiesTable};
 use crate::cli::folder::logging::LogTable;
 use crate::cli::folder::metrics::MetricsTable;
+use crate::cli::folder::packagers::KeysTable;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::players;
 use crate::cli::folder::retention::RetentionTable;
@@ -84,6 +85,9 @@ pub(crate) struct Config {
     /// Keys of device CAs and of devices that count no more: SHA-256 of their `subjectPublicKeyInfo`.
     #[serde(default)]
     pub(crate) revoked_device_keys: BTreeSet<KeyHash>,
+    /// Where packagers are answered, and the keys that origins write.
+    #[serde(default)]
+    pub(crate) keys: KeysTable,
     /// Where the service tells what it counts, if anywhere.
     pub(crate) metrics: Option<MetricsTable>,
     /// Who may issue tokens.

@@ -14,6 +14,7 @@ pub(crate) mod kept_keys;
 pub(crate) mod limits;
 pub(crate) mod logging;
 pub(crate) mod metrics;
+pub(crate) mod packagers;
 pub(crate) mod paths;
 pub(crate) mod players;
 pub(crate) mod reading;

@@ -43,6 +43,7 @@ pub(crate) fn read(folder: &Folder) -> Result<Reading, Failure> {
         ("tls", config.tls.is_some().to_string()),
         ("tls_terminated_by_proxy", config.tls_terminated_by_proxy.to_string()),
         ("limits", format!("{:?}", config.rules().limits)),
+        ("keys.listen", format!("{:?}", config.keys.listen)),
         ("token", format!("{:?}", config.token)),
         ("proxies", format!("{:?}", config.proxies)),
         // In force for decisions at once, and for the listener's own lines at the next start.
@@ -81,8 +82,10 @@ pub(crate) fn decided(folder: &Folder, config: &Config) -> Result<Decided, Failu
     made_of.insert("networks".into(), hex(format!("{:?}", config.networks).as_bytes()));
     made_of.insert("region_groups".into(), hex(format!("{:?}", config.region_groups).as_bytes()));
     made_of.insert("log.addresses".into(), format!("{addresses:?}"));
+    let key_directories = config.keys.directories(folder.root());
+    made_of.insert("keys.directory".into(), hex(format!("{key_directories:?}").as_bytes()));
     let issuers = config.issuers(folder)?;
-    Ok(Decided { issuers, policies, makers, origins, atlas, addresses, made_of })
+    Ok(Decided { issuers, policies, makers, origins, atlas, addresses, key_directories, made_of })
 }
 
 /// A fingerprint of a database: it is large, and a new one has another length or time.

@@ -9,6 +9,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -17,6 +18,15 @@ use crate::domain::network::Network;
 /// The other end of a player's connection, in the extensions of its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
+
+/// The certificates that a client showed, its own first: DER. In the extensions of the requests of its connection. That it
+/// holds the first one's key has been verified, and nothing else.
+#[derive(Clone, Debug)]
+pub struct ClientCertificates(pub Arc<[Vec<u8>]>);
+
+/// The connection of a request has TLS. In the extensions of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Secured;
 
 /// The other end of an operator's connection, in the extensions of its requests, as the kernel noted it when the
 /// connection was made.

@@ -161,11 +161,13 @@ pub(crate) async fn frame(
     if !status.is_success() {
         let problem: Option<Problem> = response.extensions_mut().remove();
         let problem = problem.unwrap_or_else(|| framework_problem(status));
+        let is_own_form = response.extensions().get::<OwnForm>().is_some();
+        let status = if is_own_form { status } else { problem.status() };
         authority.counters().request_refused(problem.refusal());
         if !problem.is_logged() {
-            log_refused(&frame.refusals, exchange, &method, route, &problem);
+            log_refused(&frame.refusals, exchange, &method, route, status, &problem);
         }
-        if response.extensions().get::<OwnForm>().is_none() {
+        if !is_own_form {
             response = render(exchange, &problem, response);
         }
     } else {
@@ -184,9 +186,10 @@ fn log_refused(
     exchange: Exchange,
     method: &Method,
     route: Option<&str>,
+    status: StatusCode,
     problem: &Problem,
 ) {
-    let (status, reason) = (problem.status().as_u16(), problem.reason());
+    let (status, reason) = (status.as_u16(), problem.reason());
     let turn = route.and_then(|_| throttle.turn(Instant::now()));
     let route = route.unwrap_or(UNMATCHED);
     match turn {

@@ -15,11 +15,8 @@ use zeroize::Zeroizing;
 
 use crate::authority::packager::{Packager, Packagers};
 use crate::http::app::App;
+use crate::http::frame::address::ClientCertificates;
 use crate::http::frame::exchange::Exchange;
-
-/// The certificates that the client showed, its own first: DER. In the extensions of the requests of its connection.
-#[derive(Clone, Debug)]
-pub struct ClientCertificates(pub Arc<[Vec<u8>]>);
 
 /// Who sent the request, as far as its head tells.
 pub(crate) struct Asker {
@@ -33,7 +30,10 @@ pub(crate) struct Asker {
 /// What the `Authorization` field shows.
 enum Shown {
     Nothing,
-    Basic { name: String, secret: Zeroizing<String> },
+    Basic {
+        name: String,
+        secret: Zeroizing<String>,
+    },
     Bearer(Zeroizing<String>),
     /// Several fields, another scheme, or none that can be read.
     Unreadable,

@@ -18,16 +18,12 @@ use crate::authority::stop::Stop;
 use crate::domain::content::ContentId;
 use crate::domain::refusal::Refusal;
 use crate::http::app::App;
-use crate::http::frame::address::Client;
+use crate::http::frame::address::{Client, Secured};
 use crate::http::frame::admission::Admission;
 use crate::http::frame::body;
 use crate::http::frame::exchange::Exchange;
 use crate::http::frame::problem::Problem;
 use crate::http::keys::asker::Asker;
-
-/// Whether the connection of a request has TLS. In the extensions of its requests.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Secured;
 
 /// A request of a packager, without its body.
 pub(crate) struct Call {
@@ -104,9 +100,9 @@ impl Call {
     /// A parameter of the query, as it stands there.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         let pairs = self.uri.query().unwrap_or_default().split('&');
-        pairs.filter_map(|pair| pair.split_once('=')).find_map(|(key, value)| {
-            (key == name).then_some(value)
-        })
+        pairs
+            .filter_map(|pair| pair.split_once('='))
+            .find_map(|(key, value)| (key == name).then_some(value))
     }
 
     /// The address by which the packager reached this service, for URLs that it follows itself: scheme and host.

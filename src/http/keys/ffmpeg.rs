@@ -53,7 +53,8 @@ async fn key_info(call: &Call, content: ContentId, track: &str) -> Result<Respon
     let (kid, content) = (key.kid, &key.content);
     let until = call.now().as_secs().saturating_add(TICKET_SECS);
     let ticket = call.app().authority.ticket(&packager.name, kid, until);
-    let ticket = base64url::encode(&ticket.map_err(|fault| Refuse::of(fault.into(), &call.exchange))?);
+    let ticket =
+        base64url::encode(&ticket.map_err(|fault| Refuse::of(fault.into(), &call.exchange))?);
     let base = base(call)?;
     let info = format!(
         "{base}/v1/hls/{content}/{kid}.key\n\
@@ -82,9 +83,8 @@ async fn key(call: &Call, content: ContentId, track: &str) -> Result<Response, R
 /// What is asked for: the key of the track, or that of the current crypto period.
 async fn order(call: &Call, content: ContentId, track: &str) -> Result<Order, Refuse> {
     let packager = call.asker.packager()?;
-    let track = track_type(track).ok_or_else(|| {
-        Refuse::malformed("a track is one of AUDIO, SD, HD, UHD1, UHD2 and ALL")
-    })?;
+    let track = track_type(track)
+        .ok_or_else(|| Refuse::malformed("a track is one of AUDIO, SD, HD, UHD1, UHD2 and ALL"))?;
     let asked = call.parameter("crypto_period_seconds");
     let asked = asked.map(|text| text.parse::<u32>().ok().filter(|seconds| *seconds > 0));
     let seconds = match asked {
@@ -113,10 +113,7 @@ fn ticket_holder(call: &Call, ticket: &str) -> Option<(Arc<Packager>, KeyId)> {
     counts.then_some((packager, kid))
 }
 
-fn one(
-    keys: Result<Vec<PackagedKey>, Stop<Refused>>,
-    call: &Call,
-) -> Result<PackagedKey, Refuse> {
+fn one(keys: Result<Vec<PackagedKey>, Stop<Refused>>, call: &Call) -> Result<PackagedKey, Refuse> {
     let keys = keys.map_err(|stop| Refuse::of(stop, &call.exchange))?;
     keys.into_iter().next().ok_or_else(|| Refusal::Internal.into())
 }

@@ -1,7 +1,9 @@
 //! The routes of packagers and origins: a file or folder for each protocol, which translates to the one use case
 //! ([`packaging`](crate::authority::packaging)) and answers in the protocol's own form.
 
-pub mod asker;
+pub(crate) mod asker;
 pub(crate) mod call;
 pub(crate) mod ffmpeg;
+pub(crate) mod nginx_vod;
 pub(crate) mod refusal;
+pub(crate) mod skm;

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::http::frame::address::{LocalPeer, Peer};
+use crate::http::frame::address::{ClientCertificates, LocalPeer, Peer, Secured};
 use crate::http::frame::crowd::Member;
 use crate::http::frame::limits::Limits;
 
@@ -39,19 +39,26 @@ const WINDOWS: (u32, u32) = (64 * 1024, 256 * 1024);
 const LINGER: Duration = Duration::from_millis(100);
 
 /// What is at the other end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum End {
-    /// `None` where nobody tells who it is.
-    Player(Option<Peer>),
+    /// A player or a packager. No peer where nobody tells who it is.
+    Client {
+        peer: Option<Peer>,
+        is_secured: bool,
+        certificates: Option<ClientCertificates>,
+    },
     Operator(LocalPeer),
 }
 
 impl End {
-    fn tell(self, extensions: &mut Extensions) {
+    fn tell(&self, extensions: &mut Extensions) {
         match self {
-            Self::Player(Some(peer)) => drop(extensions.insert(peer)),
-            Self::Player(None) => {}
-            Self::Operator(peer) => drop(extensions.insert(peer)),
+            Self::Client { peer, is_secured, certificates } => {
+                peer.map(|peer| extensions.insert(peer));
+                is_secured.then(|| extensions.insert(Secured));
+                certificates.clone().map(|shown| extensions.insert(shown));
+            }
+            Self::Operator(peer) => drop(extensions.insert(*peer)),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::http::listener::accept::{self, Seldom};
 use crate::http::listener::connection::{Common, End, Version};
 use crate::http::listener::proxied::{self, Proxied};
 use crate::http::listener::socket;
-use crate::http::listener::tls::{Tls, is_http2};
+use crate::http::listener::tls::{Tls, client_certificates, is_http2};
 
 /// The most connections of the operator at once; one more takes the place of one that is idle.
 const OPERATORS_MAX: usize = 32;
@@ -152,8 +152,8 @@ async fn player(
             return tracing::debug!("a client of a trusted proxy has `connections_per_peer`");
         }
     }
-    let end = End::Player(peer);
     let Some(tls) = tls else {
+        let end = End::Client { peer, is_secured: false, certificates: None };
         return common.keep(stream, Version::Http1, end, member).await;
     };
     let shaken = tokio::select! {
@@ -163,6 +163,8 @@ async fn player(
     };
     match shaken {
         Ok(stream) => {
+            let certificates = client_certificates(&stream);
+            let end = End::Client { peer, is_secured: true, certificates };
             let version = if is_http2(&stream) { Version::Http2 } else { Version::Http1 };
             common.keep(stream, version, end, member).await;
         }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
-use crate::store::error::Error;
 use crate::store::batch::Batch;
+use crate::store::error::Error;
 use crate::store::record::stored::{Record, Stored};
 use crate::store::record::text;
 
@@ -43,9 +43,13 @@ const fn is_zero(number: &u64) -> bool {
 pub struct CryptoPeriods {
     /// The content's number, a random one. Keys and KIDs depend on it.
     pub number: u32,
-    /// How long a period lasts, if periods are counted by the clock: from 1970 on.
+    /// How long a period lasts, if the operator has periods counted by the clock: from 1970 on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u32>,
+    /// How long a period lasts as the first packager said. It tells licenses which keys are of this moment, as far as that
+    /// packager counts by the clock too, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_seconds: Option<u32>,
     /// The track types for which packagers have asked; `None` is a key for all tracks.
     #[serde(default)]
     pub tracks: BTreeSet<Option<TrackType>>,
