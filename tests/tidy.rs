@@ -9,7 +9,7 @@ use reelkey::crypto::issuer_keys::IssuerKeys;
 
 /// The floors of each folder, top to bottom: an import may only point down. Rooms of one line are on one floor and do
 /// not know each other. A new room needs a floor here.
-const FLOORS: [(&str, &[&str]); 35] = [
+const FLOORS: [(&str, &[&str]); 36] = [
     ("src", &["cli", "http", "authority", "store", "domain crypto"]),
     (
         "src/cli",
@@ -131,9 +131,10 @@ const FLOORS: [(&str, &[&str]); 35] = [
             "entitlement policy past denial",
             "location region_rule",
             "key_refresh",
-            "claim_name content duration key_url logged_address nearest network origin period refusal region rotation security_level track",
+            "claim_name content duration key_url logged_address nearest network origin period refusal region rotation security_level signalling track",
         ],
     ),
+    ("src/domain/signalling", &["dash hls", "manifest_url"]),
     (
         "src/domain/policy_file",
         &["reading", "rules", "contradiction surroundings", "tables", "value"],

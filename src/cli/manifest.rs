@@ -2,9 +2,9 @@
 //!
 //! Which player understands which lines was tried with the players; `docs/players/README.md` has the table.
 
-use base64ct::{Base64, Encoding};
 use clap::{Args, ValueEnum};
 use reelkey_client::key::KeyId;
+use reelkey_client::pssh::{ProtectionScheme, SystemId};
 use serde_json::{Value, json};
 
 use crate::authority::operation::content::ShowContent;
@@ -16,6 +16,9 @@ use crate::cli::operator;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::domain::content::ContentId;
 use crate::domain::period;
+use crate::domain::signalling::dash::{self, Prefix};
+use crate::domain::signalling::hls::{KeyTag, Method};
+use crate::domain::signalling::manifest_url::{InvalidManifestUrl, ManifestUrl};
 use crate::domain::track::TrackType;
 use crate::store::record::key::KeyState;
 
@@ -34,15 +37,13 @@ pub(crate) struct ManifestArgs {
     track: Vec<TrackType>,
     /// The URL of the authorization service, which players of the DASH-IF license request model ask for tokens (DASH only).
     #[arg(long, value_name = "URL", value_parser = authzurl)]
-    authzurl: Option<String>,
+    authzurl: Option<ManifestUrl>,
 }
 
-/// A URL that a manifest can name.
-fn authzurl(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"<>\"".contains(&byte);
-    if rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_plain)) {
-        Ok(text.to_owned())
+/// A URL that a browser can ask.
+fn authzurl(text: &str) -> Result<ManifestUrl, String> {
+    if ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme)) {
+        text.parse().map_err(|error: InvalidManifestUrl| error.to_string())
     } else {
         Err("it must be a URL with https:// or http://".into())
     }
@@ -69,7 +70,6 @@ enum Scheme {
 
 pub(crate) async fn manifest(folder: &Folder, args: ManifestArgs) -> Result<Output, Failure> {
     let ManifestArgs { content, format, scheme, track: tracks, authzurl } = args;
-    let authzurl = authzurl.as_deref();
     if authzurl.is_some() && format == ManifestFormat::Hls {
         return Err(Failure::new("HLS has no line for an authorization service")
             .remedy("leave --authzurl out, or use --format dash"));
@@ -103,11 +103,19 @@ pub(crate) async fn manifest(folder: &Folder, args: ManifestArgs) -> Result<Outp
                 return Err(Failure::new("DASH has no segments that are encrypted as a whole")
                     .remedy("use --scheme cenc or --scheme cbcs"));
             }
-            (ManifestFormat::Dash, Scheme::Cenc) => dash("cenc", kid, base, authzurl),
-            (ManifestFormat::Dash, Scheme::Cbcs) => dash("cbcs", kid, base, authzurl),
-            (ManifestFormat::Hls, Scheme::Aes128) => hls_aes128(&content, kid, base),
-            (ManifestFormat::Hls, Scheme::Cenc) => hls_eme("SAMPLE-AES-CTR", kid),
-            (ManifestFormat::Hls, Scheme::Cbcs) => hls_eme("SAMPLE-AES", kid),
+            (ManifestFormat::Dash, Scheme::Cenc) => {
+                dash(ProtectionScheme::Cenc, kid, base, authzurl.as_ref())?
+            }
+            (ManifestFormat::Dash, Scheme::Cbcs) => {
+                dash(ProtectionScheme::Cbcs, kid, base, authzurl.as_ref())?
+            }
+            (ManifestFormat::Hls, Scheme::Aes128) => hls_aes128(&content, kid, base)?,
+            (ManifestFormat::Hls, Scheme::Cenc) => {
+                KeyTag::clear_key(Method::SampleAesCtr, kid).media_line()
+            }
+            (ManifestFormat::Hls, Scheme::Cbcs) => {
+                KeyTag::clear_key(Method::SampleAes, kid).media_line()
+            }
         };
         entries.push((key, lines));
     }
@@ -148,34 +156,22 @@ fn newest(keys: Vec<KeyView>) -> Vec<KeyView> {
     newest
 }
 
-/// ISO/IEC 23009-1, 5.8.4.1, and the license and authorization URLs of the DASH-IF implementation guidelines. There is no `pssh` of the
-/// Common system: dash.js cannot use it, and the initialization segment has it for the others.
-fn dash(scheme: &str, kid: KeyId, base: &str, authzurl: Option<&str>) -> String {
-    let authzurl = authzurl
-        .map(|url| url.replace('&', "&amp;"))
-        .map(|url| format!("<dashif:Authzurl>{url}</dashif:Authzurl>\n  "))
-        .unwrap_or_default();
-    format!(
-        "<ContentProtection schemeIdUri=\"urn:mpeg:dash:mp4protection:2011\" value=\"{scheme}\" cenc:default_KID=\"{kid}\"/>\n\
-         <ContentProtection schemeIdUri=\"urn:uuid:e2719d58-a985-b3c9-781a-b030af78d30e\" value=\"ClearKey1.0\">\n  \
-         {authzurl}<dashif:Laurl>{base}/v1/clearkey</dashif:Laurl>\n\
-         </ContentProtection>"
-    )
+/// There is no `pssh` of the Common system: dash.js cannot use it, and the initialization segment has it for the others.
+fn dash(
+    scheme: ProtectionScheme,
+    kid: KeyId,
+    base: &str,
+    authzurl: Option<&ManifestUrl>,
+) -> Result<String, InvalidManifestUrl> {
+    let license = format!("{base}/v1/clearkey").parse()?;
+    let urls = dash::license_urls(&license, authzurl, Prefix::InMpd);
+    let encryption = dash::common_encryption(scheme, Some(kid));
+    Ok(format!("{encryption}\n{}", dash::of_system(SystemId::CLEAR_KEY, &urls)))
 }
 
-/// RFC 8216, 4.3.2.4.
-fn hls_aes128(content: &ContentId, kid: KeyId, base: &str) -> String {
-    format!("#EXT-X-KEY:METHOD=AES-128,URI=\"{base}/v1/hls/{content}/{kid}.key\"")
-}
-
-/// What hls.js reads for the ClearKey system of a browser.
-fn hls_eme(method: &str, kid: KeyId) -> String {
-    let hex: String = kid.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let kid = Base64::encode_string(kid.as_bytes());
-    format!(
-        "#EXT-X-KEY:METHOD={method},URI=\"data:text/plain;base64,{kid}\",KEYID=0x{hex},\
-         KEYFORMAT=\"org.w3.clearkey\",KEYFORMATVERSIONS=\"1\""
-    )
+fn hls_aes128(content: &ContentId, kid: KeyId, base: &str) -> Result<String, InvalidManifestUrl> {
+    let url = format!("{base}/v1/hls/{content}/{kid}.key").parse()?;
+    Ok(KeyTag::identity(Method::Aes128, &url).media_line())
 }
 
 fn report(format: ManifestFormat, entries: &[(&KeyView, String)], note: Option<String>) -> Output {

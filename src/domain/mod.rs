@@ -37,6 +37,7 @@ mod request;
 pub mod rotation;
 pub mod scope;
 pub mod security_level;
+pub mod signalling;
 mod slots;
 pub mod steps;
 pub mod track;
