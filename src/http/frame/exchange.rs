@@ -158,16 +158,17 @@ pub(crate) async fn frame(
 
     let mut response = frame.answer(client, request, next).await;
     let status = response.status();
-    if !status.is_success() {
+    // Some protocols refuse with the status of a success.
+    let has_own_form = response.extensions().get::<OwnForm>().is_some();
+    if !status.is_success() || has_own_form {
         let problem: Option<Problem> = response.extensions_mut().remove();
         let problem = problem.unwrap_or_else(|| framework_problem(status));
-        let is_own_form = response.extensions().get::<OwnForm>().is_some();
-        let status = if is_own_form { status } else { problem.status() };
+        let status = if has_own_form { status } else { problem.status() };
         authority.counters().request_refused(problem.refusal());
         if !problem.is_logged() {
             log_refused(&frame.refusals, exchange, &method, route, status, &problem);
         }
-        if !is_own_form {
+        if !has_own_form {
             response = render(exchange, &problem, response);
         }
     } else {
