@@ -7,3 +7,4 @@ pub(crate) mod ffmpeg;
 pub(crate) mod nginx_vod;
 pub(crate) mod refusal;
 pub(crate) mod skm;
+pub mod widevine;
