@@ -14,6 +14,7 @@ use crate::http::frame::cors;
 use crate::http::frame::exchange::{self, Frame};
 use crate::http::frame::limits::Limits;
 use crate::http::keys::{ffmpeg, nginx_vod, skm};
+use crate::http::keys::playready::post::playready_post;
 use crate::http::keys::widevine::post::widevine_post;
 use crate::http::player::{account, clear_keys, health, license, module, pages};
 
@@ -81,6 +82,7 @@ fn packager_routes() -> Router<App> {
         .route("/v1/keys/nginx-vod/{*path}", get(nginx_vod::get))
         .route("/v1/keys/skm", post(skm::post))
         .route("/v1/keys/skm/{kid}", get(skm::get))
+        .route("/v1/keys/playready", post(playready_post))
         .route("/v1/keys/widevine", post(widevine_post))
         .route("/v1/keys/widevine/", post(widevine_post))
         .route("/v1/keys/widevine/{*provider}", post(widevine_post))

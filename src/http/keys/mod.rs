@@ -5,6 +5,7 @@ pub(crate) mod asker;
 pub(crate) mod call;
 pub(crate) mod ffmpeg;
 pub(crate) mod nginx_vod;
+pub mod playready;
 pub(crate) mod refusal;
 pub(crate) mod skm;
 pub mod widevine;
