@@ -13,9 +13,9 @@ use crate::http::frame::bearer::TokenPlaces;
 use crate::http::frame::cors;
 use crate::http::frame::exchange::{self, Frame};
 use crate::http::frame::limits::Limits;
-use crate::http::keys::{ffmpeg, nginx_vod, skm};
 use crate::http::keys::playready::post::playready_post;
 use crate::http::keys::widevine::post::widevine_post;
+use crate::http::keys::{ffmpeg, nginx_vod, skm};
 use crate::http::player::{account, clear_keys, health, license, module, pages};
 
 /// All routes, also for pages of the origins that are in force, within the default limits and without proxies.
