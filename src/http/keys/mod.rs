@@ -9,3 +9,4 @@ pub mod playready;
 pub(crate) mod refusal;
 pub(crate) mod skm;
 pub mod widevine;
+pub(crate) mod xml;
