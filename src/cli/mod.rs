@@ -38,6 +38,7 @@ mod key_fetching;
 mod key_file;
 mod key_format;
 mod license;
+mod listeners;
 mod manifest;
 mod manual;
 mod metrics;

@@ -1,13 +1,12 @@
 //! `reelkey serve`: the service, until a signal ends it.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Args;
 use rustix::process::Signal;
 use serde_json::Value;
-use tokio::net::TcpSocket;
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -18,23 +17,20 @@ use crate::cli::folder::config::Config;
 use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading::{self, Reading};
+use crate::cli::listeners::{Listeners, ListenersTls};
 use crate::cli::metrics::Metrics;
 use crate::cli::reload::Reloader;
 use crate::cli::terminal::log::filter::Filter;
 use crate::cli::terminal::log::layer::LogFormat;
 use crate::cli::terminal::log::start as log;
 use crate::cli::terminal::output::{Failure, Output};
-use crate::cli::{clock, key_fetching, operator, sweeping};
-use crate::crypto::client_auth::Wanted;
-use crate::crypto::tls::ServerConfig;
+use crate::cli::{clock, key_fetching, listeners, operator, sweeping};
 use crate::http::admin::{AdminApp, admin_router};
 use crate::http::app::App;
 use crate::http::frame::limits::Limits;
 use crate::http::listener::descriptors;
 use crate::http::listener::server::{self, Rules};
-use crate::http::listener::tls::Tls;
 use crate::http::log_health::LogHealth;
-use crate::http::router::{packagers_within, players_within, router_within};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -75,27 +71,10 @@ async fn serve_until_stopped(
     let listen = args.listen.unwrap_or(config.listen);
     let Reading { decided, identity, at_start } = reading::read(folder)?;
     let expires = identity.as_ref().map(|identity| identity.expires);
-    let plain = identity.is_none() && !config.tls_terminated_by_proxy;
-    let all = [Some(listen), config.keys.listen];
-    if let Some(open) = all.into_iter().flatten().find(|at| plain && !at.ip().is_loopback()) {
-        return Err(without_tls(open, folder));
-    }
+    listeners::check(&config, listen, identity.as_ref(), folder)?;
     let authority = Arc::new(open(folder, &config, decided).await?);
-    let wants_certificates: Wanted = {
-        let authority = Arc::clone(&authority);
-        Arc::new(move || authority.in_force().packagers.take_certificates())
-    };
-    let asking = |config: &Arc<ServerConfig>| {
-        Tls::asking(Arc::clone(config), Arc::clone(&wants_certificates))
-    };
-    let identity = identity.as_ref().map(|identity| &identity.config);
-    // Browsers ask their users for a certificate, so players are not asked where packagers have a listener of their own.
-    let (tls, packagers_tls) = match config.keys.listen {
-        None => (identity.map(asking), None),
-        Some(_) => (identity.map(|config| Tls::new(Arc::clone(config))), identity.map(asking)),
-    };
-    let tls_of_all = tls.iter().chain(&packagers_tls).cloned().collect();
-    let reloader = Reloader::new(folder, Arc::clone(&authority), tls_of_all, at_start);
+    let tls = ListenersTls::new(&config, identity.as_ref(), &authority);
+    let reloader = Reloader::new(folder, Arc::clone(&authority), tls.all(), at_start);
     authority.counters().started(clock::now());
     expires.into_iter().for_each(|at| authority.counters().certificate_ends(at));
     let metrics = config.metrics.map(|table| table.address(folder.config())).transpose()?;
@@ -103,8 +82,7 @@ async fn serve_until_stopped(
     let (reload, reload_issuers) = reloader.as_routes();
     let admin = AdminApp { app: app.clone(), reload, reload_issuers };
     let (admin_listener, owner) = (operator::listen(folder)?, operator::owner(folder)?);
-    let listener = bind(listen)?;
-    let packagers_listener = config.keys.listen.map(bind).transpose()?;
+    let listeners = Listeners::open(&config, listen, tls)?;
     // Before anybody is told that the service is there, so that no signal of theirs ends it.
     let signals = Signals::catch(hangup)?;
     let lines_lost = {
@@ -117,8 +95,8 @@ async fn serve_until_stopped(
     let announcement = Announcement {
         config: &config,
         folder,
-        address: listener.local_addr()?,
-        packagers: packagers_listener.as_ref().map(TcpListener::local_addr).transpose()?,
+        address: listeners.address()?,
+        packagers: listeners.packagers_address()?,
         certificate_ends: expires,
         metrics: told_at,
     };
@@ -130,26 +108,15 @@ async fn serve_until_stopped(
         let mut stopped = stopped.clone();
         async move { stopped.changed().await.unwrap_or_default() }
     };
-    let Rules { limits, proxies, proxy_protocol, addresses, .. } = config.rules();
-    let limits = descriptors::affordable(limits);
-    let attendance = authority.counters().connections();
-    let rules = Rules { limits, proxies, proxy_protocol, addresses, attendance };
-    let (proxies, places) = (rules.proxies.clone(), config.token.clone());
-    let router = match &packagers_listener {
-        None => router_within(app.clone(), limits, proxies.clone(), places),
-        Some(_) => players_within(app.clone(), limits, proxies.clone(), places),
-    };
-    let players = server::serve(listener, tls, rules.clone(), router, stopping());
-    let packagers = async {
-        let Some(listener) = packagers_listener else { return Ok(()) };
-        let router = packagers_within(app, limits, proxies);
-        server::serve(listener, packagers_tls, rules, router, stopping()).await
-    };
+    let rules = config.rules();
+    let limits = descriptors::affordable(rules.limits);
+    let rules = Rules { limits, attendance: authority.counters().connections(), ..rules };
+    let public = listeners.serve(&app, &rules, &config.token, stopping);
     let router = admin_router(admin);
     let operators =
         server::serve_owner(admin_listener, owner, Limits::default(), router, stopping());
     let watching = signals.obey(&reloader, &stop);
-    let serving = async { tokio::try_join!(players, packagers, operators) };
+    let serving = async { tokio::try_join!(public, operators) };
     let sweeping = tokio::spawn(sweeping::sweep(Arc::clone(&authority), config.retention));
     let fetching = key_fetching::start(&authority, folder);
     tokio::pin!(serving);
@@ -161,46 +128,6 @@ async fn serve_until_stopped(
     fetching.abort();
     std::fs::remove_file(folder.admin_socket()).ok();
     Ok(Output::new(Value::Null, ""))
-}
-
-/// The error for an address that other machines can reach, where nobody speaks TLS.
-fn without_tls(listen: SocketAddr, folder: &Folder) -> Failure {
-    let what = format_args!("{listen} is not a loopback address, and there is no TLS");
-    Failure::new(what).remedy(format_args!(
-        "name certificate and key under [tls] in {}, or set tls_terminated_by_proxy = true there",
-        folder.config().display()
-    ))
-}
-
-/// How many connections wait for being accepted before the system refuses one more.
-const BACKLOG: u32 = 1024;
-
-/// A listener of the standard library, as the server takes it.
-fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let listen = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4()?,
-            SocketAddr::V6(_) => TcpSocket::new_v6()?,
-        };
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)?.into_std()
-    };
-    listen().map_err(|error: io::Error| {
-        let remedy = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                "another program listens there, perhaps another service: stop it, or name another port with --listen"
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                "this machine does not have the address: name one of its own with --listen"
-            }
-            io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need CAP_NET_BIND_SERVICE: name a higher one with --listen"
-            }
-            _ => "name another address with --listen",
-        };
-        Failure::from(error).during(format_args!("listening on {address}")).remedy(remedy)
-    })
 }
 
 /// What an operator's signals mean.

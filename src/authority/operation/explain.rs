@@ -139,6 +139,13 @@ impl Operation for Explain {
 }
 
 impl Explain {
+    const fn session_type(&self) -> SessionType {
+        match self.persistent {
+            true => SessionType::PersistentLicense,
+            false => SessionType::Temporary,
+        }
+    }
+
     async fn decide(
         &self,
         desk: &Desk<'_>,
@@ -185,10 +192,7 @@ impl Explain {
         let only = token.content.as_deref().and_then(only_content);
         let wanted = Wanted {
             request_type: RequestType::New,
-            session_type: match self.persistent {
-                true => SessionType::PersistentLicense,
-                false => SessionType::Temporary,
-            },
+            session_type: self.session_type(),
             kids: &kids,
             content_id: content_id
                 .or_else(|| only.as_ref().filter(|_| kids.is_empty()).map(ContentId::as_str)),

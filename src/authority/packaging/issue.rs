@@ -165,7 +165,7 @@ impl Authority {
             changed.crypto_periods = Some(CryptoPeriods {
                 asked_seconds: periods
                     .asked_seconds
-                    .or(order.crypto_period_seconds.filter(|seconds| *seconds > 0)),
+                    .or_else(|| order.crypto_period_seconds.filter(|seconds| *seconds > 0)),
                 tracks: periods.tracks.union(&plan.new_tracks).copied().collect(),
                 ..periods
             });

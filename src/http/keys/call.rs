@@ -108,7 +108,7 @@ impl Call {
     /// The address by which the packager reached this service, for URLs that it follows itself: scheme and host.
     pub(crate) fn origin(&self) -> Option<String> {
         let host = self.headers.get(HOST).and_then(|value| value.to_str().ok());
-        let host = host.or(self.uri.authority().map(|authority| authority.as_str()))?;
+        let host = host.or_else(|| self.uri.authority().map(|authority| authority.as_str()))?;
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
         if host.is_empty() || !host.bytes().all(allowed) {
             return None;
