@@ -3,7 +3,7 @@
 use clap::Command;
 
 /// Each command and its examples, one per line, in the order of the help.
-pub(super) const EXAMPLES: [(&str, &[&str]); 58] = [
+pub(super) const EXAMPLES: [(&str, &[&str]); 62] = [
     ("init", &["reelkey init", "reelkey init --data /var/lib/reelkey"]),
     (
         "serve",
@@ -21,6 +21,7 @@ pub(super) const EXAMPLES: [(&str, &[&str]); 58] = [
         &[
             "reelkey content add movies/bunny --policy premium-movie",
             "reelkey content add movies/bunny --policy premium-movie --policy default",
+            "reelkey content add live/news --policy live-event --crypto-period-seconds 60",
         ],
     ),
     ("content list", &["reelkey content list", "reelkey content list --prefix movies/ --limit 20"]),
@@ -119,6 +120,23 @@ pub(super) const EXAMPLES: [(&str, &[&str]); 58] = [
             "reelkey device ca restore e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         ],
     ),
+    (
+        "packager add",
+        &[
+            "reelkey packager add encoder --content 'movies/*'",
+            "reelkey packager add live --content 'live/*' --allow issue,read --policy live-event --secret-file live.secret",
+            "reelkey packager add shaka --content '*' --widevine-signing-key-file shaka.signing-key",
+        ],
+    ),
+    ("packager list", &["reelkey packager list"]),
+    (
+        "packager rotate-secret",
+        &[
+            "reelkey packager rotate-secret encoder",
+            "reelkey packager rotate-secret encoder --secret-file new.secret",
+        ],
+    ),
+    ("packager remove", &["reelkey packager remove encoder --yes"]),
     ("device list", &["reelkey device list --issuer https://auth.example --account alice"]),
     (
         "device show",
