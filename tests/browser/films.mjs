@@ -9,7 +9,7 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-import { CONTENT } from "./policies.mjs";
+import { CONTENT, PACKAGER } from "./policies.mjs";
 import { addKeys, addTitle, folder, newKeys, reelkey, tool } from "./rig.mjs";
 
 const run = promisify(execFile);
@@ -105,6 +105,13 @@ const later = (keys, periods) => {
     [track, { kid: rotated(kid), key: rotated(key) }]));
 };
 
+/** The packager's manifest names no key system, because the PSSH boxes are in the segments. Shaka Player needs one. */
+async function nameCommonSystem(name) {
+  const text = await readFile(media(name, "film.mpd"), "utf8");
+  const common = '<ContentProtection schemeIdUri="urn:uuid:1077efec-c0b2-4d02-ace3-3c1e52e2fb4b"/>';
+  await writeFile(media(name, "film.mpd"), text.replaceAll(/<ContentProtection [^>]*\/>/g, `$&${common}`));
+}
+
 /** Makes a film of three periods, whose first two the service knows. Returns what makes the third known. */
 export async function rotating(name) {
   const content = `live/${name}`;
@@ -119,16 +126,32 @@ export async function rotating(name) {
     "--keys", labels.join(","), "--clear_lead", "0", "--protection_systems", "Common",
     "--mpd_output", media(name, "film.mpd"),
   ]);
-  // The packager's manifest names no key system, because the PSSH boxes are in the segments. Shaka Player needs one.
-  const text = await readFile(media(name, "film.mpd"), "utf8");
-  const common = '<ContentProtection schemeIdUri="urn:uuid:1077efec-c0b2-4d02-ace3-3c1e52e2fb4b"/>';
-  await writeFile(media(name, "film.mpd"), text.replaceAll(/<ContentProtection [^>]*\/>/g, `$&${common}`));
+  await nameCommonSystem(name);
   await addTitle(content);
   for (const period of [1, 2]) await addKeys(content, later(keys, period - 1), period);
   return { content, third: () => addKeys(content, later(keys, 2), 3) };
 }
 
-/** Makes all films but those of `rotating`. */
+/**
+ * Makes a film of three periods as a packager does that knows nothing of the service but its URL: Shaka Packager asks for
+ * every key, and the title is added by that.
+ */
+export async function served(name, url) {
+  const content = `live/${name}`;
+  const server = url.replace("://", `://${PACKAGER.name}:${PACKAGER.secret}@`);
+  await mkdir(media(name), { recursive: true });
+  await run(tool("packager"), [
+    `in=${clear("audio.mp4")},stream=audio,output=${media(name, "audio.mp4")}`,
+    `in=${clear("hd.mp4")},stream=video,output=${media(name, "hd.mp4")}`,
+    "--quiet", "--segment_duration", "2", "--crypto_period_duration", "6", "--enable_widevine_encryption",
+    "--key_server_url", `${server}/v1/keys/widevine`, "--content_id", Buffer.from(content).toString("hex"),
+    "--clear_lead", "0", "--protection_systems", "Common", "--mpd_output", media(name, "film.mpd"),
+  ]);
+  await nameCommonSystem(name);
+  return content;
+}
+
+/** Makes all films but those of `rotating` and `served`. */
 export async function addFilms() {
   await Promise.all([...["cenc", "cbcs"].map((scheme) => writeManifest(scheme, "clearkey.mpd")), aes(), vp9()]);
 }

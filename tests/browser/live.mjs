@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { look, open, until } from "./browsers.mjs";
-import { VP9, rotating } from "./films.mjs";
+import { VP9, rotating, served } from "./films.mjs";
 import { advanced, claims, plays, token } from "./scenarios.mjs";
 
 /** VP9 with Opus: the player, and the folder of the film. */
@@ -42,4 +42,20 @@ const rotations = ["fragments", "shaka", "dashjs"].map((player) => ({
   },
 }));
 
-export const live = [...codecs, ...rotations];
+/** Crypto periods of 6 s whose keys a packager has asked for: the service derives them, and a license names only KIDs. */
+const derived = ["shaka", "dashjs"].map((player) => ({
+  name: `${player} plays a film across crypto periods that Shaka Packager got its keys for`,
+  async run(world) {
+    const name = `served-${world.browserName}-${player}`;
+    const content = await served(name, world.url);
+    const page = await open(world.browser, world, { player, scheme: name, ahead: 3, token: token("default", { content }) });
+    for (const seconds of [3, 8, 14]) await plays(page, world, seconds);
+    const seen = await look(page);
+    assert.deepEqual([seen.refusals, seen.expired, seen.errors], [[], [], []]);
+    const granted = seen.answers.flatMap(({ text }) => claims(text).tracks.map((track) => track.crypto_period_index));
+    for (const period of [0, 1, 2]) assert(granted.includes(period), `no key of period ${period}`);
+    return `${seen.answers.length} licenses`;
+  },
+}));
+
+export const live = [...codecs, ...rotations, ...derived];

@@ -3,6 +3,8 @@
 
 export const CONTENT = "movies/film";
 export const RETIRED = "movies/retired";
+/** The packager, which may add titles of `live/` under the policy `default`. */
+export const PACKAGER = { name: "shaka", secret: "secret-of-the-browser-tests" };
 /** The parameter of the site's `/token` that asks for a token that has expired. */
 export const EXPIRED = "expired";
 

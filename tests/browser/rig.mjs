@@ -14,7 +14,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-import { CONTENT, EXPIRED, POLICIES, RETIRED } from "./policies.mjs";
+import { CONTENT, EXPIRED, PACKAGER, POLICIES, RETIRED } from "./policies.mjs";
 
 const run = promisify(execFile);
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -99,6 +99,9 @@ async function installation(origin, films) {
     await addTitle(content);
     await addKeys(content, keys);
   }
+  const secret = join(folder, "packager.secret");
+  await writeFile(secret, PACKAGER.secret, { mode: 0o600 });
+  await reelkey("packager", "add", PACKAGER.name, "--content", "live/*", "--policy", "default", "--secret-file", secret);
   for (const { kid } of Object.values(films.retired)) await reelkey("key", "retire", kid);
   await appendFile(join(data, "reelkey.toml"), `\n[cors]\nallowed_origins = ["${origin}"]\n\n[token]\nquery = true\n`);
 }
