@@ -23,6 +23,10 @@ use crate::store::batch::Batch;
 use crate::store::record::packager::PackagerRecord;
 use crate::store::record::stored::{self, Record, Stored};
 
+/// The most patterns of a packager, and the most policies.
+const PATTERNS_MAX: usize = 16;
+const POLICIES_MAX: usize = 8;
+
 /// A packager, as commands show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackagerView {
@@ -78,6 +82,9 @@ pub enum Refusal {
     /// Another packager has the same secret.
     #[error("packager {0} has the same secret")]
     SameSecret(PackagerName),
+    /// It would not fit into a record.
+    #[error("a packager has at most {PATTERNS_MAX} patterns and {POLICIES_MAX} policies")]
+    TooMany,
     /// A policy is not in force.
     #[error(transparent)]
     Policy(Provision),
@@ -93,6 +100,7 @@ impl Remedy for Refusal {
                  `reelkey packager rotate-secret {name}`"
             ),
             Self::SameSecret(_) => "give each packager a secret of its own".into(),
+            Self::TooMany => "use patterns such as movies/*, or several packagers".into(),
             Self::Policy(refusal) => return refusal.remedy(),
         })
     }
@@ -141,6 +149,9 @@ impl Operation for AddPackager {
     type Refusal = Refusal;
 
     async fn execute(self, desk: &Desk<'_>) -> Result<PackagerAdded, Stop<Refusal>> {
+        if self.content.len() > PATTERNS_MAX || self.policies.len() > POLICIES_MAX {
+            return Err(Refusal::TooMany.into());
+        }
         contents::judge_policies(&desk.in_force.load().policies, &self.policies)
             .map_err(Refusal::Policy)?;
         let rights = Rights {

@@ -114,7 +114,10 @@ fn named<'a>(
     // One of ours that comes back.
     match Derived::by_kid(seed, content, kid) {
         Some(key) if is_other(key.track, Some(key.period)) => Err(Refused::OtherUse(kid)),
-        key => Ok(key.map(Found::Derived)),
+        Some(key) => Ok(Some(Found::Derived(key))),
+        // The derived key of another content: with a record here, that content's players would be led astray.
+        None if seed.read_kid(kid).is_some() => Err(Refused::OtherContent(kid)),
+        None => Ok(None),
     }
 }
 
@@ -135,5 +138,143 @@ fn derived<'a>(
     match by_kid.get(&key.kid) {
         Some(record) if record.state == KeyState::Retired => Err(Refused::Retired(key.kid)),
         Some(_) | None => Ok(Some(Found::Derived(key))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::record::content::CryptoPeriods;
+    use crate::store::record::stored::Record;
+
+    const HD: Option<TrackType> = Some(TrackType::Hd);
+    const SD: Option<TrackType> = Some(TrackType::Sd);
+
+    fn kid(number: u8) -> KeyId {
+        KeyId::from_bytes([number; 16])
+    }
+
+    fn content() -> ContentRecord {
+        let tracks = BTreeSet::from([HD]);
+        let crypto_periods =
+            Some(CryptoPeriods { number: 7, seconds: None, asked_seconds: None, tracks });
+        let content = ContentRecord::new("live/news".parse().unwrap(), &["open".into()], 1);
+        ContentRecord { crypto_periods, ..content }
+    }
+
+    fn key(number: u8, track: Option<TrackType>, period: Option<u32>) -> KeyRecord {
+        // Nothing here is unwrapped; any wrapped secret will do.
+        let wrapped = r#"{"kek":1,"salt":"AA","sealed":"AA"}"#;
+        KeyRecord {
+            kid: kid(number),
+            content_id: "live/news".parse().unwrap(),
+            track_type: track,
+            crypto_period_index: period,
+            state: KeyState::Active,
+            wrapped: serde_json::from_str(wrapped).unwrap(),
+            created_at: number.into(),
+            nth_in_second: 0,
+        }
+    }
+
+    fn stored(key: &KeyRecord) -> Stored<KeyRecord> {
+        Stored::parse(&key.key(), serde_json::to_vec(key).unwrap()).unwrap()
+    }
+
+    /// What answers one wish: a KID, `missing`, `new track`, or the refusal.
+    fn answer(wanted: Wanted, keys: &[KeyRecord]) -> String {
+        let seed = PeriodSeed::new(&[1; 32]).unwrap();
+        let content = content();
+        let order = Order {
+            content: content.content_id.clone(),
+            wanted: vec![wanted],
+            crypto_period_seconds: None,
+        };
+        let keys: Vec<_> = keys.iter().map(stored).collect();
+        let plan = match plan(&order, &content, &keys, &seed) {
+            Ok(plan) => plan,
+            Err(refused) => return refused.to_string(),
+        };
+        match (&plan.found[..], plan.missing.len(), plan.new_tracks.len()) {
+            ([Found::Stored(key)], 0, 0) => key.kid.to_string(),
+            ([Found::Derived(key)], 0, 0) => format!("derived {}", key.period),
+            ([], 1, 0) => "missing".into(),
+            ([], 0, 1) => "new track".into(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    const fn wish(track: Option<TrackType>, period: Option<u32>, kid: Option<KeyId>) -> Wanted {
+        Wanted { track, period, kid }
+    }
+
+    #[test]
+    fn the_newest_active_key_of_a_track_answers() {
+        let retired = KeyRecord { state: KeyState::Retired, ..key(9, HD, None) };
+        let keys =
+            [key(1, HD, None), key(3, HD, None), key(2, HD, None), key(4, SD, None), retired];
+        assert_eq!(answer(wish(HD, None, None), &keys), kid(3).to_string());
+        assert_eq!(answer(wish(SD, None, None), &keys), kid(4).to_string());
+        assert_eq!(answer(wish(None, None, None), &keys), "missing");
+        // A key of a period is no key without one.
+        assert_eq!(answer(wish(HD, None, None), &[key(1, HD, Some(3))]), "missing");
+    }
+
+    #[test]
+    fn a_period_has_its_stored_key_or_a_derived_one() {
+        assert_eq!(answer(wish(HD, Some(3), None), &[]), "derived 3");
+        let keys = [key(1, HD, Some(3))];
+        assert_eq!(answer(wish(HD, Some(3), None), &keys), kid(1).to_string());
+        assert_eq!(answer(wish(HD, Some(4), None), &keys), "derived 4");
+        assert_eq!(answer(wish(SD, Some(3), None), &keys), "new track");
+    }
+
+    #[test]
+    fn a_derived_key_that_was_retired_is_never_given_again() {
+        let seed = PeriodSeed::new(&[1; 32]).unwrap();
+        let derived = Derived::of(&seed, &content(), HD, 3).unwrap();
+        let tombstone =
+            KeyRecord { kid: derived.kid, state: KeyState::Retired, ..key(1, HD, Some(3)) };
+        let said = answer(wish(HD, Some(3), None), std::slice::from_ref(&tombstone));
+        assert_eq!(said, Refused::Retired(derived.kid).to_string());
+        let said = answer(wish(HD, Some(3), Some(derived.kid)), &[tombstone]);
+        assert_eq!(said, Refused::Retired(derived.kid).to_string());
+    }
+
+    #[test]
+    fn a_kid_of_the_encoder_is_one_key_for_one_use() {
+        let chosen = |track, period, number| wish(track, period, Some(kid(number)));
+        let keys = [key(1, HD, None)];
+        assert_eq!(answer(chosen(HD, None, 1), &keys), kid(1).to_string());
+        assert_eq!(answer(chosen(None, None, 1), &keys), kid(1).to_string());
+        assert_eq!(answer(chosen(HD, None, 2), &keys), "missing");
+        assert_eq!(answer(chosen(SD, None, 1), &keys), Refused::OtherUse(kid(1)).to_string());
+        let of_period = [key(1, HD, Some(3))];
+        let said = answer(chosen(HD, Some(4), 1), &of_period);
+        assert_eq!(said, Refused::OtherUse(kid(1)).to_string());
+    }
+
+    #[test]
+    fn a_derived_kid_comes_back_to_its_own_content_alone() {
+        let seed = PeriodSeed::new(&[1; 32]).unwrap();
+        let own = Derived::of(&seed, &content(), HD, 3).unwrap();
+        assert_eq!(answer(wish(HD, Some(3), Some(own.kid)), &[]), "derived 3");
+        let said = answer(wish(HD, Some(4), Some(own.kid)), &[]);
+        assert_eq!(said, Refused::OtherUse(own.kid).to_string());
+        let mut other = content();
+        other.crypto_periods.as_mut().unwrap().number = 8;
+        let foreign = Derived::of(&seed, &other, HD, 3).unwrap();
+        let said = answer(wish(HD, Some(3), Some(foreign.kid)), &[]);
+        assert_eq!(said, Refused::OtherContent(foreign.kid).to_string());
+    }
+
+    #[test]
+    fn the_same_wish_twice_is_one_new_key() {
+        let seed = PeriodSeed::new(&[1; 32]).unwrap();
+        let wanted = vec![wish(SD, None, None), wish(SD, None, None), wish(HD, None, None)];
+        let content = content();
+        let order =
+            Order { content: content.content_id.clone(), wanted, crypto_period_seconds: None };
+        assert_eq!(plan(&order, &content, &[], &seed).unwrap().missing.len(), 2);
     }
 }
