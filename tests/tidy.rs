@@ -9,12 +9,13 @@ use reelkey::crypto::issuer_keys::IssuerKeys;
 
 /// The floors of each folder, top to bottom: an import may only point down. Rooms of one line are on one floor and do
 /// not know each other. A new room needs a floor here.
-const FLOORS: [(&str, &[&str]); 41] = [
+const FLOORS: [(&str, &[&str]); 42] = [
     ("src", &["cli", "http", "authority", "store", "domain crypto"]),
     (
         "src/cli",
         &[
             "command",
+            "pssh",
             "account content demo device doctor init inspect license manifest manual packager root session signer kek token policy serve usage",
             "explain key",
             "device_ca issuer key_file reload",
@@ -40,7 +41,8 @@ const FLOORS: [(&str, &[&str]); 41] = [
         ],
     ),
     ("src/cli/demo", &["page", "player", "setup", "film report tap"]),
-    ("src/cli/inspect", &["command", "document text", "next_step", "reading terms"]),
+    ("src/cli/inspect", &["command", "document text", "next_step", "reading signals terms"]),
+    ("src/cli/pssh", &["decode encode", "contents input"]),
     (
         "src/cli/folder",
         &[

@@ -19,7 +19,7 @@ use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{self, Failure, Output};
 use crate::cli::{
     account, content, decrypt, demo, device, doctor, hygiene, init, inspect, issuer, kek, key,
-    license, manifest, manual, packager, policy, reload, root, serve, session, signer, token,
+    license, manifest, manual, packager, policy, pssh, reload, root, serve, session, signer, token,
     usage,
 };
 
@@ -113,6 +113,9 @@ enum Command {
     Decrypt(decrypt::DecryptArgs),
     /// Show what a film is and which keys it needs: tracks, schemes, KIDs and DRM systems.
     Inspect(inspect::InspectArgs),
+    /// pssh boxes: what they say, and writing them.
+    #[command(subcommand)]
+    Pssh(pssh::PsshCommand),
     /// Print the completion script of a shell.
     Completion {
         /// The shell.
@@ -133,6 +136,7 @@ impl Command {
             | Self::Completion { .. }
             | Self::Man(_) => false,
             Self::Policy(command) => command.needs_folder(),
+            Self::Pssh(command) => command.needs_folder(),
             _ => true,
         }
     }
@@ -220,6 +224,7 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
         Command::Manifest(args) => manifest::manifest(&folder, args).await,
         Command::Decrypt(args) => decrypt::decrypt(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Pssh(command) => pssh::run(&folder, command, cli.global.json).await,
         Command::Completion { shell } => manual::completion(shell, usage::commands::<Cli>()),
         Command::Man(args) => manual::man(&args, usage::commands::<Cli>()),
     }

@@ -3,7 +3,7 @@
 use clap::Command;
 
 /// Each command and its examples, one per line, in the order of the help.
-pub(super) const EXAMPLES: [(&str, &[&str]); 62] = [
+pub(super) const EXAMPLES: [(&str, &[&str]); 64] = [
     ("init", &["reelkey init", "reelkey init --data /var/lib/reelkey"]),
     (
         "serve",
@@ -235,6 +235,23 @@ pub(super) const EXAMPLES: [(&str, &[&str]); 62] = [
             "reelkey inspect film.mp4",
             "reelkey inspect --init init.mp4 segment.m4s",
             "reelkey inspect --json - < film.mp4",
+        ],
+    ),
+    (
+        "pssh decode",
+        &[
+            "reelkey pssh decode init.mp4",
+            "reelkey pssh decode AAAAOHBzc2gAAAAA7e+LqXnWSs6jyCfc1R0h7QAAABgSEPPF4DYeZlSyj4BJx3iyOUZI49yVmwY=",
+            "reelkey pssh decode --key @pairs film.mpd",
+            "reelkey pssh decode --json - < boxes.bin",
+        ],
+    ),
+    (
+        "pssh encode",
+        &[
+            "reelkey pssh encode --system widevine --kid 4d97930a-3d7b-5000-8000-5c7bda1f0a11 --scheme cbcs --content-id bunny",
+            "reelkey pssh encode --system playready --key @pairs --la-url https://drm.example/playready",
+            "reelkey pssh encode --system widevine --system playready --content movies/bunny --format binary > boxes.bin",
         ],
     ),
     (

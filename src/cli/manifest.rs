@@ -139,7 +139,7 @@ pub(crate) async fn manifest(folder: &Folder, args: ManifestArgs) -> Result<Outp
 
 /// The first key of each track type, lists having the newest first; of keys with crypto periods, the first of each of the
 /// two highest periods, which licenses hold.
-fn newest(keys: Vec<KeyView>) -> Vec<KeyView> {
+pub(crate) fn newest(keys: Vec<KeyView>) -> Vec<KeyView> {
     let current = period::current(keys.iter().filter_map(|key| key.crypto_period_index));
     let mut newest: Vec<KeyView> = Vec::new();
     let is_current =

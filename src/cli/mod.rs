@@ -46,6 +46,7 @@ mod operator;
 mod packager;
 mod policy;
 mod policy_summary;
+mod pssh;
 mod reload;
 mod root;
 mod secret_argument;

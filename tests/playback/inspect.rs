@@ -221,13 +221,15 @@ fn what_a_film_says_to_each_drm_system_is_decoded() {
     assert!(all.iter().any(|it| it["system"] == "W3C Common" && it["kids"] == json!([uuid])));
     let expected = json!({ "kids": [uuid], "provider": "\u{1b}[2J\nevil", "content_id": "film",
         "content_id_hex": "66696c6d", "policy": null, "crypto_period_index": null,
-        "protection_scheme": "cbcs" });
+        "crypto_period_seconds": null, "protection_scheme": "cbcs" });
     assert_eq!(
         (&of("edef8ba9")["system"], &of("edef8ba9")["widevine"]),
         (&json!("Widevine"), &expected)
     );
     let url = "https://play.example/?a=1&b=2";
-    let expected = json!({ "version": "4.3.0.0", "kids": [uuid], "la_url": url });
+    let keys = json!([{ "kid": uuid, "algorithm": "AESCBC", "checksum": null }]);
+    let expected = json!({ "version": "4.3.0.0", "kids": [uuid], "keys": keys, "la_url": url,
+        "lui_url": null, "ds_id": null, "decryptor_setup": null });
     assert_eq!(of("9a04f079")["playready"], expected);
     assert_eq!(
         (&of("94ce86fb")["system"], &of("94ce86fb")["data_size"]),

@@ -34,6 +34,7 @@ mod places;
 mod power;
 mod program;
 mod provisioning;
+mod pssh;
 mod reload;
 mod remembered;
 mod rotations;

@@ -78,6 +78,12 @@ impl Pssh {
         kids
     }
 
+    /// The box of version 0 with this data.
+    #[must_use]
+    pub fn with_data(system_id: SystemId, data: &[u8]) -> Self {
+        Self { system_id, version: 0, kids: Vec::new(), data: data.to_vec() }
+    }
+
     /// Reads the data, if the system is Widevine or PlayReady and the data has that system's form.
     #[must_use]
     pub fn contents(&self) -> Option<Contents> {

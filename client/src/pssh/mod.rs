@@ -36,7 +36,7 @@ pub mod widevine;
 
 pub use crate::pssh::boxed::{boxed, clear_key, common, common_fields, fairplay};
 pub use crate::pssh::decoded::{Contents, Pssh};
-pub use crate::pssh::playready::PlayReady;
+pub use crate::pssh::playready::{HeaderKey, PlayReady};
 pub use crate::pssh::scheme::ProtectionScheme;
 pub use crate::pssh::system::SystemId;
 pub use crate::pssh::widevine::Widevine;

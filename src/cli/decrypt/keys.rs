@@ -9,6 +9,8 @@
 //!
 //! KIDs and keys are hexadecimal, with or without `0x`, with or without hyphens. In a file, `#` begins a comment.
 
+use std::collections::BTreeMap;
+
 use reelkey_client::cenc::Keys;
 use reelkey_client::key::{ContentKey, KeyId};
 use serde::Deserialize;
@@ -38,6 +40,49 @@ pub(super) struct GivenKeys {
 /// [`Failure`], which names the argument and the line and repeats nothing of either.
 pub(super) fn read_keys(arguments: &[SecretArgument]) -> Result<GivenKeys, Failure> {
     let mut given = GivenKeys { keys: Keys::default(), has_bare_key: false };
+    each_key(arguments, |whose, key| {
+        match whose {
+            For::Kid(kid) => given.keys.insert(kid, key),
+            For::Track(track) => given.keys.insert_for_track(track, key),
+            For::OnlyKid if given.has_bare_key => {
+                let what = "two keys without a KID: say for which KID each of them is";
+                return Err(Failure::new(what));
+            }
+            For::OnlyKid => {
+                given.has_bare_key = true;
+                given.keys.insert_only(key);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(given)
+}
+
+/// Reads the keys of every argument where each has to name its KID.
+///
+/// # Errors
+/// As [`read_keys`], or a key names no KID.
+pub(crate) fn read_pairs(
+    arguments: &[SecretArgument],
+) -> Result<BTreeMap<KeyId, ContentKey>, Failure> {
+    let mut pairs = BTreeMap::new();
+    each_key(arguments, |whose, key| match whose {
+        For::Kid(kid) => {
+            pairs.insert(kid, key);
+            Ok(())
+        }
+        For::Track(_) | For::OnlyKid => {
+            Err(Failure::new("the key does not say which KID it is for").remedy("write KID:KEY"))
+        }
+    })?;
+    Ok(pairs)
+}
+
+/// Calls `take` with each key of every argument, and says where it was if `take` refuses it.
+fn each_key(
+    arguments: &[SecretArgument],
+    mut take: impl FnMut(For, ContentKey) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     for argument in arguments {
         let text = argument.read()?;
         let mut is_empty = true;
@@ -52,24 +97,13 @@ pub(super) fn read_keys(arguments: &[SecretArgument]) -> Result<GivenKeys, Failu
                 SecretArgument::Value(_) => "--key".to_owned(),
             };
             let (whose, key) = read_line(line).ok_or_else(|| malformed().during(place()))?;
-            match whose {
-                For::Kid(kid) => given.keys.insert(kid, key),
-                For::Track(track) => given.keys.insert_for_track(track, key),
-                For::OnlyKid if given.has_bare_key => {
-                    let what = "two keys without a KID: say for which KID each of them is";
-                    return Err(Failure::new(what).during(place()));
-                }
-                For::OnlyKid => {
-                    given.has_bare_key = true;
-                    given.keys.insert_only(key);
-                }
-            }
+            take(whose, key).map_err(|failure| failure.during(place()))?;
         }
         if is_empty {
             return Err(Failure::new("there is no key in it").during(argument));
         }
     }
-    Ok(given)
+    Ok(())
 }
 
 fn malformed() -> Failure {

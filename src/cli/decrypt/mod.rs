@@ -17,7 +17,7 @@ mod check;
 mod command;
 mod in_place;
 mod kept;
-mod keys;
+pub(crate) mod keys;
 mod layout;
 mod license;
 mod lock;

@@ -5,10 +5,9 @@ use reelkey_client::cenc::inspect::{
     Described, DescribedKey, Film, FilmTrack, FoundPssh, IvLength, LeftOut, NeededKey, SampleEntry,
     SampleGroup, SampleProtection,
 };
-use reelkey_client::key::KeyId;
-use reelkey_client::pssh::Contents;
 use serde_json::{Value, json};
 
+use crate::cli::inspect::signals;
 use crate::cli::inspect::terms::{is_encrypted, kind_name, piff_cipher, refusal};
 
 /// The document about a film in the file of this name. `error` is the damage that ended the inspection, or null.
@@ -38,10 +37,6 @@ pub(super) fn document(film: &Film, name: &str, error: Value) -> Value {
 
 fn four(four: FourCc) -> String {
     four.to_string()
-}
-
-fn kids(kids: &[KeyId]) -> Vec<String> {
-    kids.iter().map(KeyId::to_string).collect()
 }
 
 fn track(track: &FilmTrack) -> Value {
@@ -121,39 +116,12 @@ fn group(group: &SampleGroup) -> Value {
     })
 }
 
-fn system(found: &FoundPssh) -> Value {
-    let pssh = &found.pssh;
-    let (mut widevine, mut playready) = (None, None);
-    match pssh.contents() {
-        Some(Contents::Widevine(header)) => {
-            let id = header.content_id.as_deref();
-            let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            widevine = Some(json!({
-                "kids": kids(&header.key_ids),
-                "provider": header.provider,
-                "content_id": id.and_then(|id| std::str::from_utf8(id).ok()),
-                "content_id_hex": id.map(hex),
-                "policy": header.policy,
-                "crypto_period_index": header.crypto_period_index,
-                "protection_scheme": header.protection_scheme.map(|scheme| four(FourCc(scheme))),
-            }));
-        }
-        Some(Contents::PlayReady(header)) => {
-            playready = Some(json!({
-                "version": header.version, "kids": kids(&header.kids().collect::<Vec<_>>()), "la_url": header.la_url,
-            }));
-        }
-        None => {}
+/// A `pssh` box and where it is.
+pub(crate) fn system(found: &FoundPssh) -> Value {
+    let mut document = signals::document(&found.pssh);
+    if let Some(members) = document.as_object_mut() {
+        members.insert("in_moov".into(), found.in_moov.into());
+        members.insert("fragments".into(), found.fragments.into());
     }
-    json!({
-        "system_id": pssh.system_id.to_string(),
-        "system": pssh.system_id.name(),
-        "version": pssh.version,
-        "kids": kids(&pssh.kids),
-        "data_size": pssh.data.len(),
-        "in_moov": found.in_moov,
-        "fragments": found.fragments,
-        "widevine": widevine,
-        "playready": playready,
-    })
+    document
 }

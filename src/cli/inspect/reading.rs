@@ -18,16 +18,16 @@ const PIECE_BYTES: usize = 4096;
 const PIECE_BYTES_MAX: usize = 256 * 1024;
 
 /// What was seen of a film, and the damage that ended the inspection early.
-pub(super) struct Seen {
-    pub(super) film: Film,
-    pub(super) damage: Option<Error>,
+pub(crate) struct Seen {
+    pub(crate) film: Film,
+    pub(crate) damage: Option<Error>,
 }
 
 /// Inspects the file at `path`, after the initialization segment if there is one.
 ///
 /// # Errors
 /// A file cannot be read, or the initialization segment is damaged.
-pub(super) fn read_film(init: Option<&Path>, path: &Path) -> Result<Seen, Failure> {
+pub(crate) fn read_film(init: Option<&Path>, path: &Path) -> Result<Seen, Failure> {
     let mut inspector = Inspector::new();
     if let Some(init) = init {
         let read = read_file(&mut inspector, init)?.and_then(|()| inspector.next_file());
@@ -35,6 +35,13 @@ pub(super) fn read_film(init: Option<&Path>, path: &Path) -> Result<Seen, Failur
     }
     let read = read_file(&mut inspector, path)?.and_then(|()| inspector.finish());
     Ok(Seen { film: inspector.film(), damage: read.err() })
+}
+
+/// Inspects a film that is in memory.
+pub(crate) fn seen_in(film: &[u8]) -> Seen {
+    let mut inspector = Inspector::new();
+    let read = inspector.push(film).and_then(|()| inspector.finish());
+    Seen { film: inspector.film(), damage: read.err() }
 }
 
 /// Gives the inspector a whole file. The inner result is what it says of the file.

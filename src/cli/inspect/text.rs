@@ -6,8 +6,8 @@ use reelkey_client::cenc::inspect::{
     Film, FilmKind, FilmTrack, FoundPssh, LeftOut, NeededKey, SampleEntry, SampleGroup,
 };
 use reelkey_client::key::KeyId;
-use reelkey_client::pssh::Contents;
 
+use crate::cli::inspect::signals::{facts, system_name};
 use crate::cli::inspect::terms::{iv_text, media_name, pattern_text, scheme_name};
 use crate::cli::terminal::table::table;
 
@@ -160,7 +160,8 @@ fn kid_list(kids: &[KeyId]) -> String {
     }
 }
 
-fn place(in_moov: bool, fragments: u64) -> String {
+/// Where in a film a box is.
+pub(crate) fn place(in_moov: bool, fragments: u64) -> String {
     match (in_moov, fragments) {
         (true, 0) => "moov".into(),
         (false, _) => counted(fragments, "moof"),
@@ -172,41 +173,14 @@ const PSSH_HEADINGS: [&str; 5] = ["DRM SYSTEM (PSSH)", "VERSION", "IN", "DATA BY
 
 fn pssh_row(found: &FoundPssh) -> [String; 5] {
     let pssh = &found.pssh;
-    let system = pssh.system_id.name().map_or_else(|| pssh.system_id.to_string(), Into::into);
-    let mut says = Vec::new();
-    let mut kids = pssh.kids.clone();
-    match pssh.contents() {
-        Some(Contents::Widevine(header)) => {
-            kids.extend(header.key_ids);
-            says.extend(header.provider.map(|provider| format!("provider {provider}")));
-            says.extend(header.content_id.map(|id| format!("content ID {}", id_text(&id))));
-            says.extend(header.policy.map(|policy| format!("policy {policy}")));
-            says.extend(header.crypto_period_index.map(|index| format!("crypto period {index}")));
-            let scheme = header.protection_scheme;
-            says.extend(scheme.map(|scheme| format!("scheme {}", scheme.escape_ascii())));
-        }
-        Some(Contents::PlayReady(header)) => {
-            kids.extend(header.kids());
-            says.extend(header.version.map(|version| format!("header {version}")));
-            says.extend(header.la_url.map(|url| format!("licenses at {url}")));
-        }
-        None => {}
-    }
-    kids.sort();
-    kids.dedup();
+    let kids: Vec<KeyId> = pssh.all_kids().into_iter().collect();
+    let facts = facts(pssh);
+    let mut says: Vec<_> = facts.iter().map(|(name, value)| format!("{name} {value}")).collect();
     if !kids.is_empty() {
         says.insert(0, format!("KID {}", kid_list(&kids)));
     }
     let (version, bytes) = (pssh.version.to_string(), pssh.data.len().to_string());
-    [system, version, place(found.in_moov, found.fragments), bytes, says.join("; ")]
-}
-
-/// An ID as text if it is text, in hexadecimal digits otherwise.
-fn id_text(id: &[u8]) -> String {
-    match std::str::from_utf8(id) {
-        Ok(text) if !text.contains(char::is_control) => text.into(),
-        _ => id.iter().map(|byte| format!("{byte:02x}")).collect(),
-    }
+    [system_name(pssh), version, place(found.in_moov, found.fragments), bytes, says.join("; ")]
 }
 
 /// What the tables do not show.
@@ -245,12 +219,5 @@ mod tests {
     fn durations_are_read_at_a_glance() {
         let shown = [0, 3_040, 59_999, 60_000, 7_384_005].map(seconds);
         assert_eq!(shown, ["0.000 s", "3.040 s", "59.999 s", "0:01:00.000", "2:03:04.005"]);
-    }
-
-    #[test]
-    fn an_id_is_text_where_it_is_text() {
-        assert_eq!(id_text("movie é".as_bytes()), "movie é");
-        assert_eq!(id_text(b"a\x1b"), "611b");
-        assert_eq!(id_text(&[0xff, 1]), "ff01");
     }
 }
