@@ -307,6 +307,7 @@ fn what_cannot_be_written_or_read_is_refused_with_the_next_step() {
         &["encode", "--system", "common", "--kid", KID, "--scheme", "CENC"],
         &["encode", "--system", "playready", "--kid", KID, "--playready-version", "4.4"],
         &["encode", "--system", "common", "--kid", KID, "--track", "SD"],
+        &["encode", "--system", "common", "--key", PAIR, "--track", "SD"],
         &["decode"],
     ] {
         assert_eq!(refused(usage).0, Some(2), "{usage:?}");

@@ -34,7 +34,7 @@ pub(crate) struct EncodeArgs {
     #[arg(long, value_name = "CONTENT", conflicts_with = "kids")]
     content: Option<ContentId>,
     /// With --content: only this track type. Can be repeated.
-    #[arg(long = "track", value_name = "TYPE", requires = "content")]
+    #[arg(long = "track", value_name = "TYPE", requires = "content", conflicts_with = "kids")]
     tracks: Vec<TrackType>,
     /// A key: KID:KEY in hexadecimal digits, @FILE with one a line, or - for standard input. The PlayReady header gets its
     /// checksum. Without --kid and --content, the boxes name the KIDs of the keys.
