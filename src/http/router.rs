@@ -13,6 +13,7 @@ use crate::http::frame::bearer::TokenPlaces;
 use crate::http::frame::cors;
 use crate::http::frame::exchange::{self, Frame};
 use crate::http::frame::limits::Limits;
+use crate::http::keys::cpix::{document_routes, speke_routes};
 use crate::http::keys::playready::post::playready_post;
 use crate::http::keys::widevine::post::widevine_post;
 use crate::http::keys::{ffmpeg, nginx_vod, skm};
@@ -80,6 +81,9 @@ fn packager_routes() -> Router<App> {
     Router::new()
         .route("/v1/keys/ffmpeg/{*path}", get(ffmpeg::get))
         .route("/v1/keys/nginx-vod/{*path}", get(nginx_vod::get))
+        .route("/v1/keys/cpix/{*path}", get(document_routes::get).post(document_routes::post))
+        .route("/v1/keys/speke", get(speke_routes::get).post(speke_routes::post))
+        .route("/v1/keys/speke/{*path}", get(speke_routes::get).post(speke_routes::post))
         .route("/v1/keys/skm", post(skm::post))
         .route("/v1/keys/skm/{kid}", get(skm::get))
         .route("/v1/keys/playready", post(playready_post))

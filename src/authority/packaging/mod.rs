@@ -2,5 +2,6 @@
 
 pub mod ask;
 pub mod issue;
+pub mod known;
 pub mod plan;
 pub mod read;

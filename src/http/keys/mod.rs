@@ -3,6 +3,7 @@
 
 pub(crate) mod asker;
 pub(crate) mod call;
+pub mod cpix;
 pub(crate) mod ffmpeg;
 pub(crate) mod nginx_vod;
 pub mod playready;

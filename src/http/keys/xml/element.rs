@@ -109,11 +109,6 @@ impl Element {
         }
     }
 
-    /// Takes an attribute of no namespace away.
-    pub(crate) fn unset(&mut self, local: &str) {
-        self.attributes.retain(|(name, _)| !is_attribute(name, local));
-    }
-
     /// The elements in it that have this name.
     pub(crate) fn all<'a>(
         &'a self,

@@ -1,0 +1,177 @@
+//! `GET` and `POST /v1/keys/cpix/<content_id>`: CPIX documents.
+
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use zeroize::Zeroizing;
+
+use crate::authority::packager::Packager;
+use crate::authority::packaging::ask::{Order, Wanted};
+use crate::domain::content::ContentId;
+use crate::domain::refusal::Refusal;
+use crate::domain::track::TrackType;
+use crate::http::keys::call::Call;
+use crate::http::keys::cpix::delivery;
+use crate::http::keys::cpix::filling::{self, Manner, Unanswered};
+use crate::http::keys::cpix::query::{self, TitleQuery, WrongQuery};
+use crate::http::keys::cpix::request::{Dialect, Request};
+use crate::http::keys::cpix::title;
+use crate::http::keys::cpix::vocabulary::Malformed;
+use crate::http::keys::refusal::Refuse;
+use crate::http::keys::xml::reader::BYTES_MAX;
+
+/// The name of the protocol in the log.
+const PROTOCOL: &str = "cpix";
+
+/// The tracks of a title that has no keys yet.
+const USUAL: [Option<TrackType>; 3] =
+    [Some(TrackType::Audio), Some(TrackType::Sd), Some(TrackType::Hd)];
+
+/// `GET`: all keys of a title.
+pub(crate) async fn get(call: Call, Path(content): Path<String>) -> Result<Response, Refuse> {
+    let _slot = call.slot()?;
+    let packager = call.asker.packager()?;
+    let content = content_of(&content)?;
+    let query = TitleQuery::read(|name| call.parameter(name))?;
+    let known = call.app().authority.known_title(&packager, &content).await;
+    let known = known.map_err(|stop| Refuse::of(stop, &call.exchange))?;
+    let seconds = known.crypto_period_seconds;
+    let periods = match (&query.periods, seconds) {
+        _ if query.for_shaka => None,
+        (Some(periods), _) => Some(periods.clone()),
+        (None, Some(seconds)) => {
+            let now = call.now().as_secs().checked_div(seconds.into()).unwrap_or_default();
+            let now = u32::try_from(now).unwrap_or(u32::MAX - 1);
+            Some(now..=now.saturating_add(1))
+        }
+        (None, None) => None,
+    };
+    let there = if periods.is_some() { known.period_tracks } else { known.tracks };
+    let mut tracks = if query.tracks.is_empty() { there } else { query.tracks.clone() };
+    if tracks.is_empty() {
+        tracks.extend(USUAL);
+    }
+    if query.for_shaka && tracks.len() > 1 {
+        // It has no rule for the tracks that no other rule is for.
+        tracks.remove(&None);
+    }
+    let periods: Vec<_> = periods.map_or_else(|| vec![None], |range| range.map(Some).collect());
+    let wanted = periods.iter().flat_map(|period| {
+        tracks.iter().map(|track| Wanted { track: *track, period: *period, kid: None })
+    });
+    let wanted = wanted.collect();
+    let order = Order { content: content.clone(), wanted, crypto_period_seconds: None };
+    let keys = call.issue(PROTOCOL, &packager, &order).await;
+    let keys = keys.map_err(|stop| Refuse::of(stop, &call.exchange))?;
+    let request = Request::of(title::request(&content, &keys, seconds, &query), Dialect::Cpix)?;
+    let base = base(&call)?;
+    Ok(document(filling::answer(request, &keys, manner(&call, &base)?)?))
+}
+
+/// `POST`: the keys that a document asks for.
+pub(crate) async fn post(
+    call: Call,
+    Path(content): Path<String>,
+    body: Body,
+) -> Result<Response, Refuse> {
+    let packager = call.asker.packager()?;
+    let body = call.body(body, BYTES_MAX).await?;
+    let _slot = call.slot()?;
+    let content = Some(content_of(&content)?);
+    let asked = Document { body: &body, dialect: Dialect::Cpix, protocol: PROTOCOL, content };
+    answer(&call, &packager, asked).await
+}
+
+/// A document that came.
+pub(crate) struct Document<'a> {
+    pub(crate) body: &'a [u8],
+    pub(crate) dialect: Dialect,
+    /// The name of the protocol in the log.
+    pub(crate) protocol: &'static str,
+    /// The content that the path names.
+    pub(crate) content: Option<ContentId>,
+}
+
+/// Answers a document.
+pub(crate) async fn answer(
+    call: &Call,
+    packager: &Packager,
+    asked: Document<'_>,
+) -> Result<Response, Refuse> {
+    let Document { body, dialect, protocol, content } = asked;
+    let request = Request::parse(body, dialect)?;
+    let content = match (content, request.content()?) {
+        (Some(path), Some(named)) if path != named => {
+            let what = format!("the document names the content {named}, and the path {path}");
+            return Err(Refuse::malformed(what));
+        }
+        (Some(content), _) | (None, Some(content)) => content,
+        (None, None) => return Err(Refuse::malformed("the document names no content")),
+    };
+    let seconds = call.period_seconds(packager, &content).await;
+    let seconds = seconds.map_err(|stop| Refuse::of(stop, &call.exchange))?;
+    let order = request.order(content, seconds)?;
+    let base = base(call)?;
+    let manner = manner(call, &base)?;
+    // Before keys are made.
+    delivery::recipients(&request.root)?;
+    let keys = call.issue(protocol, packager, &order).await;
+    let keys = keys.map_err(|stop| Refuse::of(stop, &call.exchange))?;
+    Ok(document(filling::answer(request, &keys, manner)?))
+}
+
+fn content_of(path: &str) -> Result<ContentId, Refuse> {
+    path.parse().map_err(|why| Refuse::malformed(format!("{why}")))
+}
+
+/// What URLs in the answer begin with.
+fn base(call: &Call) -> Result<String, Refuse> {
+    let asked = call.parameter("base").map(str::to_owned);
+    let base = asked.or_else(|| call.origin()).unwrap_or_default();
+    let is_url = base.starts_with("https://") || base.starts_with("http://");
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]@".contains(&byte);
+    match is_url && base.bytes().all(allowed) {
+        true => Ok(base.trim_end_matches('/').to_owned()),
+        false => Err(Refuse::malformed("base is the URL of this service, as players know it")),
+    }
+}
+
+fn manner<'a>(call: &Call, base: &'a str) -> Result<Manner<'a>, Refuse> {
+    let (mac, values) = query::delivery(|name| call.parameter(name))?;
+    Ok(Manner { base, mac, values })
+}
+
+fn document(text: Zeroizing<String>) -> Response {
+    let headers = [(CONTENT_TYPE, "application/xml"), (CACHE_CONTROL, "no-store")];
+    (headers, text.as_bytes().to_vec()).into_response()
+}
+
+impl From<Malformed> for Refuse {
+    fn from(malformed: Malformed) -> Self {
+        Self::malformed(malformed.to_string())
+    }
+}
+
+impl From<WrongQuery> for Refuse {
+    fn from(wrong: WrongQuery) -> Self {
+        Self::malformed(wrong.to_string())
+    }
+}
+
+impl From<Unanswered> for Refuse {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Malformed(malformed) => malformed.into(),
+            Unanswered::NotDelivered(_) | Unanswered::NoKey(_) => {
+                let text = unanswered.to_string();
+                Self {
+                    status: StatusCode::INTERNAL_SERVER_ERROR,
+                    text,
+                    problem: Refusal::Internal.into(),
+                }
+            }
+        }
+    }
+}
