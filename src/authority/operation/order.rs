@@ -44,7 +44,8 @@ pub enum Gate {
     Exclusive,
 }
 
-/// The person or program that asks for an operation. Packagers and other nodes will be added here.
+/// The person or program that asks for an operation. Packagers ask for keys and for no operation
+/// ([`packaging`](crate::authority::packaging)); other nodes will be added here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// A user of this machine.
