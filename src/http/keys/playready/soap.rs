@@ -61,7 +61,7 @@ impl Fault {
 /// [`Fault`].
 pub fn asked(body: &[u8]) -> Result<ContentId, Fault> {
     let text = std::str::from_utf8(body).map_err(|_| Fault::Malformed)?;
-    if text.contains("<!") {
+    if text.contains("<!") || text.matches("<ProgramIdentifier>").count() != 1 {
         return Err(Fault::Malformed);
     }
     let mut systems = elements(text, "ProtectionSystemId").peekable();
@@ -70,11 +70,8 @@ pub fn asked(body: &[u8]) -> Result<ContentId, Fault> {
     if names_system && !systems.any(|system| system.eq_ignore_ascii_case(&playready)) {
         return Err(Fault::OtherSystem);
     }
-    let mut identifiers = elements(text, "ProgramIdentifier");
-    match (identifiers.next(), identifiers.next()) {
-        (Some(identifier), None) => identifier.parse().map_err(|_| Fault::Malformed),
-        _ => Err(Fault::Malformed),
-    }
+    let identifier = elements(text, "ProgramIdentifier").next().ok_or(Fault::Malformed)?;
+    identifier.parse().map_err(|_| Fault::Malformed)
 }
 
 /// What is between the tags of an element that has no prefix and no attributes, each time.
@@ -164,6 +161,7 @@ mod tests {
             &b""[..],
             b"\xff",
             b"<ProgramIdentifier>a",
+            b"<ProgramIdentifier>a</ProgramIdentifier><ProgramIdentifier>b",
             b"<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><ProgramIdentifier>a</ProgramIdentifier>",
         ] {
             assert_eq!(asked(wrong), Err(Fault::Malformed));
