@@ -70,8 +70,6 @@ pub enum Wanted {
 pub struct Issued {
     /// The content.
     pub content: ContentId,
-    /// The policy that the packager names.
-    pub policy: Option<String>,
     /// The tracks, in their order.
     pub tracks: Vec<Track>,
     /// The periods, if keys rotate.
@@ -148,7 +146,6 @@ fn issued(message: &Message, content: Vec<u8>) -> Result<Issued, Status> {
     let content = String::from_utf8(content).map_err(|_| Status::MalformedRequest)?;
     Ok(Issued {
         content: content.parse().map_err(|_| Status::MalformedRequest)?,
-        policy: message.text("policy")?.map(ToOwned::to_owned),
         tracks: tracks(message)?,
         periods: periods(message)?,
         scheme: scheme(message)?,
@@ -237,7 +234,7 @@ mod tests {
     fn a_request_of_shaka_packager_is_read() {
         let issued = issued_of(of_shaka(|_| {}));
         assert_eq!(issued.content.as_str(), "testcid1");
-        assert_eq!((issued.policy, issued.periods), (None, None));
+        assert_eq!(issued.periods, None);
         assert_eq!(issued.scheme, Scheme::Common(Some(ProtectionScheme::Cenc)));
         let kinds: Vec<_> = issued.tracks.iter().map(|track| track.kind.unwrap()).collect();
         let TrackType::Audio = kinds[4] else { panic!("{kinds:?}") };

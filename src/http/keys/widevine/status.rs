@@ -12,7 +12,7 @@ pub enum Status {
     SignatureFailed,
     /// Neither a content ID nor `pssh_data`.
     ContentIdMissing,
-    /// The packager has no such policy.
+    /// A policy of the content that would be added is not in force.
     PolicyUnknown,
     /// A request by content ID names no track, or a track has no type.
     TrackTypeMissing,
