@@ -61,10 +61,10 @@ const PICTURES: [(&str, &str, usize); 3] = [
 const BOTH: &[&str] = &["video", "audio"];
 
 /// A command of a page, and what the page says of it.
-struct Step {
-    command: String,
-    shown: String,
-    code: i32,
+pub(crate) struct Step {
+    pub(crate) command: String,
+    pub(crate) shown: String,
+    pub(crate) code: i32,
 }
 
 fn pages() -> PathBuf {
@@ -81,7 +81,7 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     fenced.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect()
 }
 
-fn steps(page: &str) -> Vec<Step> {
+pub(crate) fn steps(page: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for line in blocks(page, "console").into_iter().flat_map(str::lines) {
         if let Some(command) = line.strip_prefix("$ ") {
@@ -99,7 +99,7 @@ fn steps(page: &str) -> Vec<Step> {
 }
 
 /// Whether the text is what is shown, where `...` may be anything.
-fn is_as_shown(shown: &str, text: &str) -> bool {
+pub(crate) fn is_as_shown(shown: &str, text: &str) -> bool {
     // A line of dots stands for lines, and also for none.
     let shown = shown.replace("...\n", "...");
     let mut parts = shown.split("...");
@@ -133,10 +133,11 @@ fn follow(page: &str, folder: &Path) {
     }
 }
 
-/// The checksum of each decoded frame of some tracks.
-fn frames(film: &Path, tracks: &str) -> Vec<String> {
+/// The checksum of each decoded frame of some tracks. The options are those of ffmpeg for its input.
+pub(crate) fn frames(film: &Path, tracks: &str, options: &[&str]) -> Vec<String> {
     let mut ffmpeg = Command::new(tool("bin/ffmpeg"));
-    ffmpeg.args(["-v", "error", "-i"]).arg(film).args(["-map", tracks, "-f", "framemd5", "-"]);
+    ffmpeg.args(["-v", "error"]).args(options).arg("-i").arg(film);
+    ffmpeg.args(["-map", tracks, "-f", "framemd5", "-"]);
     let lines = String::from_utf8(ffmpeg.output().unwrap().stdout).unwrap();
     let lines = lines.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
@@ -146,11 +147,11 @@ fn frames(film: &Path, tracks: &str) -> Vec<String> {
 fn assert_clear(film: &Path, tracks: &[&str]) {
     for (track, map) in [("video", "0:v"), ("audio", "0:a")] {
         let expected = match tracks.contains(&track) {
-            true => frames(&clear(track), map),
+            true => frames(&clear(track), map, &[]),
             false => Vec::new(),
         };
         assert_eq!(expected.is_empty(), !tracks.contains(&track));
-        assert!(frames(film, map) == expected, "{}: {track} is not clear", film.display());
+        assert!(frames(film, map, &[]) == expected, "{}: {track} is not clear", film.display());
     }
 }
 
@@ -174,12 +175,12 @@ fn every_page_does_what_it_says() {
         }
         let pictures = PICTURES.iter().filter(|(page, ..)| *page == name);
         for (_, result, count) in pictures {
-            let there = frames(&folder.path().join(result), "0:v");
-            assert_eq!(there, frames(&clear("video"), "0:v")[..*count], "{name}: {result}");
+            let there = frames(&folder.path().join(result), "0:v", &[]);
+            assert_eq!(there, frames(&clear("video"), "0:v", &[])[..*count], "{name}: {result}");
         }
         if name == "not-mp4.md" {
             let [before, after] = ["clear-vp8.webm", "clear.webm"]
-                .map(|film| frames(&folder.path().join(film), "0:v"));
+                .map(|film| frames(&folder.path().join(film), "0:v", &[]));
             assert!(before == after && before.len() == 75, "{name}");
         }
     }
