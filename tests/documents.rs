@@ -22,12 +22,15 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Its commands need encrypted films and packagers: tests/playback/tasks.rs runs them, client/ffi/tests/c.rs the C program.
 const DECRYPTING: &str = "docs/decrypting";
 
+/// The same: tests/playback/packager_pages.rs runs them.
+const PACKAGERS: &str = "docs/packagers";
+
 /// Commands that would not end, or that are what is running right now.
 const NOT_RUN: [&str; 4] = ["reelkey serve", "cargo run", "cargo install", "tests/run"];
 
 fn documents() -> Vec<(PathBuf, String)> {
     let mut paths = vec![Path::new(ROOT).join("README.md")];
-    for folder in ["docs", "docs/decisions", "docs/players", "docs/examples", DECRYPTING] {
+    for folder in ["docs", "docs/decisions", "docs/players", "docs/examples", DECRYPTING, PACKAGERS] {
         for entry in fs::read_dir(Path::new(ROOT).join(folder)).unwrap() {
             paths.push(entry.unwrap().path());
         }
@@ -95,9 +98,9 @@ fn every_script_is_what_the_tests_run() {
 #[test]
 fn every_command_works_as_it_is_written() {
     let mut run = 0;
-    let by_playback = Path::new(ROOT).join(DECRYPTING);
-    for (path, text) in documents().into_iter().filter(|(path, _)| !path.starts_with(&by_playback))
-    {
+    let by_playback = [DECRYPTING, PACKAGERS].map(|folder| Path::new(ROOT).join(folder));
+    let is_run = |path: &Path| !by_playback.iter().any(|folder| path.starts_with(folder));
+    for (path, text) in documents().into_iter().filter(|(path, _)| is_run(path)) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("key.hex"), "00112233445566778899aabbccddeeff\n").unwrap();
         let secret = folder.path().join("own.secret");

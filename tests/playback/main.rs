@@ -30,6 +30,7 @@ mod native;
 mod network;
 mod openid;
 mod operator;
+mod packager_pages;
 mod places;
 mod power;
 mod program;
