@@ -54,11 +54,7 @@ impl Form {
 /// The file cannot be read, or there are no boxes in it.
 pub(super) fn find(input: &str) -> Result<Found, Failure> {
     let path = Path::new(input);
-    if source::is_standard(path) {
-        let bytes = read_all(path)?;
-        return if is_film(&bytes) { in_film(seen_in(&bytes)) } else { alone(&bytes) };
-    }
-    if !path.exists() {
+    if !source::is_standard(path) && !path.exists() {
         return of_text(input).map(Found::Alone).ok_or_else(|| {
             Failure::new(
                 "there is no such file, and it is no pssh box in base64 or hexadecimal digits",
@@ -67,21 +63,31 @@ pub(super) fn find(input: &str) -> Result<Found, Failure> {
             .remedy("name a file, or give the whole box in base64; - reads standard input")
         });
     }
-    let mut start = Vec::new();
-    let opened = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
-    opened.map_err(|error| Failure::from(error).during(input))?;
-    let found = match is_film(&start) {
-        true => read_film(None, path).and_then(in_film),
-        false => read_all(path).and_then(|bytes| alone(&bytes)),
-    };
-    found.map_err(|failure| failure.during(input))
+    in_path(path)
+}
+
+fn in_path(path: &Path) -> Result<Found, Failure> {
+    let named = |failure: Failure| failure.during(path.display());
+    // A pipe can be read once only, and a film that is a file may be long.
+    if !source::is_standard(path) && path.is_file() {
+        let mut start = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
+        read.map_err(|error| named(error.into()))?;
+        if is_film(&start) {
+            return in_film(read_film(None, path)?).map_err(named);
+        }
+    }
+    let bytes = read_all(path).map_err(named)?;
+    let found = if is_film(&bytes) { in_film(seen_in(&bytes)) } else { alone(&bytes) };
+    found.map_err(named)
 }
 
 fn read_all(path: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = source::read(path, BYTES_MAX)?;
     if bytes.len() > BYTES_MAX {
-        return Err(Failure::new("it is longer than 64 MiB and no film")
-            .remedy("give the pssh boxes alone, or the initialization segment"));
+        return Err(Failure::new("it is longer than 64 MiB").remedy(
+            "give the pssh boxes alone, the initialization segment, or the film as a file",
+        ));
     }
     Ok(bytes)
 }
