@@ -5,10 +5,12 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use reelkey_client::time::UnixTime;
 use zeroize::Zeroizing;
 
 use crate::authority::packager::Packager;
 use crate::authority::packaging::ask::{Order, Wanted};
+use crate::authority::packaging::known::KnownTitle;
 use crate::domain::content::ContentId;
 use crate::domain::refusal::Refusal;
 use crate::domain::track::TrackType;
@@ -35,21 +37,32 @@ pub(crate) async fn get(call: Call, Path(content): Path<String>) -> Result<Respo
     let packager = call.asker.packager()?;
     let content = content_of(&content)?;
     let query = TitleQuery::read(|name| call.parameter(name))?;
+    let base = base(&call)?;
+    let manner = manner(&call, &base)?;
     let known = call.app().authority.known_title(&packager, &content).await;
     let known = known.map_err(|stop| Refuse::of(stop, &call.exchange))?;
-    let seconds = known.crypto_period_seconds;
-    let periods = match (&query.periods, seconds) {
-        _ if query.for_shaka => None,
-        (Some(periods), _) => Some(periods.clone()),
-        (None, Some(seconds)) => {
-            let now = call.now().as_secs().checked_div(seconds.into()).unwrap_or_default();
-            let now = u32::try_from(now).unwrap_or(u32::MAX - 1);
-            Some(now..=now.saturating_add(1))
-        }
-        (None, None) => None,
+    let wanted = wanted(&query, &known, call.now());
+    let order = Order { content: content.clone(), wanted, crypto_period_seconds: None };
+    let keys = call.issue(PROTOCOL, &packager, &order).await;
+    let keys = keys.map_err(|stop| Refuse::of(stop, &call.exchange))?;
+    let root = title::request(&content, &keys, known.crypto_period_seconds, &query);
+    Ok(document(filling::answer(Request::of(root, Dialect::Cpix)?, &keys, manner)?))
+}
+
+/// The keys of a title that a query wants: a key for each track type, or for each of them in each crypto period.
+fn wanted(query: &TitleQuery, known: &KnownTitle, now: UnixTime) -> Vec<Wanted> {
+    let around_now = |seconds: u32| {
+        let now = now.as_secs().checked_div(seconds.into()).unwrap_or_default();
+        let now = u32::try_from(now).unwrap_or(u32::MAX);
+        now..=now.saturating_add(1)
     };
-    let there = if periods.is_some() { known.period_tracks } else { known.tracks };
-    let mut tracks = if query.tracks.is_empty() { there } else { query.tracks.clone() };
+    let periods = match &query.periods {
+        _ if query.for_shaka => None,
+        Some(periods) => Some(periods.clone()),
+        None => known.crypto_period_seconds.map(around_now),
+    };
+    let there = if periods.is_some() { &known.period_tracks } else { &known.tracks };
+    let mut tracks = if query.tracks.is_empty() { there } else { &query.tracks }.clone();
     if tracks.is_empty() {
         tracks.extend(USUAL);
     }
@@ -58,16 +71,11 @@ pub(crate) async fn get(call: Call, Path(content): Path<String>) -> Result<Respo
         tracks.remove(&None);
     }
     let periods: Vec<_> = periods.map_or_else(|| vec![None], |range| range.map(Some).collect());
-    let wanted = periods.iter().flat_map(|period| {
-        tracks.iter().map(|track| Wanted { track: *track, period: *period, kid: None })
-    });
-    let wanted = wanted.collect();
-    let order = Order { content: content.clone(), wanted, crypto_period_seconds: None };
-    let keys = call.issue(PROTOCOL, &packager, &order).await;
-    let keys = keys.map_err(|stop| Refuse::of(stop, &call.exchange))?;
-    let request = Request::of(title::request(&content, &keys, seconds, &query), Dialect::Cpix)?;
-    let base = base(&call)?;
-    Ok(document(filling::answer(request, &keys, manner(&call, &base)?)?))
+    let of_period = |period: &Option<u32>| {
+        let period = *period;
+        tracks.iter().map(move |track| Wanted { track: *track, period, kid: None })
+    };
+    periods.iter().flat_map(of_period).collect()
 }
 
 /// `POST`: the keys that a document asks for.
@@ -126,10 +134,11 @@ fn content_of(path: &str) -> Result<ContentId, Refuse> {
     path.parse().map_err(|why| Refuse::malformed(format!("{why}")))
 }
 
-/// What URLs in the answer begin with.
+/// What URLs in the answer begin with: `?base=`, or the address that was asked. Empty if a request names no host; then nothing
+/// can be said that has a URL.
 fn base(call: &Call) -> Result<String, Refuse> {
-    let asked = call.parameter("base").map(str::to_owned);
-    let base = asked.or_else(|| call.origin()).unwrap_or_default();
+    let Some(base) = call.parameter("base") else { return Ok(call.origin().unwrap_or_default()) };
+    let base = query::decoded(base);
     let is_url = base.starts_with("https://") || base.starts_with("http://");
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]@".contains(&byte);
     match is_url && base.bytes().all(allowed) {

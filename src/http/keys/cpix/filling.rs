@@ -151,6 +151,10 @@ impl Filling<'_> {
 
     fn system(&self, element: &mut Element) -> Result<(), Unanswered> {
         let (kid, system) = (kid_of(element)?, system_of(element)?);
+        if system == System::Aes128 && self.manner.base.is_empty() {
+            let what = "the request has no Host, and the URL of the key has to begin with it";
+            return Err(Malformed::at(element, what).into());
+        }
         let given = self.given.get(&kid).ok_or(Unanswered::NoKey(kid))?;
         let signalled = Signalled {
             kid,
@@ -171,7 +175,9 @@ impl Filling<'_> {
         }
         // An encoder of SPEKE version 1 names everything that there is and takes what is filled in.
         if self.dialect == Dialect::Speke1 {
-            element.children.retain(|child| !child.text.is_empty() || !child.children.is_empty());
+            element
+                .children
+                .retain(|child| !child.trimmed().is_empty() || !child.children.is_empty());
         }
         in_order(element, &IN_SYSTEM);
         Ok(())
@@ -227,5 +233,97 @@ fn value(child: &Element, signalled: &Signalled<'_>, system: System) -> Option<V
             signalled.object()
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::keys::cpix::plain_document;
+    use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
+    use reelkey_client::key::ContentKey;
+
+    const SYSTEMS: [System; 6] = [
+        System::Widevine,
+        System::PlayReady,
+        System::FairPlay,
+        System::Common,
+        System::ClearKey,
+        System::Aes128,
+    ];
+
+    fn key(kid: KeyId) -> PackagedKey {
+        let key = ContentKey::try_init(|key| {
+            key.copy_from_slice(kid.as_bytes());
+            Ok::<_, ()>(())
+        });
+        let content = "movies/any".parse().unwrap();
+        PackagedKey { kid, key: key.unwrap(), content, track: None, period: None }
+    }
+
+    fn list(name: &'static str, items: Vec<Element>) -> Element {
+        items.into_iter().fold(Element::new(CPIX, name), Element::with_child)
+    }
+
+    /// Requests with one to four keys, any systems for them, and any elements wanted of each system.
+    fn requests() -> impl Strategy<Value = Element> {
+        let wanted = prop::sample::subsequence(
+            vec![
+                Element::new(CPIX, "PSSH"),
+                Element::new(CPIX, "ContentProtectionData"),
+                Element::new(CPIX, "HLSSignalingData").with("playlist", "media"),
+                Element::new(CPIX, "HLSSignalingData").with("playlist", "master"),
+                Element::new(CPIX, "URIExtXKey"),
+                Element::new(SPEKE, "KeyFormat"),
+                Element::new(SPEKE, "ProtectionHeader"),
+                Element::new("urn:example:other", "mine").with_text("kept"),
+            ],
+            0..8,
+        );
+        let system = (0..SYSTEMS.len(), 0..4_usize, wanted);
+        let systems = prop::collection::vec(system, 0..8);
+        let version = prop_oneof![Just(None), Just(Some("2.3")), Just(Some("2.4"))];
+        (1..5_usize, any::<u8>(), systems, version).prop_map(|(count, seed, systems, version)| {
+            let kid = |at: usize| {
+                let at = u8::try_from(at % count).unwrap();
+                KeyId::from_bytes([seed, at, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16])
+            };
+            let keys = (0..count)
+                .map(|at| Element::new(CPIX, "ContentKey").with("kid", kid(at).to_string()));
+            let systems = systems.into_iter().map(|(system, at, wanted)| Element {
+                children: wanted,
+                ..Element::new(CPIX, "DRMSystem")
+                    .with("kid", kid(at).to_string())
+                    .with("systemId", SYSTEMS[system].id().to_string())
+            });
+            let root = Element::new(CPIX, "CPIX").with("contentId", "movies/any");
+            let root = match version {
+                Some(version) => root.with("version", version),
+                None => root,
+            };
+            root.with_child(list("DRMSystemList", systems.collect()))
+                .with_child(list("ContentKeyList", keys.collect()))
+        })
+    }
+
+    proptest! {
+        /// Whatever is answered is a document whose keys can be imported, and another look at the answer finds nothing of the
+        /// request missing.
+        #[test]
+        fn an_answer_has_all_keys_and_what_was_asked_for(root in requests(), is_old in any::<bool>()) {
+            let dialect = if is_old { Dialect::Speke1 } else { Dialect::Cpix };
+            let request = Request::of(root.clone(), dialect).unwrap();
+            let keys: Vec<_> = request.keys.iter().map(|wanted| key(wanted.kid)).collect();
+            let manner = Manner { base: "https://drm.example", mac: MacShape::Aws, values: None };
+            let written = answer(request, &keys, manner).unwrap();
+            let read = plain_document::keys(written.as_bytes(), None).unwrap();
+            let hex = |kid: KeyId| kid.to_string().replace('-', "");
+            let expected: Vec<_> = keys.iter().map(|key| hex(key.kid)).collect();
+            assert_eq!(read.iter().map(|key| key.key.to_string()).collect::<Vec<_>>(), expected);
+            let kept = written.matches(">kept</").count();
+            let systems = root.children[0].children.iter();
+            let wanted = systems.flat_map(|system| &system.children);
+            assert_eq!(kept, wanted.filter(|child| child.local == "mine").count());
+        }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) mod document_routes;
 pub(crate) mod filling;
 pub mod plain_document;
 pub(crate) mod query;
-pub(crate) mod request;
+pub mod request;
 pub(crate) mod signalling;
 pub(crate) mod speke_routes;
 pub(crate) mod title;

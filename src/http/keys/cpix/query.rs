@@ -104,9 +104,16 @@ pub(crate) fn delivery<'a>(
     Ok((mac, values))
 }
 
+/// A parameter in which a client has escaped what need not be escaped there: commas, colons and slashes.
+pub(crate) fn decoded(text: &str) -> String {
+    let escaped =
+        [("%2C", ","), ("%2c", ","), ("%3A", ":"), ("%3a", ":"), ("%2F", "/"), ("%2f", "/")];
+    escaped.iter().fold(text.to_owned(), |text, (escape, c)| text.replace(escape, c))
+}
+
 /// The items of a list with commas; the first that is wrong as the error.
 fn listed<T>(text: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
-    let text = text.unwrap_or_default().replace("%2C", ",").replace("%2c", ",");
+    let text = decoded(text.unwrap_or_default());
     let names = text.split(',').filter(|name| !name.is_empty());
     names.map(|name| read(name).ok_or_else(|| name.to_owned())).collect()
 }

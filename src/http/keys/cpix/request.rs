@@ -11,12 +11,13 @@ use crate::domain::content::ContentId;
 use crate::domain::packager::track_type;
 use crate::domain::track::TrackType;
 use crate::http::keys::cpix::contract;
+use crate::http::keys::cpix::delivery::recipients;
 use crate::http::keys::cpix::vocabulary::{CPIX, Malformed, System, listed, read};
 use crate::http::keys::xml::element::Element;
 
 /// Which protocol the document is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
+pub enum Dialect {
     /// SPEKE version 1: CPIX 2.0.
     Speke1,
     /// SPEKE version 2: CPIX 2.3 with the rules of AWS.
@@ -56,6 +57,16 @@ pub(crate) enum Period {
     Index(u32),
     /// It begins in this second since 1970.
     Start(u64),
+}
+
+/// The KIDs of the keys that a request asks for, in its order.
+///
+/// # Errors
+/// What is wrong with the request, in one sentence.
+pub fn kids(bytes: &[u8], dialect: Dialect) -> Result<Vec<KeyId>, String> {
+    let request = Request::parse(bytes, dialect).map_err(|why| why.to_string())?;
+    recipients(&request.root).map_err(|why| why.to_string())?;
+    Ok(request.keys.iter().map(|key| key.kid).collect())
 }
 
 impl Request {

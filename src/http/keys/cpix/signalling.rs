@@ -92,9 +92,10 @@ impl Signalled<'_> {
     }
 }
 
-/// Whether the key needs an initialization vector that the document says: neither FairPlay nor plain HLS has it in the media.
+/// Whether the key needs an initialization vector that the document says: FairPlay's is constant and not in the media. In plain
+/// HLS each segment has its own, which is its number.
 pub(crate) const fn needs_iv(system: System) -> bool {
-    matches!(system, System::FairPlay | System::Aes128)
+    matches!(system, System::FairPlay)
 }
 
 /// The initialization vector of a key, for encoders that name none. It is no secret, and the same for ever.
