@@ -97,8 +97,8 @@ impl From<State> for KeyState {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The content ID.
-    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    /// The content ID. With --from, that of a CPIX document that names none.
+    #[arg(required_unless_present = "from")]
     content: Option<ContentId>,
     /// The key ID: a UUID or 32 hexadecimal digits.
     #[arg(long, required_unless_present = "from", conflicts_with = "from")]
@@ -112,8 +112,8 @@ pub(crate) struct ImportArgs {
     /// The crypto period that the key is for (crypto_period_index).
     #[arg(long, value_name = "INDEX", conflicts_with = "from")]
     period: Option<u32>,
-    /// A file with many keys, one JSON object per line with content_id, kid, key and, if known, track_type; - is
-    /// standard input.
+    /// A file with many keys: a CPIX document in the clear, or one JSON object per line with content_id, kid, key and, if
+    /// known, track_type; - is standard input.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// Add missing contents with these policies.
@@ -141,8 +141,8 @@ pub(crate) async fn run(folder: &Folder, command: KeyCommand) -> Result<Output, 
             let operation = GenerateKey { content_id, track_type, crypto_period_index: period };
             Ok(stored(&operator::execute(folder, operation).await?))
         }
-        KeyCommand::Import(ImportArgs { from: Some(from), policy, .. }) => {
-            key_file::import(folder, &from, &policy).await
+        KeyCommand::Import(ImportArgs { from: Some(from), content, policy, .. }) => {
+            key_file::import(folder, &from, content.as_ref(), &policy).await
         }
         KeyCommand::Import(args) => Ok(stored(&operator::execute(folder, args.single()?).await?)),
         KeyCommand::Export(args) => key_file::export(folder, args).await,

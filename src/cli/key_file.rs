@@ -1,4 +1,4 @@
-//! Files of keys in the clear: `key import --from` and `key export`.
+//! Files of keys in the clear: `key import --from`, which takes CPIX documents too, and `key export`.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -20,6 +20,8 @@ use crate::cli::terminal::confirm::{confirm, is_somebody_there};
 use crate::cli::terminal::output::{Failure, Output};
 use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
+use crate::http::keys::cpix::plain_document;
+use crate::http::keys::xml::reader;
 
 /// How many keys one operation carries. With at most 400 bytes each, they fit into the longest request.
 const AT_ONCE: usize = 2000;
@@ -28,13 +30,23 @@ const AT_ONCE: usize = 2000;
 const LINE_BYTES_MAX: u64 = 400;
 
 /// Stores every key of the file, in order. Stops at the first that is refused. Missing contents are added with
-/// `policies`, unless that list is empty.
+/// `policies`, unless that list is empty. `content` is the content of a CPIX document.
 pub(super) async fn import(
     folder: &Folder,
     from: &Path,
+    content: Option<&ContentId>,
     policies: &[String],
 ) -> Result<Output, Failure> {
     let mut lines = Lines::open(from)?;
+    if lines.are_xml()? {
+        let document = lines.whole()?;
+        return import_document(folder, from, &document, content, policies).await;
+    }
+    if content.is_some() {
+        let what =
+            "a content ID goes with a CPIX document alone: each line of another file has its own";
+        return Err(Failure::new(what).during(from.display()));
+    }
     let operator = Operator::reach(folder).await?;
     let bar = progress(lines.length, "importing [{bar:40}] {percent}% {msg} {eta}");
     let (mut stored, mut already) = (0, 0);
@@ -57,17 +69,42 @@ pub(super) async fn import(
         }
     };
     bar.finish_and_clear();
-    let text = match already {
-        0 => format!("{stored} keys stored."),
-        _ => format!("{stored} keys stored; {already} existed already."),
-    };
     result.map_err(|failure| {
         failure.during(from.display()).remedy(format_args!(
             "correct the line and run the command again; the {} keys before it are stored",
             stored + already
         ))
     })?;
-    Ok(Output::new(json!({ "stored": stored, "already": already }), text))
+    Ok(outcome(stored, already))
+}
+
+/// Stores the keys of a CPIX document, in order.
+async fn import_document(
+    folder: &Folder,
+    from: &Path,
+    document: &[u8],
+    content: Option<&ContentId>,
+    policies: &[String],
+) -> Result<Output, Failure> {
+    let keys = plain_document::keys(document, content);
+    let keys = keys.map_err(|why| Failure::new(why).during(from.display()))?;
+    let kids: Vec<_> = keys.iter().map(|key| key.kid.clone()).collect();
+    let operator = Operator::reach(folder).await?;
+    let imported = operator.execute(ImportKeys { policies: policies.to_vec(), keys }).await?;
+    let (stored, already) = (imported.stored, imported.already);
+    if let Some(why) = imported.refused {
+        let kid = kids.get(stored + already).map(String::as_str).unwrap_or_default();
+        return Err(Failure::new(format_args!("the key {kid}: {why}")).during(from.display()));
+    }
+    Ok(outcome(stored, already))
+}
+
+fn outcome(stored: usize, already: usize) -> Output {
+    let text = match already {
+        0 => format!("{stored} keys stored."),
+        _ => format!("{stored} keys stored; {already} existed already."),
+    };
+    Output::new(json!({ "stored": stored, "already": already }), text)
 }
 
 fn progress(length: u64, template: &str) -> ProgressBar {
@@ -95,6 +132,21 @@ impl Lines {
         let file = File::open(path).map_err(|error| Failure::from(error).during(path.display()))?;
         let length = file.metadata()?.len();
         Ok(Self { input: Box::new(BufReader::new(file)), length, bytes_read: 0, number: 0 })
+    }
+
+    /// Whether the file begins as an XML document does.
+    fn are_xml(&mut self) -> Result<bool, Failure> {
+        let start = self.input.fill_buf()?;
+        let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+        Ok(start.trim_ascii_start().starts_with(b"<"))
+    }
+
+    /// All of the file, at most one byte more than a document may have.
+    fn whole(&mut self) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let mut document = Zeroizing::new(Vec::with_capacity(reader::BYTES_MAX + 1));
+        let most = u64::try_from(reader::BYTES_MAX + 1).unwrap_or(u64::MAX);
+        (&mut self.input).take(most).read_to_end(&mut document)?;
+        Ok(document)
     }
 
     /// The next keys, fewer than [`AT_ONCE`] at the end, and what is wrong with the line after them, if anything.
