@@ -9,6 +9,7 @@
 
 mod certified;
 mod commands;
+mod cpix;
 mod decryption;
 mod drills;
 mod exports;
