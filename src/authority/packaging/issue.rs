@@ -118,14 +118,13 @@ impl Authority {
             if plan.missing.is_empty() && plan.new_tracks.is_empty() {
                 return Ok((self.given(&content, &plan)?, made));
             }
+            self.judge_chosen(order, &plan.missing).await?;
             let (missing, title) = (plan.missing.len(), title.as_ref());
             // The store and its primary KEK stay as they are while keys are added.
             let _shared = self.vault.shared().await;
             let batch = self.additions(order, &plan, title, content, now).await?;
             if attempts.commit(&*self.vault.store(), batch).await? {
                 made += missing;
-            } else {
-                self.judge_conflict(order, &plan.missing).await?;
             }
         }
     }
@@ -176,14 +175,19 @@ impl Authority {
         Ok(keys::add_to(batch, &self.vault, &new, KeyState::Active, now).await?)
     }
 
-    /// After a conflict: whether a KID that the encoder chose belongs to another content.
-    async fn judge_conflict(
+    /// Whether a KID that the encoder chose belongs to another content, also as the derived key of a crypto period: KIDs are in
+    /// manifests, and who could take one would take its license requests with it.
+    async fn judge_chosen(
         &self,
         order: &Order,
         missing: &BTreeSet<Wanted>,
     ) -> Result<(), Stop<Refused>> {
-        let kids: Vec<_> = missing.iter().filter_map(|wanted| wanted.kid).collect();
-        let there = title::contents_of(&*self.vault.store(), &kids).await?;
+        let kids: BTreeSet<_> = missing.iter().filter_map(|wanted| wanted.kid).collect();
+        if kids.is_empty() {
+            return Ok(());
+        }
+        let (store, seed) = (self.vault.store(), self.vault.period_seed());
+        let there = periods::contents_of(&*store, seed, &kids).await?;
         match there.into_iter().find(|(_, content)| *content != order.content) {
             Some((kid, _)) => Err(Refused::OtherContent(kid).into()),
             None => Ok(()),

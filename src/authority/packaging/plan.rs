@@ -32,6 +32,18 @@ pub(super) struct Plan<'a> {
     pub(super) new_tracks: BTreeSet<Option<TrackType>>,
 }
 
+impl Plan<'_> {
+    /// A key is to be made. A KID that the encoder chose has one use.
+    fn miss(&mut self, wanted: Wanted) -> Result<(), Refused> {
+        let chosen = wanted.kid.filter(|kid| {
+            let mut others = self.missing.iter();
+            others.any(|other| other.kid == Some(*kid) && *other != wanted)
+        });
+        self.missing.insert(wanted);
+        chosen.map_or(Ok(()), |kid| Err(Refused::OtherUse(kid)))
+    }
+}
+
 /// Finds what answers the order among the keys of its title.
 ///
 /// # Errors
@@ -63,7 +75,7 @@ pub(super) fn plan<'a>(
         };
         match found {
             Some(found) => plan.found.push(found),
-            None => drop(plan.missing.insert(*wanted)),
+            None => plan.miss(*wanted)?,
         }
     }
     Ok(plan)
