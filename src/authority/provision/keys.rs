@@ -99,8 +99,10 @@ pub async fn import_many(
 ) -> Imported {
     let mut imported = Imported { stored: 0, already: 0, stopped: None };
     let kids: BTreeSet<_> = new.iter().map(|new| new.kid).collect();
+    let seed = vault.period_seed();
     // If all keys are new, one batch stores them all.
     if kids.len() == new.len()
+        && kids.iter().all(|kid| seed.read_kid(*kid).is_none())
         && let Ok(batch) = batch_of(vault, policies, &new, now).await
         && let Ok(Committed::Done) = vault.store().commit(batch).await
     {
