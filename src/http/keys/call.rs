@@ -43,7 +43,13 @@ impl Call {
     /// Reads the body, at most `most` bytes. A length is not demanded: some packagers send chunks.
     pub(crate) async fn body(&self, body: Body, most: usize) -> Result<Vec<u8>, Problem> {
         let admission = self.admission.as_ref().ok_or(Refusal::Internal)?;
-        body::read(&self.headers, body, admission, most).await
+        let read = body::read(&self.headers, body, admission, most).await;
+        read.map_err(|problem| match problem.refusal() {
+            Refusal::TooLarge => {
+                Problem::new(Refusal::TooLarge, format!("the body has at most {most} bytes"))
+            }
+            _ => problem,
+        })
     }
 
     /// A slot for work, held until it is dropped.

@@ -15,6 +15,7 @@ use reelkey_client::strict::json;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::authority::packager::Packager;
 use crate::authority::packaging::ask::{Order, PackagedKey, Wanted};
 use crate::domain::content::ContentId;
 use crate::domain::packager::track_type;
@@ -52,7 +53,7 @@ pub(crate) async fn post(call: Call, body: Body) -> Result<Response, Refuse> {
     let kid = asked.kid.as_deref().map(parse_kid).transpose()?;
     let Some(content) = asked.content_id else {
         let kid = kid.ok_or_else(|| Refuse::malformed("name a contentId or a kid"))?;
-        return read(&call, kid).await;
+        return read(&call, &packager, kid).await;
     };
     let content = content.parse::<ContentId>().map_err(|why| Refuse::malformed(why.to_string()))?;
     let track = call.parameter("track").map(|name| {
@@ -69,12 +70,12 @@ pub(crate) async fn post(call: Call, body: Body) -> Result<Response, Refuse> {
 /// `GET /v1/keys/skm/<kid>`.
 pub(crate) async fn get(call: Call, Path(kid): Path<String>) -> Result<Response, Refuse> {
     let _slot = call.slot()?;
-    read(&call, parse_kid(&kid)?).await
+    let packager = call.asker.packager_by_query()?;
+    read(&call, &packager, parse_kid(&kid)?).await
 }
 
-async fn read(call: &Call, kid: KeyId) -> Result<Response, Refuse> {
-    let packager = call.asker.packager_by_query()?;
-    let keys = call.read(PROTOCOL, &packager, &[kid]).await;
+async fn read(call: &Call, packager: &Packager, kid: KeyId) -> Result<Response, Refuse> {
+    let keys = call.read(PROTOCOL, packager, &[kid]).await;
     let keys = keys.map_err(|stop| Refuse::of(stop, &call.exchange))?;
     Ok(answer(keys.first().ok_or(Refusal::NotFound)?))
 }
