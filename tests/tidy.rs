@@ -117,7 +117,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "judge",
             "license",
             "memory",
-            "facts proof",
+            "account facts proof",
             "refused token circumstances",
         ],
     ),
@@ -178,7 +178,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "src/store",
         &[
             "open",
-            "migration",
+            "facts_migration migration",
             "record",
             "embedded conformance pages",
             "engine",

@@ -1,7 +1,7 @@
 //! The store: one ordered map of small records. Batches change it, each completely or not at all.
 //!
-//! Top to bottom: [`open`] picks the engine by the store's name, [`migration`] brings a store of an earlier format up
-//! to date, [`embedded`] is the engine inside the service, [`record`] defines the records, [`engine`] is the trait of
+//! Top to bottom: [`open`] picks the engine by the store's name, [`migration`] and [`facts_migration`] bring a store of an
+//! earlier format up to date, [`embedded`] is the engine inside the service, [`record`] defines the records, [`engine`] is the trait of
 //! all engines, and [`conformance`] tests them.
 //! [`meter`] counts commits.
 //!
@@ -15,6 +15,7 @@ pub mod conformance;
 pub mod embedded;
 pub mod engine;
 pub mod error;
+pub mod facts_migration;
 pub mod meter;
 pub mod migration;
 pub mod open;

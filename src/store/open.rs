@@ -10,6 +10,7 @@ use crate::store::embedded::store::SledStore;
 use crate::store::embedded::successor::NewStore;
 use crate::store::engine::Store;
 use crate::store::error::Error;
+use crate::store::facts_migration;
 use crate::store::meter::Meter;
 use crate::store::migration::migrate;
 use crate::store::record::fact;
@@ -154,6 +155,7 @@ pub async fn open(url: &StoreUrl) -> Result<OpenStore, Error> {
     let facts = facts::open(&store, is_older)?;
     if let Some(header) = &header {
         fact::header::settle(&facts, &header.store_id).await?;
+        facts_migration::migrate(&facts).await?;
     }
     migrate(&store).await?;
     Ok(OpenStore(Engine::Sled { store: Arc::new(store), facts: Arc::new(facts) }))
@@ -200,21 +202,21 @@ mod tests {
     #[tokio::test]
     async fn facts_stay_and_belong_to_the_store() {
         let (_folder, url, facts) = store_of_format(FORMAT).await;
-        put_fact(&url, "use/a", "1").await;
+        put_fact(&url, "owner/a", "1").await;
         let store = open(&url).await.unwrap();
-        assert_eq!(store.facts().get(b"use/a").await.unwrap().as_deref(), Some(&b"1"[..]));
-        assert!(store.store().get(b"use/a").await.unwrap().is_none());
+        assert_eq!(store.facts().get(b"owner/a").await.unwrap().as_deref(), Some(&b"1"[..]));
+        assert!(store.store().get(b"owner/a").await.unwrap().is_none());
         // A successor of the store has the same facts, and takes over nothing of the predecessor's records.
         let header = header::header(&*store.store()).await.unwrap().unwrap();
         let next = store.successor().unwrap();
         let batch = Batch::default().add_record(&*header).unwrap();
         next.store().commit(batch).await.unwrap();
         let next = next.finish().unwrap();
-        assert_eq!(next.facts().get(b"use/a").await.unwrap().as_deref(), Some(&b"1"[..]));
+        assert_eq!(next.facts().get(b"owner/a").await.unwrap().as_deref(), Some(&b"1"[..]));
         drop((store, next));
         let store = open(&url).await.unwrap();
         store.forget_predecessors().unwrap();
-        assert_eq!(store.facts().get(b"use/a").await.unwrap().as_deref(), Some(&b"1"[..]));
+        assert_eq!(store.facts().get(b"owner/a").await.unwrap().as_deref(), Some(&b"1"[..]));
         drop(store);
 
         let (_other_folder, other, others) = store_of_format(FORMAT).await;
@@ -227,13 +229,13 @@ mod tests {
         std::fs::remove_dir_all(&facts).unwrap();
         std::fs::rename(others, facts).unwrap();
         // They are those of a store with this ID.
-        assert!(open(&url).await.unwrap().facts().get(b"use/a").await.unwrap().is_none());
+        assert!(open(&url).await.unwrap().facts().get(b"owner/a").await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn facts_that_are_lost_are_damage_and_never_made_anew() {
         let (_folder, url, facts) = store_of_format(FORMAT).await;
-        put_fact(&url, "use/a", "1").await;
+        put_fact(&url, "owner/a", "1").await;
         std::fs::rename(&facts, facts.with_extension("away")).unwrap();
         for _ in 0..2 {
             assert!(damage(&url).await.contains("`facts` is missing"));
@@ -254,9 +256,9 @@ mod tests {
     #[tokio::test]
     async fn facts_of_a_newer_version_are_left_alone() {
         let (_folder, url, _) = store_of_format(FORMAT).await;
-        let newer = r#"{"format":2,"store_id":"01010101-0101-0101-0101-010101010101"}"#;
+        let newer = r#"{"format":3,"store_id":"01010101-0101-0101-0101-010101010101"}"#;
         put_fact(&url, "facts", newer).await;
-        assert!(matches!(open(&url).await, Err(Error::Newer { format: 2, newest: 1 })));
+        assert!(matches!(open(&url).await, Err(Error::Newer { format: 3, newest: 2 })));
     }
 
     #[tokio::test]
@@ -268,10 +270,10 @@ mod tests {
                 std::fs::create_dir(facts.with_extension("new")).unwrap();
                 std::fs::write(facts.with_extension("new").join("conf"), "half").unwrap();
             }
-            put_fact(&url, "use/a", "1").await;
+            put_fact(&url, "owner/a", "1").await;
             let store = open(&url).await.unwrap();
             assert_eq!(header::header(&*store.store()).await.unwrap().unwrap().format, FORMAT);
-            assert!(store.facts().get(b"use/a").await.unwrap().is_some());
+            assert!(store.facts().get(b"owner/a").await.unwrap().is_some());
             drop(store);
             assert!(!facts.with_extension("new").exists());
             std::fs::remove_dir_all(&facts).unwrap();

@@ -31,6 +31,7 @@ mod proxied;
 mod refusals;
 mod rights;
 mod rights_limits;
+mod rights_many;
 mod rights_races;
 mod rights_streams;
 mod rights_sweep;

@@ -7,6 +7,7 @@
 use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::time::UnixTime;
 
+use crate::authority::issuing::account::Account;
 use crate::authority::issuing::refused::Conflict;
 use crate::authority::vault::fault::Fault;
 use crate::domain::changes::Changes;
@@ -23,7 +24,7 @@ use crate::store::record::fact::license::{LicenseRecord, OwnerRecord};
 use crate::store::record::fact::place::PlaceRecord;
 use crate::store::record::fact::slot::{SlotRecord, counted};
 use crate::store::record::fact::usage::UsageRecord;
-use crate::store::record::stored::{Record, Stored, with_prefix};
+use crate::store::record::stored::Stored;
 
 /// Whose memory, and of what.
 #[derive(Clone, Copy, Debug)]
@@ -74,31 +75,33 @@ impl Memory {
             slots: Vec::new(),
             licenses: Vec::new(),
         };
+        let asking = device.filter(|_| policy.needs_memory());
+        let stored = match asking {
+            Some(_) => Account::read(facts, &account).await?,
+            None => Account::unread(facts),
+        };
         let mut keys = vec![memory.usage_key.clone()];
         keys.extend(device.map(|device| DeviceRecord::key_of(&account, &device)));
-        let mut values = facts.get_many(&keys).await?.into_iter().zip(&keys);
+        let mut values = stored.values(&keys).await?.into_iter().zip(&keys);
         if let Some((Some(value), key)) = values.next() {
             memory.usage = Some(Stored::parse(key, value)?);
         }
         if let Some((Some(value), key)) = values.next() {
             memory.devices.push(Stored::parse(key, value)?);
         }
-        let Some(device) = device.filter(|_| policy.needs_memory()) else { return Ok(memory) };
+        let Some(device) = asking else { return Ok(memory) };
         if policy.device.limit.is_some() {
-            memory.places = with_prefix(facts, &account.prefix(PlaceRecord::PREFIX)).await?;
+            memory.places = stored.with_prefix(&account.prefix_of::<PlaceRecord>()).await?;
             let others = memory.places.iter().map(|place| place.jkt).filter(|jkt| *jkt != device);
             let keys: Vec<_> = others.map(|jkt| DeviceRecord::key_of(&account, &jkt)).collect();
-            for (key, value) in keys.iter().zip(facts.get_many(&keys).await?) {
-                if let Some(value) = value {
-                    memory.devices.push(Stored::parse(key, value)?);
-                }
-            }
+            memory.devices.extend(stored.get(&keys).await?);
         }
         if policy.concurrency.is_some() {
-            memory.slots =
-                with_prefix(facts, &SlotRecord::prefix(&account, &memory.counted)).await?;
+            let prefix = SlotRecord::prefix(&account, &memory.counted);
+            memory.slots = stored.with_prefix(&prefix).await?;
         }
-        memory.licenses = with_prefix(facts, &LicenseRecord::prefix(&account, &device)).await?;
+        let prefix = LicenseRecord::prefix(&account, &device);
+        memory.licenses = stored.with_prefix(&prefix).await?;
         Ok(memory)
     }
 

@@ -2,9 +2,10 @@
 //!
 //! Top to bottom: [`issue`] goes through the steps for a license and [`clear_keys`] for keys in the clear, [`decided`] is
 //! what both go through, [`release`] gives licenses back, `license` writes what is granted,
-//! `memory` is what earlier grants left behind, [`facts`] is what store, token and request say, [`proof`] shows that the sender holds the device key, [`token`]
+//! `memory` is what earlier grants left behind and `account` reads it, [`facts`] is what store, token and request say, [`proof`] shows that the sender holds the device key, [`token`]
 //! who the viewer is. [`circumstances`] is what surrounds a request, and [`refused`] why it is refused.
 
+mod account;
 pub mod circumstances;
 pub mod clear_keys;
 pub mod decided;

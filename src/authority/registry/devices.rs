@@ -11,7 +11,7 @@ use crate::store::batch::Batch;
 use crate::store::engine::Store;
 use crate::store::record::fact::account::AccountId;
 use crate::store::record::fact::device::DeviceRecord;
-use crate::store::record::stored::{self, Record, Stored};
+use crate::store::record::stored::{self, Stored};
 
 /// An account has at most so many devices, with or without a place. Whoever wants more removes some.
 pub const DEVICES_MAX: usize = 256;
@@ -112,7 +112,7 @@ async fn read(
 }
 
 async fn all(facts: &dyn Store, account: &AccountId) -> Result<Vec<Device>, Fault> {
-    let prefix = account.prefix(DeviceRecord::PREFIX);
+    let prefix = account.prefix_of::<DeviceRecord>();
     let records: Vec<Stored<DeviceRecord>> = stored::with_prefix(facts, &prefix).await?;
     Ok(records.iter().map(|record| record.device()).collect())
 }

@@ -11,7 +11,7 @@ use crate::store::record::fact::account::AccountId;
 use crate::store::record::fact::license::{LicenseRecord, OwnerRecord};
 use crate::store::record::fact::slot::SlotRecord;
 use crate::store::record::fact::usage::UsageRecord;
-use crate::store::record::stored::{self, Record, Stored};
+use crate::store::record::stored::{self, Stored};
 
 /// A license, the first uses of its content, and its slot.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Held {
         let key = UsageRecord::key_of(&account, &license.content_id, &license.entitlement_id);
         let usage = stored::read(facts, &key).await?;
         let slots: Vec<Stored<SlotRecord>> =
-            stored::with_prefix(facts, &account.prefix(SlotRecord::PREFIX)).await?;
+            stored::with_prefix(facts, &account.prefix_of::<SlotRecord>()).await?;
         let slot = slots.into_iter().find(|slot| slot.license == id);
         Ok(Some(Self { license, usage, slot }))
     }

@@ -12,9 +12,9 @@ use crate::domain::past::{License, LicenseId, Slot, Usage};
 use crate::domain::registry::{restore, revoke};
 use crate::store::engine::Store;
 use crate::store::pages::Pages;
-use crate::store::record::fact::account::AccountId;
+use crate::store::record::fact::account::{ACCOUNTS, AccountId, Kind};
 use crate::store::record::fact::license::LicenseRecord;
-use crate::store::record::stored::{Record, Stored};
+use crate::store::record::stored::Stored;
 
 /// Which licenses are listed. Every member that is there must fit.
 #[derive(Clone, Debug, Default)]
@@ -49,15 +49,15 @@ pub struct Owned {
     pub license: License,
 }
 
-/// At most `limit` licenses that fit, in the order of accounts and devices. Without an account all licenses are read.
+/// At most `limit` licenses that fit, in the order of accounts and devices. Without an account everything that is remembered is read.
 ///
 /// # Errors
 /// [`Fault`].
 pub async fn list(facts: &dyn Store, filter: &Filter, limit: usize) -> Result<Vec<Owned>, Fault> {
     let prefix = match (&filter.account, &filter.device) {
         (Some(account), Some(device)) => LicenseRecord::prefix(account, device),
-        (Some(account), None) => account.prefix(LicenseRecord::PREFIX),
-        (None, _) => LicenseRecord::PREFIX.into(),
+        (Some(account), None) => account.prefix_of::<LicenseRecord>(),
+        (None, _) => ACCOUNTS.into(),
     };
     let (mut found, mut pages) = (Vec::new(), Pages::of(facts, &prefix));
     loop {
@@ -66,6 +66,9 @@ pub async fn list(facts: &dyn Store, filter: &Filter, limit: usize) -> Result<Ve
             return Ok(found);
         }
         for (key, value) in page {
+            if Kind::of(&key) != Some(Kind::License) {
+                continue;
+            }
             let record: Stored<LicenseRecord> = Stored::parse(&key, value)?;
             let license = record.license();
             if filter.fits(&license) {

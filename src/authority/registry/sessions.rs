@@ -8,9 +8,9 @@ use crate::domain::past::{License, LicenseId, Slot};
 use crate::domain::registry;
 use crate::store::engine::Store;
 use crate::store::pages::Pages;
-use crate::store::record::fact::account::AccountId;
+use crate::store::record::fact::account::{ACCOUNTS, AccountId, Kind};
 use crate::store::record::fact::slot::SlotRecord;
-use crate::store::record::stored::{Record, Stored};
+use crate::store::record::stored::Stored;
 
 /// A session, and whose it is.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Session {
     pub slot: Slot,
 }
 
-/// At most `limit` sessions that have a slot at `now`, of one account or of all.
+/// At most `limit` sessions that have a slot at `now`, of one account or of all. For all, everything that is remembered is read.
 ///
 /// # Errors
 /// [`Fault`].
@@ -32,8 +32,8 @@ pub async fn list(
     now: UnixTime,
 ) -> Result<Vec<Session>, Fault> {
     let prefix = match account {
-        Some(account) => account.prefix(SlotRecord::PREFIX),
-        None => SlotRecord::PREFIX.into(),
+        Some(account) => account.prefix_of::<SlotRecord>(),
+        None => ACCOUNTS.into(),
     };
     let (mut found, mut pages) = (Vec::new(), Pages::of(facts, &prefix));
     loop {
@@ -42,6 +42,9 @@ pub async fn list(
             return Ok(found);
         }
         for (key, value) in page {
+            if Kind::of(&key) != Some(Kind::Slot) {
+                continue;
+            }
             let record: Stored<SlotRecord> = Stored::parse(&key, value)?;
             let slot = record.slot();
             if slot.is_taken(now) && found.len() < limit {

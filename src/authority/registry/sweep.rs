@@ -13,6 +13,7 @@ use crate::domain::past::{Device, DeviceStatus};
 use crate::domain::policy::Policy;
 use crate::store::batch::{Batch, Committed};
 use crate::store::engine::Store;
+use crate::store::record::fact::account::{ACCOUNTS, Kind};
 use crate::store::record::fact::device::DeviceRecord;
 use crate::store::record::fact::license::{LicenseRecord, OwnerRecord};
 use crate::store::record::fact::place::PlaceRecord;
@@ -20,7 +21,7 @@ use crate::store::record::fact::slot::SlotRecord;
 use crate::store::record::stored::{self, Record, Stored};
 
 /// How many records are looked at in one step: so few that no grant waits for them noticeably.
-const STEP: usize = 64;
+const STEP: usize = 128;
 
 /// How long ended facts are kept, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +53,9 @@ impl Retention {
 /// A sweep over all facts, which goes on where it was.
 #[derive(Debug, Default)]
 pub struct Sweep {
-    kind: usize,
     after: Option<Vec<u8>>,
+    is_done: bool,
 }
-
-/// The kinds of facts that end.
-const KINDS: [&str; 3] = [LicenseRecord::PREFIX, SlotRecord::PREFIX, DeviceRecord::PREFIX];
 
 impl Sweep {
     /// Looks at the next records and removes those that ended. Returns how many; `None` at the end.
@@ -70,18 +68,15 @@ impl Sweep {
         retention: Retention,
         now: UnixTime,
     ) -> Result<Option<usize>, Fault> {
-        let Some(kind) = KINDS.get(self.kind) else { return Ok(None) };
-        let page = facts.scan(kind.as_bytes(), self.after.as_deref(), STEP).await?;
-        match page.last() {
-            Some((key, _)) => self.after = Some(key.clone()),
-            None => {
-                self.kind += 1;
-                self.after = None;
-            }
+        if self.is_done {
+            return Ok(None);
         }
+        let page = facts.scan(ACCOUNTS.as_bytes(), self.after.as_deref(), STEP).await?;
+        self.is_done = page.len() < STEP;
+        self.after = page.last().map(|(key, _)| key.clone());
         let (mut all, mut each) = (Batch::default(), Vec::new());
         for (key, value) in page {
-            if let Some(ended) = over(facts, kind, &key, value, retention, now).await? {
+            if let Some(ended) = over(facts, &key, value, retention, now).await? {
                 all = ended.add_to(all);
                 each.push(ended);
             }
@@ -123,27 +118,26 @@ impl Ended {
 /// The fact, if it ended long enough ago.
 async fn over(
     facts: &dyn Store,
-    kind: &str,
     key: &[u8],
     value: Vec<u8>,
     retention: Retention,
     now: UnixTime,
 ) -> Result<Option<Ended>, Fault> {
     let is_over = |ended: u64, secs: u64| ended.saturating_add(secs) <= now.as_secs();
-    Ok(match kind {
-        LicenseRecord::PREFIX => {
+    Ok(match Kind::of(key) {
+        Some(Kind::License) => {
             let record: Stored<LicenseRecord> = Stored::parse(key, value)?;
             let ended = record.expires_at.max(record.updated_at);
             is_over(ended, retention.facts_secs).then_some(Ended::License(record))
         }
-        SlotRecord::PREFIX => {
+        Some(Kind::Slot) => {
             let record: Stored<SlotRecord> = Stored::parse(key, value)?;
             // It also knows which devices it has stopped, and until when they stop no other.
             let stopped = record.stopped.iter().map(|stopped| stopped.until);
             let ended = stopped.fold(record.until, u64::max);
             is_over(ended, retention.facts_secs).then_some(Ended::Slot(record))
         }
-        _ => {
+        Some(Kind::Device) => {
             let record: Stored<DeviceRecord> = Stored::parse(key, value)?;
             let is_removed = record.device().status == DeviceStatus::Removed;
             match is_removed && is_over(record.status_since, retention.devices_secs) {
@@ -154,6 +148,8 @@ async fn over(
                 false => None,
             }
         }
+        // A place goes with its device.
+        Some(Kind::Place | Kind::Usage) | None => None,
     })
 }
 

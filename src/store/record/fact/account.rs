@@ -1,9 +1,49 @@
-//! Accounts as facts name them.
+//! Accounts as facts name them, and the keys of what is remembered of them.
+//!
+//! A key is [`ACCOUNTS`], the account, one byte for the kind, and what the kind adds. So everything of an account lies together:
+//! one read finds it, and what a grant writes is on one or two pages of the engine.
 
 use std::fmt;
 use std::str::FromStr;
 
 use reelkey_client::key::KeyId;
+
+use crate::store::record::stored::Record;
+
+/// The keys of all facts of accounts begin with this.
+pub const ACCOUNTS: &str = "account/";
+
+/// A kind of facts of an account. Its number is a byte of keys, and never changes. Kinds that become many come last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// [`DeviceRecord`](super::device::DeviceRecord).
+    Device = 1,
+    /// [`PlaceRecord`](super::place::PlaceRecord).
+    Place = 2,
+    /// [`SlotRecord`](super::slot::SlotRecord).
+    Slot = 3,
+    /// [`LicenseRecord`](super::license::LicenseRecord).
+    License = 4,
+    /// [`UsageRecord`](super::usage::UsageRecord).
+    Usage = 5,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [Self::Device, Self::Place, Self::Slot, Self::License, Self::Usage];
+
+    /// The kind of the fact under this key; `None` if it is no fact of an account.
+    #[must_use]
+    pub fn of(key: &[u8]) -> Option<Self> {
+        let byte = key.strip_prefix(ACCOUNTS.as_bytes())?.get(AccountId::BYTES)?;
+        Self::ALL.into_iter().find(|kind| *kind as u8 == *byte)
+    }
+}
+
+/// A record of an account.
+pub trait Fact: Record {
+    /// Its kind.
+    const KIND: Kind;
+}
 
 /// An account: the first 16 bytes of a keyed hash of issuer and name ([`NamingKey`](crate::crypto::request_name::NamingKey)).
 /// Printed as a UUID.
@@ -26,10 +66,25 @@ impl AccountId {
         &self.0
     }
 
-    /// The keys of its records of a kind begin with this.
+    /// The keys of everything that is remembered of it begin with this.
     #[must_use]
-    pub fn prefix(&self, kind: &str) -> Vec<u8> {
-        [kind.as_bytes(), &self.0].concat()
+    pub fn prefix(&self) -> Vec<u8> {
+        [ACCOUNTS.as_bytes(), &self.0].concat()
+    }
+
+    /// The keys of its facts of a kind begin with this.
+    #[must_use]
+    pub fn prefix_of<F: Fact>(&self) -> Vec<u8> {
+        self.key_of(F::KIND, &[])
+    }
+
+    /// The key of a fact of a kind, with what the kind adds.
+    #[must_use]
+    pub(in crate::store) fn key_of(&self, kind: Kind, rest: &[&[u8]]) -> Vec<u8> {
+        let mut key = self.prefix();
+        key.push(kind as u8);
+        rest.iter().for_each(|part| key.extend_from_slice(part));
+        key
     }
 }
 

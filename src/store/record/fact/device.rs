@@ -5,7 +5,7 @@ use reelkey_client::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::past::{Device, DeviceStatus};
-use crate::store::record::fact::account::AccountId;
+use crate::store::record::fact::account::{ACCOUNTS, AccountId, Fact, Kind};
 use crate::store::record::stored::Record;
 use crate::store::record::text::{self, jkt};
 
@@ -56,7 +56,7 @@ impl DeviceRecord {
     /// The key of a device.
     #[must_use]
     pub fn key_of(account: &AccountId, jkt: &Thumbprint) -> Vec<u8> {
-        [Self::PREFIX.as_bytes(), account.as_bytes(), jkt.as_bytes()].concat()
+        account.key_of(Self::KIND, &[jkt.as_bytes()])
     }
 
     /// The record of a device.
@@ -102,9 +102,13 @@ impl DeviceRecord {
 }
 
 impl Record for DeviceRecord {
-    const PREFIX: &'static str = "device/";
+    const PREFIX: &'static str = ACCOUNTS;
 
     fn key(&self) -> Vec<u8> {
         Self::key_of(&self.account, &self.jkt)
     }
+}
+
+impl Fact for DeviceRecord {
+    const KIND: Kind = Kind::Device;
 }

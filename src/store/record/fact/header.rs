@@ -8,8 +8,9 @@ use crate::store::error::Error;
 use crate::store::record::stored::{self, Record};
 use crate::store::record::text;
 
-/// The format version of the facts.
-const FORMAT: u32 = 1;
+/// The format version of the facts that this version reads and writes. [`migrate`](crate::store::facts_migration::migrate) brings
+/// earlier ones up to it.
+pub const FORMAT: u32 = 2;
 
 /// The identity and format of the facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

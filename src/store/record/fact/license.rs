@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::content::ContentId;
 use crate::domain::past::{Event, EventKind, License, LicenseId, LicenseState};
-use crate::store::record::fact::account::AccountId;
+use crate::store::record::fact::account::{ACCOUNTS, AccountId, Fact, Kind};
 use crate::store::record::stored::Record;
 use crate::store::record::text::{self, jkt};
 
@@ -105,15 +105,13 @@ impl LicenseRecord {
     /// The key of a license.
     #[must_use]
     pub fn key_of(account: &AccountId, jkt: &Thumbprint, id: &LicenseId) -> Vec<u8> {
-        let mut key = Self::prefix(account, jkt);
-        key.extend(id.as_bytes());
-        key
+        account.key_of(Self::KIND, &[jkt.as_bytes(), id.as_bytes()])
     }
 
     /// The keys of a device's licenses begin with this.
     #[must_use]
     pub fn prefix(account: &AccountId, jkt: &Thumbprint) -> Vec<u8> {
-        [Self::PREFIX.as_bytes(), account.as_bytes(), jkt.as_bytes()].concat()
+        account.key_of(Self::KIND, &[jkt.as_bytes()])
     }
 
     /// The record of a license.
@@ -169,11 +167,15 @@ impl LicenseRecord {
 }
 
 impl Record for LicenseRecord {
-    const PREFIX: &'static str = "license/";
+    const PREFIX: &'static str = ACCOUNTS;
 
     fn key(&self) -> Vec<u8> {
         Self::key_of(&self.account, &self.jkt, &self.id)
     }
+}
+
+impl Fact for LicenseRecord {
+    const KIND: Kind = Kind::License;
 }
 
 /// Where a license is: whose it is.

@@ -3,11 +3,11 @@
 //! | key | record |
 //! |---|---|
 //! | `facts` | [`FactsHeader`](header::FactsHeader) |
-//! | `device/` account, device | [`DeviceRecord`](device::DeviceRecord) |
-//! | `place/` account, number | [`PlaceRecord`](place::PlaceRecord): the device that has the place |
-//! | `use/` account, content and entitlement | [`UsageRecord`](usage::UsageRecord) |
-//! | `slot/` account, what is counted, number | [`SlotRecord`](slot::SlotRecord) |
-//! | `license/` account, device, license | [`LicenseRecord`](license::LicenseRecord) |
+//! | `account/` account, 1, device | [`DeviceRecord`](device::DeviceRecord) |
+//! | `account/` account, 2, number | [`PlaceRecord`](place::PlaceRecord): the device that has the place |
+//! | `account/` account, 3, what is counted, number | [`SlotRecord`](slot::SlotRecord) |
+//! | `account/` account, 4, device, license | [`LicenseRecord`](license::LicenseRecord) |
+//! | `account/` account, 5, content and entitlement | [`UsageRecord`](usage::UsageRecord) |
 //! | `owner/` license | [`OwnerRecord`](license::OwnerRecord): where the license is |
 //!
 //! Behind the word all keys have a fixed length. An account is a keyed hash ([`AccountId`](account::AccountId)), so the facts

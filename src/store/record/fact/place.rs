@@ -3,7 +3,7 @@
 use reelkey_client::strict::jwk::Thumbprint;
 use serde::{Deserialize, Serialize};
 
-use crate::store::record::fact::account::AccountId;
+use crate::store::record::fact::account::{ACCOUNTS, AccountId, Fact, Kind};
 use crate::store::record::stored::Record;
 use crate::store::record::text::{self, jkt};
 
@@ -21,10 +21,13 @@ pub struct PlaceRecord {
 }
 
 impl Record for PlaceRecord {
-    const PREFIX: &'static str = "place/";
+    const PREFIX: &'static str = ACCOUNTS;
 
     fn key(&self) -> Vec<u8> {
-        let number = self.number.to_be_bytes();
-        [Self::PREFIX.as_bytes(), self.account.as_bytes(), &number].concat()
+        self.account.key_of(Self::KIND, &[&self.number.to_be_bytes()])
     }
+}
+
+impl Fact for PlaceRecord {
+    const KIND: Kind = Kind::Place;
 }

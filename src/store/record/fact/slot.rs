@@ -8,7 +8,7 @@ use crate::crypto::digest::sha256;
 use crate::domain::content::ContentId;
 use crate::domain::past::{LicenseId, Slot};
 use crate::domain::policy::ConcurrencyScope;
-use crate::store::record::fact::account::AccountId;
+use crate::store::record::fact::account::{ACCOUNTS, AccountId, Fact, Kind};
 use crate::store::record::stored::Record;
 use crate::store::record::text::{self, jkt};
 
@@ -66,7 +66,7 @@ impl SlotRecord {
     /// The keys of the slots that are counted together begin with this.
     #[must_use]
     pub fn prefix(account: &AccountId, counted: &[u8; 16]) -> Vec<u8> {
-        [Self::PREFIX.as_bytes(), account.as_bytes(), counted].concat()
+        account.key_of(Self::KIND, &[counted])
     }
 
     /// The record of a slot.
@@ -105,11 +105,13 @@ impl SlotRecord {
 }
 
 impl Record for SlotRecord {
-    const PREFIX: &'static str = "slot/";
+    const PREFIX: &'static str = ACCOUNTS;
 
     fn key(&self) -> Vec<u8> {
-        let mut key = Self::prefix(&self.account, &self.counted);
-        key.extend(self.number.to_be_bytes());
-        key
+        self.account.key_of(Self::KIND, &[&self.counted, &self.number.to_be_bytes()])
     }
+}
+
+impl Fact for SlotRecord {
+    const KIND: Kind = Kind::Slot;
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::digest::sha256;
 use crate::domain::content::ContentId;
 use crate::domain::past::Usage;
-use crate::store::record::fact::account::AccountId;
+use crate::store::record::fact::account::{ACCOUNTS, AccountId, Fact, Kind};
 use crate::store::record::stored::Record;
 use crate::store::record::text::{self, jkt};
 
@@ -43,7 +43,7 @@ impl UsageRecord {
         // No content ID has a NUL.
         let what = sha256(&[content.as_str().as_bytes(), &[0], entitlement_id.as_bytes()].concat());
         let what = what.first_chunk::<16>().map_or(&[][..], |half| half);
-        [Self::PREFIX.as_bytes(), account.as_bytes(), what].concat()
+        account.key_of(Self::KIND, &[what])
     }
 
     /// The record of these uses.
@@ -75,9 +75,13 @@ impl UsageRecord {
 }
 
 impl Record for UsageRecord {
-    const PREFIX: &'static str = "use/";
+    const PREFIX: &'static str = ACCOUNTS;
 
     fn key(&self) -> Vec<u8> {
         Self::key_of(&self.account, &self.content_id, &self.entitlement_id)
     }
+}
+
+impl Fact for UsageRecord {
+    const KIND: Kind = Kind::Usage;
 }
