@@ -1,7 +1,8 @@
 //! What remembering costs players, as ratios within one run.
 //!
 //! `cargo bench --bench rights -- 1000000` prints: a license under a policy that remembers against one under a policy that does
-//! not, with 16 players at once; how evenly licenses come at half of that load; both in a store with as many devices (20,000 if
+//! not, with 16 players at once; how evenly licenses come at half of that load, and beside it how evenly the disk alone syncs a
+//! small file, which each of these licenses waits for; both in a store with as many devices (20,000 if
 //! no number is given), a tenth as many live sessions and as many that ended; the same while the sweep removes those that ended;
 //! and what commits of grants take, as the store itself measures it, while the root key is rotated under a tenth as many secrets.
 //! Requests are signed beforehand, so that what is timed is the service.
@@ -208,6 +209,24 @@ fn half_load(service: &mut Service, per_second: f64) -> Vec<Duration> {
     all
 }
 
+/// How long the disk takes to sync a small file that grows, when nobody else uses it. Sorted.
+fn syncs(folder: &Path) -> Vec<Duration> {
+    let path = folder.join("synced");
+    let mut file = fs::File::create(&path).unwrap();
+    let mut took = Vec::new();
+    let begun = Instant::now();
+    while begun.elapsed() < HALF / 2 {
+        let begun = Instant::now();
+        file.write_all(&[0; 4096]).unwrap();
+        file.sync_data().unwrap();
+        took.push(begun.elapsed());
+        thread::sleep(Duration::from_millis(1));
+    }
+    fs::remove_file(path).unwrap();
+    took.sort_unstable();
+    took
+}
+
 /// The value below which so many of a thousand are, in microseconds.
 fn quantile(sorted: &[Duration], of_thousand: usize) -> f64 {
     sorted[sorted.len() * of_thousand / 1000].as_secs_f64() * 1e6
@@ -293,24 +312,22 @@ fn compare(devices: usize) {
     let load = remembered.per_second();
     let show = |name: &str, took: &[Duration]| {
         let [median, p99] = [500, 990].map(|part| quantile(took, part));
-        println!(
-            "half load, {name}: median {median:.0} us, p99 {p99:.0} us, {:.2} times",
-            p99 / median
-        );
+        println!("{name}: median {median:.0} us, p99 {p99:.0} us, {:.2} times", p99 / median);
         p99
     };
     let in_small = half_load(&mut small, load);
-    show("small store (asked: 4)", &in_small);
-    show("large store", &half_load(&mut large, load));
+    show("the disk alone", &syncs(small.data.path()));
+    show("half load, small store (asked: 4)", &in_small);
+    show("half load, large store", &half_load(&mut large, load));
 
     // The sweep is compared after a restart like its own.
     large.start();
-    let before = show("large store after a restart", &half_load(&mut large, load));
+    let before = show("half load, large store after a restart", &half_load(&mut large, load));
     configure(&large, SWEEPING);
     large.start();
     thread::sleep(Duration::from_secs(2));
     let begun = swept(&large);
-    let during = show("large store while it is swept", &half_load(&mut large, load));
+    let during = show("half load, large store while it is swept", &half_load(&mut large, load));
     println!(
         "p99 with the sweep, which removed {:.0} facts: {:.2} times",
         swept(&large) - begun,
