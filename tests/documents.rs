@@ -30,7 +30,8 @@ const NOT_RUN: [&str; 4] = ["reelkey serve", "cargo run", "cargo install", "test
 
 fn documents() -> Vec<(PathBuf, String)> {
     let mut paths = vec![Path::new(ROOT).join("README.md")];
-    for folder in ["docs", "docs/decisions", "docs/players", "docs/examples", DECRYPTING, PACKAGERS] {
+    for folder in ["docs", "docs/decisions", "docs/players", "docs/examples", DECRYPTING, PACKAGERS]
+    {
         for entry in fs::read_dir(Path::new(ROOT).join(folder)).unwrap() {
             paths.push(entry.unwrap().path());
         }

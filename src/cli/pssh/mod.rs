@@ -21,7 +21,7 @@ pub(crate) enum PsshCommand {
     /// Show what pssh boxes say: KIDs, content, scheme, license URLs, checksums.
     Decode(DecodeArgs),
     /// Write pssh boxes for Widevine, PlayReady, the Common system, ClearKey and FairPlay.
-    Encode(EncodeArgs),
+    Encode(Box<EncodeArgs>),
 }
 
 impl PsshCommand {
@@ -42,6 +42,6 @@ pub(crate) async fn run(
 ) -> Result<Output, Failure> {
     match command {
         PsshCommand::Decode(args) => decode(&args),
-        PsshCommand::Encode(args) => encode(folder, args, as_json).await,
+        PsshCommand::Encode(args) => encode(folder, *args, as_json).await,
     }
 }

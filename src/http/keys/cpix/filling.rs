@@ -69,7 +69,9 @@ pub(crate) fn answer(
     let recipients = delivery::recipients(&root)?;
     let delivery = match recipients.is_empty() {
         true => None,
-        false => Some(Delivery::generate(manner.values.unwrap_or(delivery::values(&root)))?),
+        false => {
+            Some(Delivery::generate(manner.values.unwrap_or_else(|| delivery::values(&root)))?)
+        }
     };
     let systems = listed(&root, "DRMSystemList", "DRMSystem");
     let systems =

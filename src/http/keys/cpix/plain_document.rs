@@ -31,7 +31,7 @@ fn read_document(bytes: &[u8], content: Option<&ContentId>) -> Result<Vec<PlainK
     let plain = elements.map(|element| {
         let key = plain_value(element)?;
         let kid = kid_of(element)?;
-        let named = element.attribute("contentId").or(root.attribute("contentId"));
+        let named = element.attribute("contentId").or_else(|| root.attribute("contentId"));
         let named = named.filter(|name| !name.is_empty()).map(str::parse).transpose();
         let named = named.map_err(|why| Malformed::at(element, format!("contentId: {why}")))?;
         let content = content.cloned().or(named).ok_or_else(|| {

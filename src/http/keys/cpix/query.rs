@@ -61,7 +61,7 @@ impl TitleQuery {
                 "Shaka Packager reads no CPIX document with crypto periods".into(),
             ));
         }
-        let tracks = listed(parameter("tracks"), |name| track_type(name));
+        let tracks = listed(parameter("tracks"), track_type);
         let tracks = tracks.map_err(|name| {
             WrongQuery(format!("tracks: {name} is none of AUDIO, SD, HD, UHD1, UHD2 and ALL"))
         })?;

@@ -103,7 +103,8 @@ impl Request {
     /// The content that the document names: by `contentId`, or, in SPEKE version 1, by `id`.
     pub(crate) fn content(&self) -> Result<Option<ContentId>, Malformed> {
         let of_id = self.root.attribute("id").filter(|_| self.dialect == Dialect::Speke1);
-        let named = of_id.or(self.root.attribute("contentId")).filter(|name| !name.is_empty());
+        let named =
+            of_id.or_else(|| self.root.attribute("contentId")).filter(|name| !name.is_empty());
         let parsed = named.map(str::parse::<ContentId>).transpose();
         parsed.map_err(|why| Malformed::at(&self.root, why.to_string()))
     }

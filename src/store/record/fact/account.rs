@@ -17,25 +17,35 @@ pub const ACCOUNTS: &str = "account/";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// [`DeviceRecord`](super::device::DeviceRecord).
-    Device = 1,
+    Device,
     /// [`PlaceRecord`](super::place::PlaceRecord).
-    Place = 2,
+    Place,
     /// [`SlotRecord`](super::slot::SlotRecord).
-    Slot = 3,
+    Slot,
     /// [`LicenseRecord`](super::license::LicenseRecord).
-    License = 4,
+    License,
     /// [`UsageRecord`](super::usage::UsageRecord).
-    Usage = 5,
+    Usage,
 }
 
 impl Kind {
     const ALL: [Self; 5] = [Self::Device, Self::Place, Self::Slot, Self::License, Self::Usage];
 
+    const fn number(self) -> u8 {
+        match self {
+            Self::Device => 1,
+            Self::Place => 2,
+            Self::Slot => 3,
+            Self::License => 4,
+            Self::Usage => 5,
+        }
+    }
+
     /// The kind of the fact under this key; `None` if it is no fact of an account.
     #[must_use]
     pub fn of(key: &[u8]) -> Option<Self> {
         let byte = key.strip_prefix(ACCOUNTS.as_bytes())?.get(AccountId::BYTES)?;
-        Self::ALL.into_iter().find(|kind| *kind as u8 == *byte)
+        Self::ALL.into_iter().find(|kind| kind.number() == *byte)
     }
 }
 
@@ -82,7 +92,7 @@ impl AccountId {
     #[must_use]
     pub(in crate::store) fn key_of(&self, kind: Kind, rest: &[&[u8]]) -> Vec<u8> {
         let mut key = self.prefix();
-        key.push(kind as u8);
+        key.push(kind.number());
         rest.iter().for_each(|part| key.extend_from_slice(part));
         key
     }
