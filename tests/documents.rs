@@ -194,9 +194,21 @@ fn every_link_leads_somewhere() {
     for (path, text) in documents() {
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if !link.starts_with("http") {
-                let target = path.parent().unwrap().join(link);
+                let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+                let target = path.parent().unwrap().join(file);
                 assert!(target.exists(), "{}: {link}", path.display());
+                if !heading.is_empty() {
+                    let text = fs::read_to_string(&target).unwrap();
+                    let is_there = text.lines().any(|line| anchor(line) == heading);
+                    assert!(is_there, "{}: {link}", path.display());
+                }
             }
         }
     }
+}
+
+/// What links call a heading: in lower case, a hyphen for a space, and nothing else but letters and digits.
+fn anchor(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    words.chars().filter(|char| char.is_alphanumeric() || *char == '-').collect()
 }

@@ -129,7 +129,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "order",
         ],
     ),
-    ("src/authority/packaging", &["read", "issue", "plan", "ask"]),
+    ("src/authority/packaging", &["read", "issue known", "plan", "ask"]),
     ("src/authority/provision", &["keys", "contents", "refusal periods"]),
     ("src/authority/registry", &["sessions", "accounts devices licenses sweep", "held"]),
     ("src/authority/rotation", &["root", "kek signer"]),
