@@ -1,5 +1,10 @@
 //! Signalling: what is written is read back, whatever it says, and what is broken is refused without a panic.
-#![expect(clippy::unwrap_used, reason = "a test may fail where its expectation does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may fail where its expectation does"
+)]
 
 use proptest::collection::vec;
 use proptest::option::of;
