@@ -28,7 +28,7 @@ const DECLARATIONS_MAX: usize = 256;
 
 /// The most equal signs between two elements' beginnings, where all attributes of an element are. The parser compares each
 /// attribute with each other.
-const EQUAL_SIGNS_MAX: usize = 1000;
+const EQUAL_SIGNS_MAX: usize = 300;
 
 /// The document cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +85,9 @@ fn scan(text: &str) -> Result<(), Unreadable> {
             _ => {}
         }
         if equal_signs > EQUAL_SIGNS_MAX {
-            let what = format!("an element with more than {ATTRIBUTES_MAX} attributes");
+            let what = format!(
+                "an element with more than {ATTRIBUTES_MAX} attributes, or a text with more than {EQUAL_SIGNS_MAX} equal signs"
+            );
             return Err(Unreadable::Limit(line_of(at), what));
         }
         if declarations > DECLARATIONS_MAX {
