@@ -19,7 +19,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "account content demo device doctor init inspect license manifest manual packager root session signer kek token policy serve usage",
             "explain key",
             "device_ca issuer key_file reload",
-            "decrypt device_doctor issuer_doctor issuer_keys key_fetching",
+            "decrypt device_doctor issuer_doctor issuer_keys key_fetching packager_doctor",
             "issuer_source operator",
             "announcement listeners metrics policy_summary sweeping account_argument",
             "aside examples finding folder key_format secret_argument",

@@ -76,7 +76,7 @@ impl Announcement<'_> {
     }
 
     fn warnings(&self, active_keys: usize) -> Vec<String> {
-        let Self { config, address, certificate_ends, .. } = self;
+        let Self { config, address, packagers, certificate_ends, .. } = self;
         let development = config.issuers.iter().filter(|issuer| issuer.development).map(|issuer| {
             format!("{} is for development: its private key is in the data folder", issuer.iss)
         });
@@ -89,7 +89,9 @@ impl Announcement<'_> {
         if active_keys == 0 {
             warnings.push("there are no keys, see `reelkey key generate` and `key import`".into());
         }
-        if !address.ip().is_loopback() && certificate_ends.is_none() {
+        let is_open = |address: &SocketAddr| !address.ip().is_loopback();
+        if [Some(*address), *packagers].iter().flatten().any(is_open) && certificate_ends.is_none()
+        {
             warnings.push(
                 "without TLS: only the proxy in front of it should reach this address".into(),
             );

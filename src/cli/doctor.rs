@@ -19,6 +19,7 @@ use crate::cli::folder::installation;
 use crate::cli::folder::paths::Folder;
 use crate::cli::folder::reading;
 use crate::cli::issuer_doctor::look_at_fetched_keys;
+use crate::cli::packager_doctor::look_at_packagers;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::terminal::table::table;
 use crate::cli::{clock, operator};
@@ -49,6 +50,7 @@ pub(crate) async fn doctor(folder: &Folder) -> Result<Output, Failure> {
     findings.extend(look_at_config(folder));
     findings.extend(look_at_drift(folder).await);
     findings.push(Finding::of("store", look_at_store(folder).await));
+    findings.extend(look_at_packagers(folder).await);
     findings.extend(look_at_issuer_keys(folder).await);
     findings.extend(look_at_log(folder).await);
     let worst = findings.iter().filter(|finding| finding.verdict == Verdict::Error).count();

@@ -44,6 +44,7 @@ mod manual;
 mod metrics;
 mod operator;
 mod packager;
+mod packager_doctor;
 mod policy;
 mod policy_summary;
 mod pssh;
