@@ -14,6 +14,7 @@ mod decryption;
 mod drills;
 mod exports;
 mod film;
+mod guides;
 mod independent;
 mod inspect;
 mod installation;

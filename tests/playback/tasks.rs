@@ -2,6 +2,7 @@
 //!
 //! In a block marked as `console`, lines that begin with `$ ` are commands. The lines behind a command are what it prints, on
 //! standard output and standard error together, where `...` stands for any text; then `(exit code N)`, or the exit code is 0.
+//! A command that has `<<` goes on until a line that is `END`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -76,16 +77,21 @@ fn page(name: &str) -> String {
 }
 
 /// The blocks of a page in this language.
-fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+pub(crate) fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     let fenced = page.split("\n```").skip(1).step_by(2);
     fenced.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect()
 }
 
 pub(crate) fn steps(page: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
-    for line in blocks(page, "console").into_iter().flat_map(str::lines) {
+    let mut lines = blocks(page, "console").into_iter().flat_map(str::lines);
+    while let Some(line) = lines.next() {
         if let Some(command) = line.strip_prefix("$ ") {
-            let (command, shown) = (command.to_owned(), String::new());
+            let (mut command, shown) = (command.to_owned(), String::new());
+            if command.contains("<<") {
+                let rest = lines.by_ref().take_while(|line| *line != "END").chain(["END"]);
+                rest.for_each(|line| command.extend(["\n", line]));
+            }
             steps.push(Step { command, shown, code: 0 });
             continue;
         }
@@ -116,8 +122,8 @@ pub(crate) fn is_as_shown(shown: &str, text: &str) -> bool {
 }
 
 /// Runs the commands of a page in this folder.
-fn follow(page: &str, folder: &Path) {
-    let folders = [Path::new(REELKEY).parent().unwrap(), &tool("bin")];
+pub(crate) fn follow(page: &str, folder: &Path) {
+    let folders = [Path::new(REELKEY).parent().unwrap(), &tool("bin"), &tool("nginx/usr/sbin")];
     let path = folders.map(|folder| folder.display().to_string()).join(":");
     for Step { command, shown, code } in steps(page) {
         let mut shell = Command::new("sh");

@@ -1,0 +1,110 @@
+//! The pages of docs/packagers: every command is run as it is written, with the real tools, and what it plays is the film.
+//!
+//! The ports of the pages become free ones, and the folder of Debian's nginx the one that `tests/tools/install` has made.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::film::clear;
+use crate::installation::tool;
+use crate::tasks::{blocks, follow, frames, steps};
+
+/// The pages, each with the films that it plays.
+const PAGES: [(&str, &[&str]); 5] = [
+    ("README.md", &[]),
+    ("bento4.md", &[]),
+    ("ffmpeg.md", &["played.mp4", "live.mp4"]),
+    ("nginx-rtmp.md", &["live.mp4"]),
+    ("nginx-vod-module.md", &[]),
+];
+
+/// The ports that the pages have.
+const PORTS: [&str; 3] = ["7420", "8080", "1935"];
+
+fn pages() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/packagers")
+}
+
+/// A folder whose services are ended where a page was not followed to its end.
+struct Folder(tempfile::TempDir);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for entry in fs::read_dir(self.0.path()).unwrap().flatten() {
+            if entry.path().extension().is_some_and(|extension| extension == "pid") {
+                let pid = fs::read_to_string(entry.path()).unwrap_or_default();
+                Command::new("kill").arg(pid.trim()).status().ok();
+            }
+        }
+    }
+}
+
+fn free_port() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
+}
+
+/// Follows a page and compares the pictures of what it plays with the film.
+fn follow_page(name: &str) {
+    let mut page = fs::read_to_string(pages().join(name)).unwrap();
+    for port in PORTS {
+        let free = free_port();
+        page = page.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{free}"));
+        // The commands that take the port alone, or none.
+        page = page.replace(&format!(" {port} >"), &format!(" {free} >"));
+        if port == "7420" {
+            let listen = format!("reelkey serve --listen 127.0.0.1:{free} >");
+            page = page.replace("reelkey serve >", &listen);
+        }
+    }
+    let modules = tool("nginx/usr/lib/nginx").display().to_string();
+    page = page.replace("/usr/lib/nginx", &modules);
+    let folder = Folder(tempfile::tempdir().unwrap());
+    let film = folder.0.path().join("film.mp4");
+    let mut ffmpeg = Command::new(tool("bin/ffmpeg"));
+    ffmpeg.args(["-v", "error", "-i"]).arg(clear("video")).arg("-i").arg(clear("audio"));
+    assert!(ffmpeg.args(["-c", "copy"]).arg(&film).status().unwrap().success());
+    follow(&page, folder.0.path());
+    let (_, played) = PAGES.iter().find(|(page, _)| *page == name).unwrap();
+    let expected = frames(&film, "0:v", &[]);
+    assert_eq!(expected.len(), 75);
+    for film in *played {
+        assert!(frames(&folder.0.path().join(film), "0:v", &[]) == expected, "{name}: {film}");
+    }
+}
+
+#[test]
+fn ffmpeg_packages_and_plays() {
+    follow_page("ffmpeg.md");
+}
+
+#[test]
+fn the_keys_of_nginx_rtmp_are_served_and_play() {
+    follow_page("nginx-rtmp.md");
+}
+
+#[test]
+fn the_other_pages_do_what_they_say() {
+    for name in ["README.md", "nginx-vod-module.md", "bento4.md"] {
+        println!("{name}");
+        follow_page(name);
+    }
+}
+
+/// The pages that this file knows, every one with commands; configurations of tools that are not here are marked as text.
+#[test]
+fn every_page_of_this_list_is_run() {
+    let index = fs::read_to_string(pages().join("README.md")).unwrap();
+    for (name, _) in PAGES {
+        let page = fs::read_to_string(pages().join(name)).unwrap();
+        let all = page.matches("\n```").count() / 2;
+        let [console, text] = ["console", "text"].map(|kind| blocks(&page, kind).len());
+        assert_eq!(all, console + text, "{name} has blocks that nobody runs");
+        assert!(!steps(&page).is_empty(), "{name}");
+        assert!(name == "README.md" || index.contains(&format!("]({name})")), "{name}");
+    }
+}
