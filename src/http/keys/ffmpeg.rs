@@ -17,6 +17,7 @@ use reelkey_client::strict::base64url;
 use crate::authority::packager::Packager;
 use crate::authority::packaging::ask::{Order, PackagedKey, Refused, Wanted};
 use crate::authority::stop::Stop;
+use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::{digest, seal};
 use crate::domain::content::ContentId;
 use crate::domain::packager::track_type;
@@ -75,7 +76,7 @@ async fn key(call: &Call, content: ContentId, track: &str) -> Result<Response, R
         None => (call.asker.packager()?, order(call, content, track).await?),
     };
     let key = one(call.issue(PROTOCOL, &packager, &order).await, call)?;
-    let bytes = seal::bare(&key.key).to_vec();
+    let bytes = on_clean_stack(|| seal::bare(&key.key)).to_vec();
     let headers = [(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, "no-store")];
     Ok((headers, bytes).into_response())
 }

@@ -15,6 +15,7 @@ use reelkey_client::pssh::{SystemId, common_fields, widevine};
 use serde_json::json;
 
 use crate::authority::packaging::ask::{Order, PackagedKey, Wanted};
+use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::plain_key;
 use crate::domain::content::ContentId;
 use crate::domain::refusal::Refusal;
@@ -35,13 +36,17 @@ pub(crate) async fn get(call: Call, Path(path): Path<String>) -> Result<Response
     let keys = call.issue(PROTOCOL, &packager, &order).await;
     let keys = keys.map_err(|stop| Refuse::of(stop, &call.exchange))?;
     let key = keys.first().ok_or(Refusal::Internal)?;
-    let answer = json!([{
-        "key": plain_key::base64(&key.key).as_str(),
-        "key_id": Base64::encode_string(key.kid.as_bytes()),
-        "pssh": systems(key)?,
-    }]);
+    // The checksum of PlayReady is a cipher's work.
+    let answer = on_clean_stack(|| {
+        let answer = json!([{
+            "key": plain_key::base64(&key.key).as_str(),
+            "key_id": Base64::encode_string(key.kid.as_bytes()),
+            "pssh": systems(key)?,
+        }]);
+        Ok::<_, Refuse>(answer.to_string())
+    })?;
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
-    Ok((headers, answer.to_string()).into_response())
+    Ok((headers, answer).into_response())
 }
 
 /// The last segment is the track if it is a track type.

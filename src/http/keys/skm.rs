@@ -17,6 +17,7 @@ use serde::de::IgnoredAny;
 
 use crate::authority::packager::Packager;
 use crate::authority::packaging::ask::{Order, PackagedKey, Wanted};
+use crate::crypto::clean_stack::on_clean_stack;
 use crate::domain::content::ContentId;
 use crate::domain::packager::track_type;
 use crate::domain::refusal::Refusal;
@@ -86,7 +87,8 @@ fn parse_kid(text: &str) -> Result<KeyId, Refuse> {
 
 fn answer(key: &PackagedKey) -> Response {
     let kid = key.kid.to_string().replace('-', "");
-    let answer = format!(r#"{{"kid":"{kid}","k":"{}"}}"#, key.key.to_hex().as_str());
+    let answer =
+        on_clean_stack(|| format!(r#"{{"kid":"{kid}","k":"{}"}}"#, key.key.to_hex().as_str()));
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
     (headers, answer).into_response()
 }
