@@ -208,8 +208,9 @@ impl Installation {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).expect("the service said that it is ready");
-        let metrics_url = ready["metrics_url"].as_str().map(ToOwned::to_owned);
-        Service { child, url: ready["url"].as_str().unwrap().to_owned(), metrics_url }
+        let [metrics_url, keys_url] =
+            ["metrics_url", "keys_url"].map(|url| ready[url].as_str().map(ToOwned::to_owned));
+        Service { child, url: ready["url"].as_str().unwrap().to_owned(), metrics_url, keys_url }
     }
 }
 
@@ -219,17 +220,32 @@ pub(crate) struct Service {
     pub(crate) url: String,
     /// Where it tells what it counts, if it does.
     pub(crate) metrics_url: Option<String>,
+    /// Where it answers packagers, if not where players are.
+    pub(crate) keys_url: Option<String>,
 }
 
 impl Service {
-    /// One request over a connection of its own: status and body.
+    /// One request over a connection of its own, with a bearer token: status and body.
     pub(crate) fn send(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, String) {
+        self.send_as(method, path, Some(token), body)
+    }
+
+    /// One request over a connection of its own, with a bearer token or without: status and body.
+    pub(crate) fn send_as(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+    ) -> (u16, String) {
         let host = self.url.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(host).unwrap();
+        let shown = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
-             Authorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{}\
+             Content-Length: {}\r\n\r\n{body}",
+            shown.unwrap_or_default(),
             body.len()
         )
         .unwrap();
@@ -260,7 +276,7 @@ impl Service {
 
     /// A service that somebody else has started.
     pub(crate) fn of(child: Child, url: &str) -> Self {
-        Self { child, url: url.to_owned(), metrics_url: None }
+        Self { child, url: url.to_owned(), metrics_url: None, keys_url: None }
     }
 
     /// Its standard input, where it has one.

@@ -292,6 +292,14 @@ fn each_command(kill: impl Fn(&Path, &[&str])) {
     run(data, &add);
     kill(data, &["device", "ca", "update", "acme", "--security-level", "HW_SECURE_CRYPTO"]);
     kill(data, &["device", "ca", "remove", "acme"]);
+    let secret = data.join("encoder.secret");
+    fs::write(&secret, "a-secret-of-an-encoder").unwrap();
+    let secret = ["--secret-file", secret.to_str().unwrap()];
+    let add = [&["packager", "add", "encoder", "--content", "*"][..], &secret].concat();
+    kill(data, &add);
+    run(data, &add);
+    kill(data, &[&["packager", "rotate-secret", "encoder"][..], &secret].concat());
+    kill(data, &["packager", "remove", "encoder", "--yes"]);
     kill(data, &["content", "add", "movies/bunny", "--policy", "default"]);
     run(data, &["content", "add", "movies/bunny", "--policy", "default"]);
     run(data, &["content", "add", "movies/empty", "--policy", "default"]);

@@ -32,6 +32,7 @@ mod native;
 mod network;
 mod openid;
 mod operator;
+mod origins;
 mod packager_pages;
 mod places;
 mod power;

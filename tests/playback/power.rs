@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::film::CONTENT;
 use crate::installation::{Installation, REELKEY, rounds, thoroughly};
 use crate::killpoints::{build, opened};
+use crate::origins::{Encoders, add_encoder};
 use crate::viewers::Viewers;
 
 /// How many writers there are at once: enough for groups to form.
@@ -79,10 +80,11 @@ fn hold(installation: &Installation, acknowledged: &[String]) {
 fn what_was_acknowledged_survives_power_loss() {
     let (_folder, library) = build("powerloss.c");
     let installation = installation();
-    let viewers = Viewers::of(&installation);
+    add_encoder(&installation, &[]);
+    let (viewers, encoders) = (Viewers::of(&installation), Encoders::default());
     let store = installation.data.path().join("store");
     let mut all = Vec::new();
-    for _ in 0..3 {
+    for round in 0..3 {
         let before = tempfile::tempdir().unwrap();
         let copy = |from: &Path, to: &Path| {
             let from = format!("{}/.", from.display());
@@ -94,6 +96,7 @@ fn what_was_acknowledged_survives_power_loss() {
         let socket = installation.data.path().join("admin.sock");
         thread::scope(|scope| {
             scope.spawn(|| viewers.play(&service, thoroughly(200, 1000)));
+            scope.spawn(|| encoders.ask(&service.url, round, thoroughly(100, 500)));
             all.extend(generate(&socket, CONTENT, thoroughly(700, 3400)));
         });
         drop(service);
@@ -108,10 +111,12 @@ fn what_was_acknowledged_survives_power_loss() {
         }
         hold(&installation, &all);
         viewers.hold(installation.data.path());
+        encoders.hold(&installation.serve());
     }
     viewers.go_on(&installation.serve());
-    assert!(all.len() >= 2100 && viewers.count() >= 600);
-    println!("{} keys and {} viewers through 3 power losses", all.len(), viewers.count());
+    assert!(all.len() >= 2100 && viewers.count() >= 600 && encoders.count() >= 300);
+    let (keys, viewers, encoders) = (all.len(), viewers.count(), encoders.count());
+    println!("{keys} keys, {viewers} viewers and {encoders} first asks through 3 power losses");
 }
 
 #[test]
