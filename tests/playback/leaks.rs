@@ -12,6 +12,7 @@ use reelkey::crypto::random;
 
 use crate::film::{CONTENT, obtain, provisioned};
 use crate::installation::{Installation, REELKEY};
+use crate::origins::{SECRET, get, key_path};
 use crate::power::operate;
 
 /// A secret in every form in which it could have got out.
@@ -166,6 +167,61 @@ fn no_key_and_no_token_is_left_behind() {
         assert!(search(folder, &secrets[0].1).contains(&format!("planted ({form})")), "{form}");
         fs::remove_file(planted).unwrap();
     }
+}
+
+/// What packagers show and what they are given.
+#[test]
+fn no_secret_of_a_packager_and_no_key_that_it_got_is_left_behind() {
+    let (installation, elsewhere) = (Installation::new(), tempfile::tempdir().unwrap());
+    let folder = installation.data.path();
+    let (signing, iv) = (random::bytes::<32>().unwrap(), random::bytes::<16>().unwrap());
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let [secret_file, signing_file] = ["secret", "signing"].map(|name| elsewhere.path().join(name));
+    fs::write(&secret_file, SECRET).unwrap();
+    fs::write(&signing_file, format!("{}:{}", hex(&signing), hex(&iv))).unwrap();
+    let words = ["packager", "add", "encoder", "--content", "*", "--allow", "issue,read"];
+    let [secret_file, signing_file] =
+        [&secret_file, &signing_file].map(|path| path.to_str().unwrap());
+    let files = ["--secret-file", secret_file, "--widevine-signing-key-file", signing_file];
+    installation.succeed(&[&words[..], &["--policy", "default"], &files].concat());
+    let service = installation.serve();
+    let mut secrets = vec![
+        ("secret", SECRET.as_bytes().to_vec()),
+        ("secret, Basic", Base64::encode_string(format!("encoder:{SECRET}").as_bytes()).into()),
+        ("signing key", signing.to_vec()),
+    ];
+    for query in ["", "?crypto_period_seconds=10"] {
+        let (status, key) = get(&service.url, &(key_path("movies/new") + query)).unwrap();
+        assert_eq!((status, key.len()), (200, 16));
+        secrets.push(("key", key));
+        let info = key_path("movies/new").replace(".key", ".keyinfo") + query;
+        let (status, info) = get(&service.url, &info).unwrap();
+        assert_eq!(status, 200);
+        let info = String::from_utf8(info).unwrap();
+        let ticket = info.rsplit_once("ticket=").unwrap().1.trim();
+        secrets.push(("ticket", Base64UrlUnpadded::decode_vec(ticket).unwrap()));
+        let (_, url) = info.trim().rsplit_once('\n').unwrap();
+        let path = url.strip_prefix(&service.url).unwrap();
+        assert_eq!(service.send("GET", &format!("{path}x"), "x", "").0, 401);
+    }
+    let with_token = format!("/v1/keys/skm?token={SECRET}");
+    for body in [r#"{"contentId":"movies/skm"}"#, r#"{"contentId":"#] {
+        service.send_as("POST", &with_token, None, body);
+    }
+    for wrong in ["a-wrong-secret", ""] {
+        assert_eq!(service.send("GET", &key_path("movies/new"), wrong, "").0, 401);
+    }
+    let rotated = installation.succeed(&["packager", "rotate-secret", "encoder"]);
+    secrets.push(("new secret", rotated["secret"].as_str().unwrap().as_bytes().to_vec()));
+    let listed = installation.succeed(&["packager", "list"]);
+    installation.write("said", listed.to_string().as_bytes());
+    service.terminate();
+    let log = installation.log();
+    assert!(log.contains("keys issued") && log.contains("TRACE"), "the log is at its most verbose");
+    for (name, secret) in &secrets {
+        assert_eq!(search(folder, secret), Vec::<String>::new(), "{name}");
+    }
+    assert_eq!(secrets.len(), 8);
 }
 
 /// The names of core files in the folder.

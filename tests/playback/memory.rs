@@ -1,6 +1,7 @@
 //! What the running service keeps in memory after each way in which it opens a key. Run with the test profile by
 //! `tests/run`, and with the release profile, whose compiler copies other things, by `tests/thorough`.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
@@ -19,6 +20,7 @@ use reelkey::store::record::title;
 use crate::film::{CONTENT, obtain, provisioned};
 use crate::installation::{Installation, Service};
 use crate::leaks::forms;
+use crate::origins::{SECRET, add_encoder, get};
 
 const NOT_TRIED: &[u8] = b"NOT TRIED: whether keys stay in the memory of the service. This user may not read the \
     memory of a process that forbids it (prctl(2), PR_SET_DUMPABLE); run the test as root with CAP_SYS_PTRACE.\n";
@@ -254,8 +256,28 @@ fn no_key_that_was_opened_is_kept_in_memory() {
             assert_eq!(ask_for(&service, &path, &for_clear, ""), 200);
         }
     };
+    add_encoder(&installation, &[]);
+    fs::remove_file(data.join("encoder.secret")).unwrap();
+    let derived = RefCell::new(Vec::new());
+    // A new key, keys that there are, and derived ones, in every way in which these are answered.
+    let packagers = || {
+        for period in 0..LICENSES {
+            let ask = |path: String| {
+                let (status, body) = get(&service.url, &format!("/v1/keys/{path}")).unwrap();
+                assert_eq!(status, 200, "{path}");
+                body
+            };
+            let path = format!("ffmpeg/{CONTENT}/UHD2.key");
+            ask(path.clone());
+            let key = ask(format!("{path}?crypto_period_seconds={}", 1 + period));
+            derived.borrow_mut().push(Secret::new("a derived key", &key));
+            ask(path + "info");
+            ask(format!("nginx-vod/{CONTENT}/UHD2"));
+            ask(format!("skm/{}", film_keys[0].kid));
+        }
+    };
     let license = || (0..LICENSES).for_each(|_| drop(obtain(&service, &token)));
-    let steps: [(&str, &dyn Fn()); 13] = [
+    let steps: [(&str, &dyn Fn()); 14] = [
         ("the start", &|| ()),
         ("licenses", &license),
         ("keys in the clear", &in_the_clear),
@@ -268,6 +290,7 @@ fn no_key_that_was_opened_is_kept_in_memory() {
         ("rewrap", &|| run(&["kek", "rewrap"])),
         ("doctor", &|| run(&["doctor"])),
         ("rotation of the root key", &|| run(&["root", "rotate"])),
+        ("packagers", &packagers),
         ("more licenses", &license),
     ];
     for (name, step) in steps {
@@ -275,9 +298,11 @@ fn no_key_that_was_opened_is_kept_in_memory() {
         root_keys.push(root_key(&installation));
         let keys = content_keys(data);
         assert!(keys.len() >= 2, "there are keys");
-        let found = memory.scan(&[&keys[..], &root_keys[..]].concat());
+        let secret = Secret::new("the packager's secret", SECRET.as_bytes());
+        let derived = derived.borrow().clone();
+        let found = memory.scan(&[&keys[..], &root_keys[..], &derived, &[secret]].concat());
         assert!(found.is_empty(), "after {name}: {found:#?}");
     }
-    assert_eq!(content_keys(data).len(), 2 + 1 + 20 + 1 + 4);
+    assert_eq!(content_keys(data).len(), 2 + 1 + 20 + 1 + 4 + 1);
     service.terminate();
 }
