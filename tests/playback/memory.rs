@@ -273,6 +273,7 @@ fn no_key_that_was_opened_is_kept_in_memory() {
             derived.borrow_mut().push(Secret::new("a derived key", &key));
             ask(path + "info");
             ask(format!("nginx-vod/{CONTENT}/UHD2"));
+            ask(format!("cpix/{CONTENT}?tracks=UHD2"));
             ask(format!("skm/{}", film_keys[0].kid));
         }
     };

@@ -10,6 +10,7 @@ use reelkey_client::key::KeyId;
 use zeroize::Zeroizing;
 
 use crate::authority::packaging::ask::PackagedKey;
+use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::plain_key;
 use crate::http::keys::cpix::delivery::{self, Delivery, MacShape, NotDelivered, Values};
 use crate::http::keys::cpix::request::{Dialect, Request, RequestedKey, kid_of, system_of};
@@ -138,14 +139,14 @@ impl Filling<'_> {
         if iv.is_some_and(str::is_empty) || (iv.is_none() && self.with_iv.contains(&kid)) {
             element.set("explicitIV", initialization_vector(kid));
         }
-        let secret = match &self.delivery {
-            Some(delivery) => delivery.secret(&given.key)?,
+        let secret = on_clean_stack(|| match &self.delivery {
+            Some(delivery) => delivery.secret(&given.key),
             None => {
                 let value = plain_key::base64(&given.key);
                 let value = Element::new(PSKC, "PlainValue").with_text(value.as_str());
-                Element::new(PSKC, "Secret").with_child(value)
+                Ok(Element::new(PSKC, "Secret").with_child(value))
             }
-        };
+        })?;
         element.text.clear();
         element.children.push(Element::new(CPIX, "Data").with_child(secret));
         Ok(())

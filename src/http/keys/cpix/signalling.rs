@@ -5,6 +5,7 @@ use reelkey_client::key::{ContentKey, KeyId};
 use reelkey_client::pssh::playready::Checksum;
 use reelkey_client::pssh::{ProtectionScheme, boxed, clear_key, common, playready, widevine};
 
+use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::digest::sha256;
 use crate::domain::content::ContentId;
 use crate::domain::signalling::dash::{self, Prefix};
@@ -48,7 +49,7 @@ impl Signalled<'_> {
 
     /// The PlayReady Object.
     pub(crate) fn object(&self) -> Option<Vec<u8>> {
-        let keys = [(self.kid, Some(Checksum::of(self.kid, self.key)))];
+        let keys = [(self.kid, Some(on_clean_stack(|| Checksum::of(self.kid, self.key))))];
         let header =
             playready::Header { keys: &keys, scheme: self.scheme, ..playready::Header::default() };
         header.object().ok()
