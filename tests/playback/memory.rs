@@ -212,6 +212,37 @@ fn ask_for(service: &Service, line: &str, token: &str, body: &str) -> u16 {
     std::str::from_utf8(&answer[9..12]).unwrap().parse().unwrap()
 }
 
+/// Asks for keys in the clear, as browsers and HLS players do.
+fn ask_in_the_clear(service: &Service, token: &str, kid: &str) {
+    let bytes: Vec<_> =
+        (0..16).map(|at| u8::from_str_radix(&kid[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let body = format!(r#"{{"kids":["{}"]}}"#, Base64UrlUnpadded::encode_string(&bytes));
+    for _ in 0..LICENSES {
+        assert_eq!(ask_for(service, "POST /v1/clearkey", token, &body), 200);
+        let path = format!("GET /v1/hls/{CONTENT}/{kid}.key");
+        assert_eq!(ask_for(service, &path, token, ""), 200);
+    }
+}
+
+/// Asks for a new key, keys that there are, and derived ones, in every way in which packagers are answered.
+fn ask_as_packager(service: &Service, kid: &str, derived: &RefCell<Vec<Secret>>) {
+    for period in 0..LICENSES {
+        let ask = |path: String| {
+            let (status, body) = get(&service.url, &format!("/v1/keys/{path}")).unwrap();
+            assert_eq!(status, 200, "{path}");
+            body
+        };
+        let path = format!("ffmpeg/{CONTENT}/UHD2.key");
+        ask(path.clone());
+        let key = ask(format!("{path}?crypto_period_seconds={}", 1 + period));
+        derived.borrow_mut().push(Secret::new("a derived key", &key));
+        ask(path + "info");
+        ask(format!("nginx-vod/{CONTENT}/UHD2"));
+        ask(format!("cpix/{CONTENT}?tracks=UHD2"));
+        ask(format!("skm/{kid}"));
+    }
+}
+
 #[test]
 fn no_key_that_was_opened_is_kept_in_memory() {
     let (installation, film_keys) = provisioned();
@@ -245,38 +276,12 @@ fn no_key_that_was_opened_is_kept_in_memory() {
         run(&["key", "export", "--to", file.to_str().unwrap(), "--yes"]);
         fs::remove_file(file).unwrap();
     };
-    let in_the_clear = || {
-        let kid = film_keys[0].kid.as_str();
-        let bytes: Vec<_> =
-            (0..16).map(|at| u8::from_str_radix(&kid[2 * at..2 * at + 2], 16).unwrap()).collect();
-        let body = format!(r#"{{"kids":["{}"]}}"#, Base64UrlUnpadded::encode_string(&bytes));
-        for _ in 0..LICENSES {
-            assert_eq!(ask_for(&service, "POST /v1/clearkey", &for_clear, &body), 200);
-            let path = format!("GET /v1/hls/{CONTENT}/{kid}.key");
-            assert_eq!(ask_for(&service, &path, &for_clear, ""), 200);
-        }
-    };
+    let kid = film_keys[0].kid.as_str();
+    let in_the_clear = || ask_in_the_clear(&service, &for_clear, kid);
     add_encoder(&installation, &[]);
     fs::remove_file(data.join("encoder.secret")).unwrap();
     let derived = RefCell::new(Vec::new());
-    // A new key, keys that there are, and derived ones, in every way in which these are answered.
-    let packagers = || {
-        for period in 0..LICENSES {
-            let ask = |path: String| {
-                let (status, body) = get(&service.url, &format!("/v1/keys/{path}")).unwrap();
-                assert_eq!(status, 200, "{path}");
-                body
-            };
-            let path = format!("ffmpeg/{CONTENT}/UHD2.key");
-            ask(path.clone());
-            let key = ask(format!("{path}?crypto_period_seconds={}", 1 + period));
-            derived.borrow_mut().push(Secret::new("a derived key", &key));
-            ask(path + "info");
-            ask(format!("nginx-vod/{CONTENT}/UHD2"));
-            ask(format!("cpix/{CONTENT}?tracks=UHD2"));
-            ask(format!("skm/{}", film_keys[0].kid));
-        }
-    };
+    let packagers = || ask_as_packager(&service, kid, &derived);
     let license = || (0..LICENSES).for_each(|_| drop(obtain(&service, &token)));
     let steps: [(&str, &dyn Fn()); 14] = [
         ("the start", &|| ()),

@@ -154,8 +154,8 @@ fn an_old_root_key_opens_nothing_that_is_left() {
     let service = installation.serve();
     let rotated = installation.succeed(&["root", "rotate"]);
     assert_eq!(
-        rotated["rewrapped"], 4,
-        "two content keys, a signer and the key that names requests"
+        rotated["rewrapped"], 5,
+        "two content keys, a signer, the key that names requests and the seed of crypto periods"
     );
     play(&service, &token, &keys);
     assert_eq!(found(data, &old), 0, "while the service still runs");
@@ -228,7 +228,7 @@ fn rotating_the_root_key_says_the_same_running_and_stopped() {
         String::from_utf8(output.stdout).unwrap()
     };
     let stopped = rotate(&installation);
-    assert!(stopped.contains("4 secrets") && stopped.contains("keep a copy"), "{stopped}");
+    assert!(stopped.contains("5 secrets") && stopped.contains("keep a copy"), "{stopped}");
     let service = installation.serve();
     assert_eq!(rotate(&installation), stopped);
     service.terminate();
