@@ -88,7 +88,7 @@ impl Studio {
     pub(crate) fn key(&self, content: &str, track: &str) -> Pair {
         let keys = self.keys(content);
         let of_track = |line: &&Value| line["track_type"].as_str().unwrap_or_default() == track;
-        let key = keys.iter().find(of_track).unwrap_or_else(|| panic!("{content} {track}"));
+        let key = keys.iter().find(of_track).expect("the track has a key");
         let text = |name: &str| key[name].as_str().unwrap().to_owned();
         Pair { kid: text("kid"), key: text("key") }
     }
