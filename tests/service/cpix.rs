@@ -176,7 +176,7 @@ async fn every_system_is_signalled_for_every_key() {
         let session =
             system.children().find(|child| child.attribute("playlist") == Some("multiVariant"));
         let line = session.map(|data| decoded_text(data.text().unwrap()));
-        assert_eq!(line.is_none_or(|line| line.starts_with("#EXT-X-SESSION-KEY:")), true);
+        assert!(line.is_none_or(|line| line.starts_with("#EXT-X-SESSION-KEY:")));
     }
 }
 

@@ -7,9 +7,8 @@ use crate::cpix::{CPIX, KIDS, get, granted, keys, post, refused, request, world}
 use crate::packager::{basic, rights};
 use crate::world::{key_hex, kid};
 
-#[tokio::test]
-async fn what_contradicts_itself_is_refused_with_the_line() {
-    let world = world().await;
+/// Documents that contradict themselves, each with what is said of it.
+fn contradictions() -> Vec<(String, &'static str)> {
     let [one, other] = KIDS;
     let list = |inside: &str| {
         format!("<CPIX xmlns='{CPIX}'>\n<ContentKeyList>\n{inside}</ContentKeyList></CPIX>")
@@ -27,7 +26,7 @@ async fn what_contradicts_itself_is_refused_with_the_line() {
             "<ContentKeyUsageRuleList>\n<ContentKeyUsageRule {inside}</ContentKeyUsageRuleList>"
         ))
     };
-    let cases = [
+    vec![
         (String::new(), "the body is empty"),
         ("<CPIX".into(), "not well-formed"),
         ("<CPIX xmlns='urn:other'/>".into(), "line 1: the root is CPIX and not"),
@@ -78,8 +77,13 @@ async fn what_contradicts_itself_is_refused_with_the_line() {
             ),
             "the document names the content movies/other",
         ),
-    ];
-    for (body, what) in cases {
+    ]
+}
+
+#[tokio::test]
+async fn what_contradicts_itself_is_refused_with_the_line() {
+    let world = world().await;
+    for (body, what) in contradictions() {
         refused(&post(&world, "/v1/keys/cpix/movies/asked", body).await, 400, what);
     }
     refused(&get(&world, "/v1/keys/cpix/movies/asked?scheme=x").await, 400, "scheme:");

@@ -121,7 +121,7 @@ async fn a_rotation_gives_packagers_the_new_key_and_a_retired_key_comes_back_for
     // The encoder that names the old one still has it, until it is retired.
     let named = [Wanted { track: Some(TrackType::Sd), period: None, kid: Some(old.0) }];
     let again = world.ordered("encoder", "movies/sintel", &named).await.unwrap();
-    assert_eq!(again, [old.clone()]);
+    assert_eq!(again, std::slice::from_ref(&old));
     world.administer(RetireKey { kid: old.0.to_string() }, NOW).await;
     let refused = world.ordered("encoder", "movies/sintel", &named).await;
     assert_eq!(refused, Err(Refused::Retired(old.0)));
@@ -148,7 +148,8 @@ async fn an_encoder_may_choose_the_kid_of_a_new_key_and_of_no_other() {
         world.ordered(packager, content, wanted).await
     };
     for again in [named(hd, None), named(None, None), [wanted(TrackType::Hd, None)]] {
-        assert_eq!(ask("live", "movies/live/one", &again).await.unwrap(), [made.clone()]);
+        let given = ask("live", "movies/live/one", &again).await.unwrap();
+        assert_eq!(given, std::slice::from_ref(&made));
     }
     let other_track = ask("live", "movies/live/one", &named(Some(TrackType::Sd), None)).await;
     assert_eq!(other_track, Err(Refused::OtherUse(chosen)));
@@ -253,7 +254,7 @@ mod laws {
                 for order in &orders {
                     for (wanted, given) in given_to(&world, order).await {
                         assert_eq!((wanted.track, wanted.period), (given.2, given.3));
-                        assert_eq!(*known.entry(wanted).or_insert(given.clone()), given);
+                        assert_eq!(*known.entry(wanted).or_insert_with(|| given.clone()), given);
                         assert_eq!(*owners.entry(given.0).or_insert(wanted), wanted);
                         assert_eq!(*keys.entry(given.1).or_insert(wanted), wanted);
                     }

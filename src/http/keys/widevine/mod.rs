@@ -1,6 +1,6 @@
 //! The Widevine Common Encryption API, as Shaka Packager, Bento4 and pycpix speak it: `POST /v1/keys/widevine`.
 //!
-//! From top to bottom: [`post`] is the route, [`asked`] reads a request, [`signature`] checks who signed it, [`answer`] writes
+//! From top to bottom: `post` is the route, [`asked`] reads a request, [`signature`] checks who signed it, [`answer`] writes
 //! what is answered, [`status`] has the outcomes and [`message`] reads
 //! JSON as protobuf writes it.
 //!
