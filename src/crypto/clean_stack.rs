@@ -9,17 +9,27 @@
 //! Deliberately absent: the CPU's registers. Safe code cannot clear them. A secret stays in them only until other code
 //! uses them (the overwriting itself uses the wide ones), or the kernel saves them in its own memory.
 
+use std::cell::Cell;
 use std::hint::black_box;
 
 /// How many bytes below the caller's frame are overwritten. The work needs at most 11.9 kB in both profiles. The tests
 /// measure it and require that it is at most half of this.
 pub const OVERWRITTEN_BYTES: usize = 32 * 1024;
 
-/// Runs `work`, then overwrites the stack that it used, even if it panics.
+thread_local! {
+    /// Whether this thread is in the work of [`on_clean_stack`].
+    static IS_AT_WORK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`, then overwrites the stack that it used, even if it panics. Inside of another work it runs `work` alone: the outer
+/// one overwrites what both used. So many keys that are worked on one after the other cost one overwriting.
 ///
 /// Everything that `work` captures or returns is in the caller's frame, which is not overwritten. So secrets must go
 /// in and out behind a pointer: as a reference, or in a heap buffer that is zeroed on drop.
 pub fn on_clean_stack<T>(work: impl FnOnce() -> T) -> T {
+    if IS_AT_WORK.replace(true) {
+        return work();
+    }
     let _overwrite = Overwrite;
     apart(work)
 }
@@ -29,6 +39,7 @@ struct Overwrite;
 
 impl Drop for Overwrite {
     fn drop(&mut self) {
+        IS_AT_WORK.set(false);
         #[cfg(test)]
         if tests::IS_MEASURED.get() {
             return;
@@ -55,7 +66,6 @@ fn overwrite() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::Cell;
     use std::fs::{self, File};
     use std::os::unix::fs::FileExt;
     use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -152,6 +162,22 @@ mod tests {
         on_clean_stack(|| plant::<DEEP>(&pattern));
         assert!(!below.shows(&pattern), "the pattern stands on the stack");
         on_clean_stack(|| plant::<64>(&pattern));
+        assert!(!below.shows(&pattern), "the pattern stands on the stack");
+    }
+
+    #[test]
+    fn work_in_work_is_overwritten_once_when_the_outer_one_ends() {
+        let marker = 0;
+        let mut below = Below::new(&marker);
+        let pattern = pattern();
+        let inner = || on_clean_stack(|| plant::<DEEP>(&pattern));
+        paint();
+        on_clean_stack(|| (0..3).for_each(|_| inner()));
+        assert!(!below.shows(&pattern), "the pattern stands on the stack");
+        // Work that panicked is no work any more.
+        let stopped = || on_clean_stack(|| std::panic::resume_unwind(Box::new("stopped")));
+        catch_unwind(AssertUnwindSafe(|| on_clean_stack(stopped))).unwrap_err();
+        inner();
         assert!(!below.shows(&pattern), "the pattern stands on the stack");
     }
 

@@ -12,6 +12,7 @@ use crate::authority::provision::periods::{self, Derived};
 use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
 use crate::authority::vault::open::Vault;
+use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::period::PeriodSeed;
 use crate::domain::content::ContentId;
 use crate::domain::decision::{Asker, Delivery, Request, Title, TitleKey, Vouched};
@@ -81,7 +82,7 @@ impl Keys {
         let stored = stored.map(|record| Ok((record.kid, keyring.content_key(record)?)));
         let derived = self.derived.iter().filter(|key| is_granted(key.kid));
         let derived = derived.map(|key| Ok((key.kid, key.content_key(seed, &self.content)?)));
-        stored.chain(derived).collect()
+        on_clean_stack(|| stored.chain(derived).collect())
     }
 }
 

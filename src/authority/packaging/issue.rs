@@ -214,7 +214,7 @@ impl Authority {
                 period: Some(derived.period),
             }),
         });
-        given.collect()
+        on_clean_stack(|| given.collect())
     }
 }
 
