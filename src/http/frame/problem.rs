@@ -63,7 +63,7 @@ impl Problem {
     }
 
     /// The sentence for the viewer.
-    pub(crate) fn detail(&self) -> &str {
+    pub(crate) fn sentence(&self) -> &str {
         &self.detail
     }
 

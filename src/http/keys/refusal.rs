@@ -73,7 +73,7 @@ impl From<Unauthenticated> for Refuse {
 
 impl From<Problem> for Refuse {
     fn from(problem: Problem) -> Self {
-        Self { status: problem.status(), text: problem.detail().to_owned(), problem }
+        Self { status: problem.status(), text: problem.sentence().to_owned(), problem }
     }
 }
 
