@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use reelkey_client::time::UnixTime;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::authority::counters::Counters;
 use crate::authority::in_force::{Change, Decided, InForce, Snapshot};
@@ -19,6 +20,9 @@ use crate::domain::content::ContentId;
 use crate::store::engine::Store;
 use crate::store::record::title;
 
+/// How many files of origins are read at once. A read takes some microseconds, unless the disk does not answer.
+const ORIGIN_READS_MAX: usize = 32;
+
 /// Everything that the use cases need, in one value.
 pub struct Authority {
     pub(super) service_id: String,
@@ -26,6 +30,8 @@ pub struct Authority {
     pub(super) naming_key: NamingKey,
     pub(super) in_force: InForce,
     pub(super) counters: Counters,
+    /// The readers of keys that origins wrote.
+    pub(super) origin_reads: Arc<Semaphore>,
 }
 
 /// What the names of issuers begin with in [`Decided::made_of`].
@@ -61,7 +67,8 @@ impl Authority {
         let packagers = Arc::new(Packagers::read(&vault, &Packagers::default()).await?);
         let in_force = InForce::new(Snapshot::new(decided, signers, packagers));
         let counters = Counters::new(vault.engine().meter());
-        Ok(Self { service_id, vault, naming_key, in_force, counters })
+        let origin_reads = Arc::new(Semaphore::new(ORIGIN_READS_MAX));
+        Ok(Self { service_id, vault, naming_key, in_force, counters, origin_reads })
     }
 
     /// The current snapshot.

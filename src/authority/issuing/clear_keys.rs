@@ -5,6 +5,7 @@
 //! bound to one is refused.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use reelkey_client::exchange::request::{RequestType, SessionType};
 use reelkey_client::key::{ContentKey, KeyId};
@@ -114,15 +115,35 @@ impl Authority {
             refuse_bound(viewer, trail)?;
             let token = viewer.entitlement();
             let (terms, _) = self.decide(&wanted, token, in_force, circumstances, trail).await?;
-            let (directory, file) = (directory.clone(), file.clone());
-            let key = tokio::task::spawn_blocking(move || directory.read(&file)).await;
-            let key = key.ok().flatten().ok_or_else(|| {
+            let key = self.read_origin_key(directory.clone(), file.clone()).await?;
+            let key = key.ok_or_else(|| {
                 refuse_by(Refusal::KeyNotFound, "the origin has no such key, or no longer")
             })?;
             let answer = on_clean_stack(|| seal::bare(&key));
             Ok(Granted { answer, id: None, terms: Some(terms) })
         };
         self.decided(token, Delivery::HlsAes128, circumstances, grant).await
+    }
+
+    /// Reads a file of an origin. Where the folder's disk does not answer, few requests wait for it and the others are told to
+    /// come back: threads that wait are not given back when a request ends.
+    async fn read_origin_key(
+        &self,
+        directory: KeyDirectory,
+        file: KeyFileName,
+    ) -> Result<Option<ContentKey>, Stop<Refused>> {
+        let Ok(reading) = Arc::clone(&self.origin_reads).try_acquire_owned() else {
+            return Err(refuse_by(
+                Refusal::Unavailable,
+                "the folder of the origin's keys does not answer",
+            ));
+        };
+        let read = move || {
+            let key = directory.read(&file);
+            drop(reading);
+            key
+        };
+        Ok(tokio::task::spawn_blocking(read).await.ok().flatten())
     }
 
     async fn grant_clear(

@@ -20,11 +20,15 @@ use crate::http::frame::limits::Limits;
 /// are as many only when something else is wrong.
 const AT_ONCE_MAX: usize = 512;
 
+/// The same of packagers, whose requests may wait for the disk and for each other: they keep no slot from a player.
+const PACKAGERS_AT_ONCE_MAX: usize = 128;
+
 /// Admits requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
     open: Arc<Crowd>,
     slots: Arc<Semaphore>,
+    packagers: Arc<Semaphore>,
     body: Duration,
 }
 
@@ -34,6 +38,7 @@ impl Door {
         Self {
             open: Crowd::counted(requests, per_client, attendance),
             slots: Arc::new(Semaphore::new(AT_ONCE_MAX)),
+            packagers: Arc::new(Semaphore::new(PACKAGERS_AT_ONCE_MAX)),
             body: limits.body,
         }
     }
@@ -44,7 +49,8 @@ impl Door {
             Full::Neighbour => Refusal::RateLimited,
             Full::All => Refusal::Unavailable,
         })?;
-        Ok(Admission { member, slots: Arc::clone(&self.slots), body: self.body })
+        let (slots, packagers) = (Arc::clone(&self.slots), Arc::clone(&self.packagers));
+        Ok(Admission { member, slots, packagers, body: self.body })
     }
 }
 
@@ -53,6 +59,7 @@ impl Door {
 pub(crate) struct Admission {
     member: Member,
     slots: Arc<Semaphore>,
+    packagers: Arc<Semaphore>,
     body: Duration,
 }
 
@@ -72,6 +79,11 @@ impl Admission {
     /// A slot for work, held until it is dropped.
     pub(crate) fn slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Refusal::Unavailable)
+    }
+
+    /// A packager's slot for work, held until it is dropped.
+    pub(crate) fn packager_slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.packagers).try_acquire_owned().map_err(|_| Refusal::Unavailable)
     }
 }
 
@@ -131,5 +143,16 @@ mod tests {
         assert_eq!(other.slot().unwrap_err(), Refusal::Unavailable);
         drop(slots);
         assert!(other.slot().is_ok());
+    }
+
+    #[test]
+    fn packagers_that_wait_keep_no_slot_from_a_player() {
+        let one = door(9, 9).admit(client(1)).unwrap();
+        let slots: Vec<_> =
+            (0..PACKAGERS_AT_ONCE_MAX).map(|_| one.packager_slot().unwrap()).collect();
+        assert_eq!(one.packager_slot().unwrap_err(), Refusal::Unavailable);
+        assert!(one.slot().is_ok());
+        drop(slots);
+        assert!(one.packager_slot().is_ok());
     }
 }

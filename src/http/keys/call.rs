@@ -54,7 +54,7 @@ impl Call {
 
     /// A slot for work, held until it is dropped.
     pub(crate) fn slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        self.admission.as_ref().ok_or(Refusal::Internal)?.slot()
+        self.admission.as_ref().ok_or(Refusal::Internal)?.packager_slot()
     }
 
     /// When the request came.
