@@ -27,6 +27,49 @@ use crate::store::record::stored::{self, Stored};
 /// for a hundred crypto periods in one burst, and most packagers end when they are refused once.
 const AT_ONCE: usize = 32;
 
+/// The SHA-256 of a packager's secret. A secret that somebody chose may be guessed by it, so it is never printed.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "Zeroizing<String>", into = "Zeroizing<String>")]
+pub struct SecretHash(Zeroizing<[u8; 32]>);
+
+impl SecretHash {
+    /// The hash of this secret.
+    #[must_use]
+    pub fn of(secret: &[u8]) -> Self {
+        Self(Zeroizing::new(digest::sha256(secret)))
+    }
+}
+
+/// Compared in constant time.
+impl PartialEq for SecretHash {
+    fn eq(&self, other: &Self) -> bool {
+        digest::is_same(&self.0, &other.0)
+    }
+}
+
+impl Eq for SecretHash {}
+
+/// base64url.
+impl TryFrom<Zeroizing<String>> for SecretHash {
+    type Error = base64url::Malformed;
+
+    fn try_from(text: Zeroizing<String>) -> Result<Self, Self::Error> {
+        Ok(Self(Zeroizing::new(base64url::decode_array(&text)?)))
+    }
+}
+
+impl From<SecretHash> for Zeroizing<String> {
+    fn from(hash: SecretHash) -> Self {
+        Self::new(base64url::encode(hash.0.as_slice()))
+    }
+}
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHash(..)")
+    }
+}
+
 /// What a packager may do and how it proves who it is, as it is kept under a KEK.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,8 +81,8 @@ pub struct Rights {
     /// The policies of the contents that it may add by asking for their keys; empty: it adds none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
-    /// The SHA-256 of its secret, base64url.
-    pub secret_sha256: Zeroizing<String>,
+    /// The hash of its secret.
+    pub secret_sha256: SecretHash,
     /// The key by which it signs requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing: Option<SigningKey>,
@@ -107,8 +150,6 @@ pub struct Packager {
     pub name: PackagerName,
     /// What it may do.
     pub rights: Rights,
-    /// The SHA-256 of its secret.
-    secret: Zeroizing<[u8; 32]>,
     /// The certificate of the CA of its client certificates, DER.
     client_ca: Option<Vec<u8>>,
     /// Its turns.
@@ -124,10 +165,10 @@ impl Packager {
             && rights.content.iter().any(|pattern| pattern.matches(content))
     }
 
-    /// Whether this is its secret, compared in constant time.
+    /// Whether this is its secret.
     #[must_use]
     pub fn has_secret(&self, secret: &[u8]) -> bool {
-        digest::is_same(&digest::sha256(secret), &self.secret)
+        self.rights.secret_sha256 == SecretHash::of(secret)
     }
 }
 
@@ -147,14 +188,12 @@ impl Packagers {
         let packagers = records.into_iter().map(|record| {
             let rights = rights_of(vault, &record)?;
             let damaged = || Fault::Record { record: record.name(), source: DoesNotOpen };
-            let secret = base64url::decode_array(&rights.secret_sha256).map_err(|_| damaged())?;
             let ca = rights.client_ca.as_deref().map(Base64::decode_vec).transpose();
             let client_ca = ca.map_err(|_| damaged())?;
             let turns = before.by_name.get(&record.name).map(|before| Arc::clone(&before.turns));
             let turns = turns.unwrap_or_else(|| Arc::new(Semaphore::new(AT_ONCE)));
             let name = record.name.clone();
-            let secret = Zeroizing::new(secret);
-            Ok((name.clone(), Arc::new(Packager { name, rights, secret, client_ca, turns })))
+            Ok((name.clone(), Arc::new(Packager { name, rights, client_ca, turns })))
         });
         Ok(Self { by_name: packagers.collect::<Result<_, Fault>>()? })
     }
@@ -168,7 +207,8 @@ impl Packagers {
     /// The packager that has this secret.
     #[must_use]
     pub fn by_secret(&self, secret: &[u8]) -> Option<&Arc<Packager>> {
-        self.by_name.values().find(|packager| packager.has_secret(secret))
+        let shown = SecretHash::of(secret);
+        self.by_name.values().find(|packager| packager.rights.secret_sha256 == shown)
     }
 
     /// The packager whose CA vouches for this chain of client certificates, the client's own first, at the time `now`.

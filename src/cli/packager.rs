@@ -11,14 +11,13 @@ use zeroize::Zeroizing;
 use crate::authority::operation::packager::{
     AddPackager, ListPackagers, PackagerAdded, PackagerView, RemovePackager, RotatePackagerSecret,
 };
-use crate::authority::packager::SigningKey;
+use crate::authority::packager::{SecretHash, SigningKey};
 use crate::cli::folder::paths::Folder;
 use crate::cli::source;
 use crate::cli::terminal::confirm::confirm;
 use crate::cli::terminal::output::{Failure, Output};
 use crate::cli::terminal::table::table;
 use crate::cli::{clock, operator};
-use crate::crypto::digest::sha256;
 use crate::crypto::rsa::RsaPublicKey;
 use crate::crypto::{client_ca, random};
 use crate::domain::content::ContentPattern;
@@ -87,7 +86,7 @@ pub(crate) async fn run(folder: &Folder, command: PackagerCommand) -> Result<Out
         PackagerCommand::List => Ok(list(&operator::execute(folder, ListPackagers {}).await?)),
         PackagerCommand::RotateSecret { name, secret_file } => {
             let secret = Secret::of(secret_file.as_deref())?;
-            let operation = RotatePackagerSecret { name, secret_sha256: secret.sha256() };
+            let operation = RotatePackagerSecret { name, secret_sha256: secret.hash() };
             let packager = operator::execute(folder, operation).await?;
             let name = &packager.name;
             let text = format!("{name} has a new secret; the old one is refused from now on.");
@@ -115,7 +114,7 @@ async fn add(folder: &Folder, args: AddArgs) -> Result<Output, Failure> {
         content: args.content,
         allow: args.allow.into_iter().collect::<BTreeSet<_>>(),
         policies: args.policy,
-        secret_sha256: secret.sha256(),
+        secret_sha256: secret.hash(),
         is_secret_new: secret.is_made,
         signing,
         client_ca: ca,
@@ -224,8 +223,8 @@ impl Secret {
         Ok(Self { text: Zeroizing::new(text.to_owned()), is_made: false })
     }
 
-    fn sha256(&self) -> Zeroizing<String> {
-        Zeroizing::new(Base64UrlUnpadded::encode_string(&sha256(self.text.as_bytes())))
+    fn hash(&self) -> SecretHash {
+        SecretHash::of(self.text.as_bytes())
     }
 }
 

@@ -3,11 +3,10 @@
 use axum::body::Body;
 use axum::http::Request;
 use axum::http::header::AUTHORIZATION;
-use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use base64ct::{Base64, Encoding};
 use reelkey::authority::operation::order::Actor;
 use reelkey::authority::operation::packager::AddPackager;
-use reelkey::authority::packager::SigningKey;
-use reelkey::crypto::digest::sha256;
+use reelkey::authority::packager::{SecretHash, SigningKey};
 use reelkey::domain::packager::Permission;
 
 use crate::world::{NOW, Reply, World, time};
@@ -32,7 +31,7 @@ pub(crate) fn rights(name: &str) -> AddPackager {
         content: vec!["*".parse().unwrap()],
         allow: Permission::ALL.into(),
         policies: vec!["open".into()],
-        secret_sha256: Base64UrlUnpadded::encode_string(&sha256(secret(name).as_bytes())).into(),
+        secret_sha256: SecretHash::of(secret(name).as_bytes()),
         is_secret_new: false,
         signing: None,
         client_ca: None,

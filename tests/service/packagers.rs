@@ -11,6 +11,7 @@ use reelkey::authority::operation::content::{
 use reelkey::authority::operation::key::RetireKey;
 use reelkey::authority::operation::order::Actor;
 use reelkey::authority::operation::packager::{AddPackager, RemovePackager, RotatePackagerSecret};
+use reelkey::authority::packager::SecretHash;
 use reelkey::crypto::digest::sha256;
 use reelkey::domain::content::ContentId;
 use reelkey::domain::packager::Permission;
@@ -43,7 +44,7 @@ pub(crate) fn packager(name: &str, content: &[&str]) -> AddPackager {
         content: content.iter().map(|pattern| pattern.parse().unwrap()).collect(),
         allow: [Permission::Issue].into(),
         policies: Vec::new(),
-        secret_sha256: sha256_text(&secret(name)).into(),
+        secret_sha256: SecretHash::of(secret(name).as_bytes()),
         is_secret_new: false,
         signing: None,
         client_ca: None,
@@ -167,7 +168,7 @@ async fn a_secret_that_was_replaced_and_a_packager_that_was_removed_count_no_mor
     let world = World::with_packagers().await;
     assert_eq!(world.get_as(&[&of("encoder")], FILE).await.status, 200);
     let (name, new) = ("encoder".parse().unwrap(), "another-secret");
-    let secret_sha256 = sha256_text(new).into();
+    let secret_sha256 = SecretHash::of(new.as_bytes());
     world.administer(RotatePackagerSecret { name, secret_sha256 }, NOW).await;
     assert_eq!(world.get_as(&[&of("encoder")], FILE).await.status, 401);
     assert_eq!(world.get_as(&[&basic("encoder", new)], FILE).await.status, 200);

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::authority::commit::Attempts;
 use crate::authority::in_force::Snapshot;
 use crate::authority::operation::order::{Desk, Operation};
-use crate::authority::packager::{Packagers, Rights, SigningKey, rights_of};
+use crate::authority::packager::{Packagers, Rights, SecretHash, SigningKey, rights_of};
 use crate::authority::provision::contents;
 use crate::authority::provision::refusal::Refusal as Provision;
 use crate::authority::stop::{Remedy, Stop};
@@ -124,8 +124,8 @@ pub struct AddPackager {
     pub allow: BTreeSet<Permission>,
     /// The policies of the contents that it may add.
     pub policies: Vec<String>,
-    /// The SHA-256 of its secret, base64url.
-    pub secret_sha256: Zeroizing<String>,
+    /// The hash of its secret.
+    pub secret_sha256: SecretHash,
     /// Whether the secret was made for this operation. If the packager exists already, it is thrown away.
     pub is_secret_new: bool,
     /// The key by which it signs.
@@ -196,8 +196,8 @@ impl Operation for AddPackager {
 pub struct RotatePackagerSecret {
     /// Its name.
     pub name: PackagerName,
-    /// The SHA-256 of the new secret, base64url.
-    pub secret_sha256: Zeroizing<String>,
+    /// The hash of the new secret.
+    pub secret_sha256: SecretHash,
 }
 
 impl Operation for RotatePackagerSecret {
@@ -296,10 +296,9 @@ fn no_packager(name: &PackagerName, there: &There) -> Refusal {
 }
 
 /// A bearer token is a secret alone, so no two packagers may have the same.
-fn judge_secret(there: &There, name: &PackagerName, sha256: &str) -> Result<(), Refusal> {
-    let other = there
-        .iter()
-        .find(|(record, rights)| record.name != *name && *rights.secret_sha256 == sha256);
+fn judge_secret(there: &There, name: &PackagerName, hash: &SecretHash) -> Result<(), Refusal> {
+    let other =
+        there.iter().find(|(record, rights)| record.name != *name && rights.secret_sha256 == *hash);
     other.map_or(Ok(()), |(record, _)| Err(Refusal::SameSecret(record.name.clone())))
 }
 
