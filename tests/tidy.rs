@@ -1,256 +1,16 @@
 //! The rules of the house that a machine can hold. Each says where it is broken and how to mend it.
 #![expect(clippy::unwrap_used, reason = "a test may fail where its expectation does")]
 
+#[path = "tidy/floors.rs"]
+mod floors;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use reelkey::crypto::device_ca::{DeviceCa, Kind};
 use reelkey::crypto::issuer_keys::IssuerKeys;
 
-/// The floors of each folder, top to bottom: an import may only point down. Rooms of one line are on one floor and do
-/// not know each other. A new room needs a floor here.
-const FLOORS: &[(&str, &[&str])] = &[
-    ("src", &["cli", "http", "authority", "store", "domain crypto"]),
-    (
-        "src/cli",
-        &[
-            "command",
-            "pssh",
-            "account content demo device doctor init inspect license manifest manual packager root session signer kek token policy serve usage",
-            "explain key",
-            "device_ca issuer key_file reload",
-            "decrypt device_doctor issuer_doctor issuer_keys key_fetching packager_doctor",
-            "issuer_source operator",
-            "announcement listeners metrics policy_summary sweeping account_argument",
-            "aside examples finding folder key_format secret_argument",
-            "source",
-            "terminal",
-            "clock hygiene",
-        ],
-    ),
-    (
-        "src/cli/decrypt",
-        &[
-            "command",
-            "in_place segments",
-            "to_output",
-            "check transfer way",
-            "layout",
-            "license part whole",
-            "kept keys lock next_step pipe report window",
-        ],
-    ),
-    ("src/cli/demo", &["page", "player", "setup", "film report tap"]),
-    ("src/cli/inspect", &["command", "document text", "next_step", "reading signals terms"]),
-    ("src/cli/pssh", &["decode encode", "contents input"]),
-    (
-        "src/cli/folder",
-        &[
-            "reading",
-            "issuer_files",
-            "config installation",
-            "issuer_entry",
-            "device_ca kept_keys tls surroundings",
-            "geography",
-            "anchors",
-            "issuer_name limits logging metrics packagers paths players retention",
-        ],
-    ),
-    ("src/cli/terminal", &["log confirm table", "output", "foreign"]),
-    ("src/cli/terminal/log", &["start", "layer", "queue", "descriptor filter value"]),
-    (
-        "src/http",
-        &[
-            "router",
-            "admin demo keys metrics player listener",
-            "frame",
-            "app client fetch",
-            "log_health",
-        ],
-    ),
-    (
-        "src/http/frame",
-        &["body exchange", "admission", "bearer crowd", "address problem", "cors limits throttle"],
-    ),
-    ("src/http/listener", &["server", "accept", "connection", "descriptors proxied socket tls"]),
-    (
-        "src/http/keys",
-        &["cpix ffmpeg nginx_vod playready skm widevine", "call refusal", "asker", "xml"],
-    ),
-    (
-        "src/http/keys/cpix",
-        &[
-            "speke_routes",
-            "document_routes",
-            "filling title",
-            "plain_document query signalling",
-            "request",
-            "contract delivery",
-            "vocabulary",
-        ],
-    ),
-    ("src/http/keys/xml", &["reader writer", "element"]),
-    ("src/http/keys/playready", &["post", "soap"]),
-    ("src/http/keys/widevine", &["post", "answer asked signature", "message", "status"]),
-    ("src/http/player", &["account clear_keys health license module pages"]),
-    (
-        "src/authority",
-        &[
-            "operation metrics self_service",
-            "packaging",
-            "issuing",
-            "service",
-            "provision registry rotation",
-            "in_force",
-            "atlas commit stop issuer makers counters key_directory packager",
-            "fetched_keys issuer_counters",
-            "vault",
-        ],
-    ),
-    ("src/authority/atlas", &["asked", "database embedded"]),
-    (
-        "src/authority/issuing",
-        &[
-            "clear_keys issue",
-            "release",
-            "decided",
-            "judge",
-            "license",
-            "memory",
-            "account facts proof",
-            "refused token circumstances",
-        ],
-    ),
-    (
-        "src/authority/operation",
-        &[
-            "clear_key content device license",
-            "account explain in_force issuer key kek packager root signer store token",
-            "order",
-        ],
-    ),
-    ("src/authority/packaging", &["read", "issue known", "plan", "ask"]),
-    ("src/authority/provision", &["keys", "contents", "refusal periods"]),
-    ("src/authority/registry", &["sessions", "accounts devices licenses sweep", "held"]),
-    ("src/authority/rotation", &["root", "kek signer"]),
-    (
-        "src/authority/vault",
-        &[
-            "signers",
-            "open census install",
-            "period_seed",
-            "keyring",
-            "fault",
-            "root_key_file",
-            "additions secret_file",
-        ],
-    ),
-    (
-        "src/domain",
-        &[
-            "decision",
-            "authorized granted licenses devices slots whereabouts windows",
-            "renewal release registry policy_file policy_warning scope",
-            "request changes steps",
-            "entitlement policy past denial",
-            "location region_rule",
-            "key_refresh packager",
-            "claim_name content duration key_url logged_address nearest network origin period refusal region rotation security_level signalling track",
-        ],
-    ),
-    ("src/domain/signalling", &["dash hls", "manifest_url"]),
-    (
-        "src/domain/policy_file",
-        &["reading", "rules", "contradiction surroundings", "tables", "value"],
-    ),
-    (
-        "src/crypto",
-        &[
-            "client_auth root_key trust",
-            "development_key device_ca issuer_keys rsa seal sign wrap tls",
-            "chain_defect public_jwk x509",
-            "cbc key_wrap plain_key",
-            "period",
-            "android clean_stack client_ca digest issuer_key jwt random request_name status_list",
-        ],
-    ),
-    (
-        "src/store",
-        &[
-            "open",
-            "facts_migration migration",
-            "record",
-            "embedded conformance pages",
-            "engine",
-            "meter",
-            "error",
-            "batch owner",
-        ],
-    ),
-    ("src/store/embedded", &["successor", "facts", "store", "committer", "guard place"]),
-    (
-        "src/store/record",
-        &[
-            "title secret fact",
-            "key",
-            "content header kek naming_key packager period_seed signer",
-            "secret_record",
-            "stored text",
-        ],
-    ),
-    ("src/store/record/fact", &["device header license place slot usage", "account"]),
-    ("client/src", &["cenc exchange", "pssh strict", "key time"]),
-    ("client/src/pssh", &["boxed decoded", "layout playready widevine", "scheme system"]),
-    ("client/src/pssh/playready", &["header written", "checksum object xml"]),
-    (
-        "client/src/cenc",
-        &[
-            "inspect reader",
-            "stream",
-            "ending passing",
-            "machine",
-            "state",
-            "flow",
-            "file",
-            "plan",
-            "overlap suspicion",
-            "planned",
-            "cipher",
-            "error",
-            "aux_info fragment table",
-            "init",
-            "entry samples tail track",
-            "moov",
-            "signals",
-            "clearing group judge",
-            "block",
-            "protection",
-            "boxes buffer foreign keys notes wide",
-        ],
-    ),
-    (
-        "client/src/cenc/judge",
-        &["tally", "form", "aac audio nal obu text", "testing", "bits decrypted h264 verdict"],
-    ),
-    (
-        "client/src/cenc/inspect",
-        &["inspector", "moov", "moof", "entry tally", "codec film", "described error"],
-    ),
-    (
-        "client/src/exchange",
-        &[
-            "kept",
-            "kept_json",
-            "held",
-            "ask certified register release renew stored",
-            "draft pending receipt schedule",
-            "license registration verified",
-            "request device",
-            "jwe jwks problem pssh signature signed wall_clock",
-        ],
-    ),
-    ("client/src/strict", &["certificate", "jwk jws", "base64url json"]),
-];
+use crate::floors::FLOORS;
 
 /// Words that may stand in these places only.
 const FENCES: &[(&str, &[&str])] = &[
@@ -422,8 +182,10 @@ fn upward_imports(source: &Source) -> Vec<String> {
             continue;
         }
         let Some(floor) = floor_of(folder, room) else {
-            broken
-                .push(format!("{}: give {room} a floor of {folder} in tests/tidy.rs", source.path));
+            broken.push(format!(
+                "{}: give {room} a floor of {folder} in tests/tidy/floors.rs",
+                source.path
+            ));
             continue;
         };
         for (number, line) in source.statements() {

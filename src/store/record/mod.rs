@@ -26,6 +26,7 @@ pub mod header;
 pub mod kek;
 pub mod key;
 pub mod naming_key;
+mod only_secret;
 pub mod packager;
 pub mod period_seed;
 pub mod secret;
