@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// Answers by the bodies that ask for them.
+/// The answer to each request: the key is the request's body.
 type Answers = Arc<Mutex<HashMap<Vec<u8>, Vec<u8>>>>;
 
 /// Serves, in threads of this process, for as long as it runs. Returns its address.

@@ -81,7 +81,7 @@ impl Listeners {
         self.packagers.as_ref().map(TcpListener::local_addr).transpose()
     }
 
-    /// Answers requests until what `stopping` gives completes.
+    /// Answers requests. Each future of `stopping` ends one listener when it completes.
     pub(crate) async fn serve<S: Future<Output = ()>>(
         self,
         app: &App,

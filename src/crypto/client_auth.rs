@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
@@ -24,14 +24,20 @@ pub type Wanted = Arc<dyn Fn() -> bool + Send + Sync>;
 pub fn asking(config: &ServerConfig, wanted: Wanted) -> Result<Arc<ServerConfig>, rustls::Error> {
     let mut asking = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(Arc::new(AnyHolder(wanted)))
+        .with_client_cert_verifier(Arc::new(AnyHolder {
+            wanted,
+            algorithms: provider().signature_verification_algorithms,
+        }))
         .with_cert_resolver(Arc::clone(&config.cert_resolver));
     asking.alpn_protocols.clone_from(&config.alpn_protocols);
     Ok(Arc::new(asking))
 }
 
 /// Takes any certificate whose key the client holds.
-struct AnyHolder(Wanted);
+struct AnyHolder {
+    wanted: Wanted,
+    algorithms: WebPkiSupportedAlgorithms,
+}
 
 impl fmt::Debug for AnyHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,7 +47,7 @@ impl fmt::Debug for AnyHolder {
 
 impl ClientCertVerifier for AnyHolder {
     fn offer_client_auth(&self) -> bool {
-        (self.0)()
+        (self.wanted)()
     }
 
     fn client_auth_mandatory(&self) -> bool {
@@ -67,8 +73,7 @@ impl ClientCertVerifier for AnyHolder {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = provider().signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, &algorithms)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -77,11 +82,10 @@ impl ClientCertVerifier for AnyHolder {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = provider().signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, &algorithms)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }

@@ -375,7 +375,7 @@ async fn malformed_requests_say_what_is_wrong_in_the_form_of_the_protocol() {
         (with("content_id", json!("YSBi")), "MALFORMED_REQUEST"),
         (with("tracks", json!([])), "TRACK_TYPE_MISSING"),
         (with("tracks", json!([{ "type": "8K" }])), "TRACK_TYPE_UNKNOWN"),
-        (with("protection_scheme", json!("XXXX")), "MALFORMED_REQUEST"),
+        (with("protection_scheme", json!("CBC2")), "MALFORMED_REQUEST"),
         (with("pssh_data", json!("EhAL")), "TOO_MANY_CONTENT_SPECIFIERS"),
         (with("crypto_period_count", json!(1000)), "NO_REQUESTED_CRYPTO_PERIODS"),
         (unsigned(&json!({ "pssh_data": "eA==" })), "INVALID_WIDEVINE_PSSH"),

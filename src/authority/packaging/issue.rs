@@ -55,7 +55,7 @@ impl Authority {
                 tracing::info!(request.id = %id, %packager, protocol, content.id = %content, keys = wanted,
                     period.first = first, period.last = last, %rule, "keys refused");
             }
-            // Who called this logs the fault.
+            // The caller logs the fault.
             Err(Stop::Failed(_)) => {}
         }
         self.counters.packager(packager.as_str(), Permission::Issue.as_str(), result(&done));

@@ -1,4 +1,4 @@
-//! What there is of a title, for packagers that ask for all of it and name no keys.
+//! The tracks and crypto periods of a title, for packagers that ask for all its keys and name none.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::domain::track::TrackType;
 use crate::store::record::key::KeyState;
 use crate::store::record::title;
 
-/// What there is of a title.
+/// The tracks and crypto periods of a title.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownTitle {
     /// The track types that have an active key without a crypto period; `None` is a key for all tracks.
@@ -24,7 +24,7 @@ pub struct KnownTitle {
 }
 
 impl Authority {
-    /// What there is of this title. Of one that does not exist there is nothing.
+    /// The tracks and crypto periods of this title; none if it does not exist.
     ///
     /// # Errors
     /// [`Refused::NotAllowed`] if the packager may not ask for its keys; or a failure.

@@ -40,7 +40,7 @@ impl Authority {
             Err(Stop::Refused(rule)) => {
                 tracing::info!(request.id = %id, %packager, protocol, keys = wanted, %rule, "keys refused");
             }
-            // Who called this logs the fault.
+            // The caller logs the fault.
             Err(Stop::Failed(_)) => {}
         }
         self.counters.packager(packager.as_str(), Permission::Read.as_str(), result(&done));

@@ -18,7 +18,7 @@ use crate::http::app::App;
 use crate::http::frame::address::ClientCertificates;
 use crate::http::frame::exchange::Exchange;
 
-/// Who sent the request, as far as its head tells.
+/// The sender of a request, by its header fields, its query and its client certificate.
 pub(crate) struct Asker {
     packagers: Arc<Packagers>,
     shown: Shown,

@@ -24,7 +24,7 @@ use crate::domain::packager::track_type;
 use crate::domain::refusal::Refusal;
 use crate::http::keys::asker::Unauthenticated;
 use crate::http::keys::call::Call;
-use crate::http::keys::refusal::Refuse;
+use crate::http::keys::refusal::{Refuse, base_url};
 
 /// The name of the protocol in the log.
 const PROTOCOL: &str = "ffmpeg";
@@ -121,13 +121,7 @@ fn one(keys: Result<Vec<PackagedKey>, Stop<Refused>>, call: &Call) -> Result<Pac
 
 /// What the URI of the playlist begins with: nothing, or the address of this service as players know it.
 fn base(call: &Call) -> Result<&str, Refuse> {
-    let Some(base) = call.parameter("base") else { return Ok("") };
-    let is_url = base.starts_with("https://") || base.starts_with("http://");
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]@".contains(&byte);
-    match is_url && base.bytes().all(allowed) {
-        true => Ok(base.trim_end_matches('/')),
-        false => Err(Refuse::malformed("base is the URL of this service, as players know it")),
-    }
+    call.parameter("base").map_or(Ok(""), base_url)
 }
 
 fn no_such_file() -> Refuse {

@@ -91,6 +91,16 @@ impl IntoResponse for Refuse {
     }
 }
 
+/// The query's `base`, without a slash at its end: the address of this service as players know it.
+pub(crate) fn base_url(base: &str) -> Result<&str, Refuse> {
+    let is_url = base.starts_with("https://") || base.starts_with("http://");
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]@".contains(&byte);
+    match is_url && base.bytes().all(allowed) {
+        true => Ok(base.trim_end_matches('/')),
+        false => Err(Refuse::malformed("base is the URL of this service, as players know it")),
+    }
+}
+
 /// A refusal in the form of its protocol, which the frame leaves as it is.
 pub(crate) fn in_own_form(response: impl IntoResponse, problem: Problem) -> Response {
     let mut response = response.into_response();

@@ -21,7 +21,7 @@ use crate::http::keys::cpix::query::{self, TitleQuery, WrongQuery};
 use crate::http::keys::cpix::request::{Dialect, Request};
 use crate::http::keys::cpix::title;
 use crate::http::keys::cpix::vocabulary::Malformed;
-use crate::http::keys::refusal::Refuse;
+use crate::http::keys::refusal::{Refuse, base_url};
 use crate::http::keys::xml::reader::BYTES_MAX;
 
 /// The name of the protocol in the log.
@@ -138,13 +138,7 @@ fn content_of(path: &str) -> Result<ContentId, Refuse> {
 /// can be said that has a URL.
 fn base(call: &Call) -> Result<String, Refuse> {
     let Some(base) = call.parameter("base") else { return Ok(call.origin().unwrap_or_default()) };
-    let base = query::decoded(base);
-    let is_url = base.starts_with("https://") || base.starts_with("http://");
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]@".contains(&byte);
-    match is_url && base.bytes().all(allowed) {
-        true => Ok(base.trim_end_matches('/').to_owned()),
-        false => Err(Refuse::malformed("base is the URL of this service, as players know it")),
-    }
+    Ok(base_url(&query::decoded(base))?.to_owned())
 }
 
 fn manner<'a>(call: &Call, base: &'a str) -> Result<Manner<'a>, Refuse> {
