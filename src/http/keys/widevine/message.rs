@@ -143,7 +143,9 @@ fn base64(text: &str) -> Result<Vec<u8>, Malformed> {
         '_' => '/',
         letter => letter,
     });
-    Base64Unpadded::decode_vec(&standard.collect::<String>()).map_err(|_| Malformed)
+    let bytes = Base64Unpadded::decode_vec(&standard.collect::<String>()).map_err(|_| Malformed)?;
+    // Padding alone is no value, and not an empty one either.
+    if bytes.is_empty() { Err(Malformed) } else { Ok(bytes) }
 }
 
 #[cfg(test)]
@@ -213,7 +215,7 @@ mod tests {
             let read = message(&format!("{{\"b\":\"{form}\"}}")).bytes("b");
             assert_eq!(read, Ok(Some(vec![0xfb, 0xff])), "{form}");
         }
-        for wrong in ["+", "+/9", "a b=", "é"] {
+        for wrong in ["+", "+/9", "a b=", "é", "=", "=="] {
             let read = message(&format!("{{\"b\":\"{wrong}\"}}")).bytes("b");
             assert_eq!(read, Err(Malformed), "{wrong}");
         }
