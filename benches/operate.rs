@@ -3,6 +3,8 @@
 //! `cargo bench --bench operate` prints: how fast keys are imported, how soon the service is ready, how long a license
 //! takes with 100,000 keys and with 100 in turns, and how long while everything rotates and before. Requests are
 //! signed beforehand and sent over connections that stay open, so that what is timed is the service.
+//!
+//! What policies that remember cost, and what their grants wait for while the root key is rotated: `cargo bench --bench rights`.
 #![expect(clippy::print_stdout, reason = "a bench says what it measured")]
 #![expect(
     clippy::unwrap_used,

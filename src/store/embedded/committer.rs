@@ -22,7 +22,7 @@ use crate::store::error::Error;
 const GROUP_MAX: usize = 1024;
 
 /// The longest time for which a group waits for more batches.
-const GATHERING_MAX: Duration = Duration::from_millis(2);
+const GATHERING_MAX: Duration = Duration::from_millis(1);
 
 /// The longest time for a commit. sled waits for ever if one of its own threads met a disk error.
 const COMMIT_SECS_MAX: Duration = Duration::from_secs(15);
@@ -88,11 +88,11 @@ struct Pace {
 }
 
 impl Pace {
-    /// The batches that are there, and those that come soon: as many as in one of the last groups, within half of what a group
-    /// takes. A single writer never waits.
+    /// The batches that are there, and those that come soon: as many as in one of the last groups, within a quarter of what a
+    /// group takes. A single writer never waits.
     fn gather<T>(&self, first: T, batches: &Receiver<T>) -> Vec<T> {
         let expected = self.sizes.into_iter().max().unwrap_or_default().min(GROUP_MAX);
-        let deadline = Instant::now() + (self.cost / 2).min(GATHERING_MAX);
+        let deadline = Instant::now() + (self.cost / 4).min(GATHERING_MAX);
         let mut group = vec![first];
         loop {
             let room = GROUP_MAX.saturating_sub(group.len());
@@ -240,7 +240,7 @@ mod tests {
         });
         let group = pace([1, 16]).gather(0, &batches);
         let sender = coming.join().unwrap();
-        // Those that were late for a wait of two milliseconds, on a very busy machine, are the next group.
+        // Those that were late for a wait of a millisecond, on a very busy machine, are the next group.
         let rest: Vec<_> = batches.try_iter().collect();
         assert_eq!([group, rest].concat(), (0..16).collect::<Vec<_>>(), "nothing is lost");
         assert_eq!(pace([2, 2]).gather(0, &batches), [0], "nobody comes");
