@@ -1,13 +1,13 @@
 //! What a packager asks for, what it is given, and why it is refused. The protocols translate to and from these.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reelkey_client::key::{ContentKey, KeyId};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::authority::issuing::circumstances::Circumstances;
-use crate::authority::packager::Packager;
 use crate::authority::provision::refusal::Refusal as Provision;
 use crate::authority::stop::Stop;
 use crate::domain::content::ContentId;
@@ -100,8 +100,24 @@ impl From<Refused> for Stop<Refused> {
     }
 }
 
-/// Waits until it is this request's turn among those of the packager.
-pub(super) async fn turn(packager: &Packager) -> Result<OwnedSemaphorePermit, Refused> {
-    let turn = timeout(TURN_SECS, packager.turns.clone().acquire_owned()).await;
+/// Waits until it is this request's turn among those of its packager.
+pub(super) async fn turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refused> {
+    let turn = timeout(TURN_SECS, Arc::clone(turns).acquire_owned()).await;
     turn.ok().and_then(Result::ok).ok_or(Refused::Busy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_waits_for_its_turn_and_not_for_ever() {
+        let turns = Arc::new(Semaphore::new(1));
+        let first = turn(&turns).await.unwrap();
+        let began = tokio::time::Instant::now();
+        assert_eq!(turn(&turns).await.unwrap_err(), Refused::Busy);
+        assert_eq!(began.elapsed(), TURN_SECS);
+        drop(first);
+        assert!(turn(&turns).await.is_ok());
+    }
 }

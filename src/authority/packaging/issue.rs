@@ -104,7 +104,7 @@ impl Authority {
         if order.wanted.len() > KEYS_MAX {
             return Err(Refused::TooMany.into());
         }
-        let _turn = turn(packager).await?;
+        let _turn = turn(&packager.turns).await?;
         let (mut attempts, mut made) = (Attempts::default(), 0);
         loop {
             let store = self.vault.store();

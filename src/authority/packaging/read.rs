@@ -58,7 +58,7 @@ impl Authority {
         if kids.len() > KEYS_MAX {
             return Err(Refused::TooMany.into());
         }
-        let _turn = turn(packager).await?;
+        let _turn = turn(&packager.turns).await?;
         let (store, seed) = (self.vault.store(), self.vault.period_seed());
         let wanted = kids.iter().copied().collect();
         let contents = periods::contents_of(&*store, seed, &wanted).await?;
