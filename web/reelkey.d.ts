@@ -7,8 +7,11 @@ export interface Wanted {
   kids: string[];
   /** The content ID, if it is known: when a license is asked for again. */
   content_id?: string;
-  /** The thumbprint of the device key (RFC 7638). A token with `cnf.jkt` is bound to it. */
-  jkt: string;
+  /**
+   * The thumbprint of the device key (RFC 7638). A token with `cnf.jkt` is bound to it. It is missing where a key in the clear
+   * is asked for (HLS AES-128): such a token cannot be bound.
+   */
+  jkt?: string;
 }
 
 /** Where authorization tokens come from: from the page, or from an authorization service. */
@@ -134,6 +137,13 @@ export class Client extends EventTarget {
    * @throws LicenseError
    */
   license(message: Uint8Array | ArrayBuffer): Promise<KeySet>;
+  /**
+   * The headers of a request for a key in the clear (HLS AES-128), for a player that `installShaka` and `hlsConfig` are not for:
+   * the token. For a URL that is not one of the service there are none.
+   *
+   * @throws LicenseError
+   */
+  keyHeaders(url: string): Promise<Record<string, string>>;
   /**
    * Takes a title offline: asks for a license of `session_type` `persistent-license`, and keeps it. If one that plays is
    * kept already, it is returned, and nothing is asked. The page stores the media.

@@ -349,7 +349,7 @@ class Authorization {
   async token({ kids = [], jkt }, now) {
     const url = new URL(this.url, globalThis.document?.baseURI);
     if (kids.length) url.searchParams.set("kids", kids.map(uuid).sort().join());
-    url.searchParams.set("jkt", jkt);
+    if (jkt) url.searchParams.set("jkt", jkt);
     // Commas as they are, as in the model's example.
     const href = url.href.replaceAll("%2C", ",");
     const known = this.#tokens.get(href);
@@ -432,6 +432,14 @@ export class Client extends EventTarget {
       title.granted(license);
       return license.keys;
     });
+  }
+  /**
+   * Returns the headers of a request for a key in the clear (HLS AES-128), none if the URL is not one of the service. Nobody
+   * signs such a request, so its token is bound to no device.
+   */
+  async keyHeaders(url) {
+    if (!url.startsWith(`${this.url}/v1/hls/`)) return {};
+    return { Authorization: `Bearer ${await this.#told(() => this.#fetchToken({ kids: [] }))}` };
   }
   /** Takes a title offline. */
   keepLicense(contentId, { kids } = {}) {
@@ -560,13 +568,16 @@ export class Client extends EventTarget {
   async #returnAgain() {
     await Promise.allSettled((await this.#ownKept()).filter(({ release }) => release).map(({ id }) => this.#return(id)));
   }
-  async #exchange({ kids, contentId, renews, sessionType = "temporary" }, tried = []) {
-    const jkt = await this.jkt();
-    const token = await step(...NO_TOKEN, async () => {
-      const given = await this.#token({ kids: kids ?? [], content_id: contentId, jkt });
+  #fetchToken(wanted) {
+    return step(...NO_TOKEN, async () => {
+      const given = await this.#token(wanted);
       hold(given, "the callback returned no token");
       return `${given}`;
     });
+  }
+  async #exchange({ kids, contentId, renews, sessionType = "temporary" }, tried = []) {
+    const jkt = await this.jkt();
+    const token = await this.#fetchToken({ kids: kids ?? [], content_id: contentId, jkt });
     const iat = Math.floor(wallClock()) + this.#clockError;
     const { serviceId, device: description } = this;
     const request = { serviceId, token, kids, contentId, sessionType, iat, renews, description };
@@ -915,13 +926,17 @@ export function attachEme(video, client) {
   };
 }
 
+/** Shaka Player's `RequestType`s of licenses, and of HLS keys. */
+const SHAKA_LICENSE = 2, SHAKA_KEY = 6;
+
 /** Shaka Player: call it before `load()`. A refusal is in the `data` of Shaka's error 6007. */
 export function installShaka(player, client) {
   player.configure({ drm: { servers: { [KEY_SYSTEM]: `${client.url}/v1/license` } } });
   player.getNetworkingEngine().registerRequestFilter(async (type, request) => {
+    if (type === SHAKA_KEY) Object.assign(request.headers, await client.keyHeaders(request.uris[0]));
     // Keys in the page and HLS identity keys pass here too, as data: URIs. So does an answer that is asked for again.
     const other = request.drmInfo && request.drmInfo.keySystem !== KEY_SYSTEM;
-    if (type !== 2 || other || request.uris[0].startsWith("data:")) return;
+    if (type !== SHAKA_LICENSE || other || request.uris[0].startsWith("data:")) return;
     const set = await client.license(request.body);
     Object.assign(request, { uris: [`data:application/json;base64,${btoa(text(set))}`], method: "GET", body: null });
   });
@@ -961,6 +976,12 @@ export function hlsConfig(client) {
   const sets = new WeakMap();
   return {
     emeEnabled: true,
+    async xhrSetup(xhr, url) {
+      const headers = Object.entries(await client.keyHeaders(url));
+      // hls.js opens what is not open yet.
+      if (headers.length) xhr.open("GET", url);
+      for (const [name, value] of headers) xhr.setRequestHeader(name, value);
+    },
     drmSystems: { [KEY_SYSTEM]: { licenseUrl: `${client.url}/v1/license` } },
     async licenseXhrSetup(xhr, _url, _context, message) {
       // hls.js calls this a second time after an error; the answer is the same.

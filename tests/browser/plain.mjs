@@ -1,4 +1,4 @@
-// Players without the browser module: HLS whose segments are encrypted as a whole, and plain ClearKey.
+// Keys in the clear: HLS whose segments are encrypted as a whole, without the browser module and with it, and plain ClearKey.
 
 import assert from "node:assert/strict";
 
@@ -44,6 +44,22 @@ const aes = ["hlsjs", "shaka", "videojs"].flatMap((player) => ["ts", "fmp4"].fla
   ];
 }));
 
+/** The same films, with the token in a header that the browser module sets. The playlist has none. */
+const headers = ["hlsjs", "shaka"].map((player) => ({
+  name: `${player} plays HLS AES-128 with tokens of the browser module`,
+  async run(world) {
+    const words = token("plain", { content: HLS });
+    const page = await open(world.browser, world, { player, scheme: "aes/ts", manifest: "film.m3u8", token: words });
+    const told = await plays(page, world);
+    await page.evaluate(() => { document.querySelector("video").currentTime = 6.5; });
+    await plays(page, world, 10);
+    const { refusals, errors, tokens } = await look(page);
+    assert.deepEqual([refusals, errors], [[], []]);
+    assert.equal(tokens, 2, "a token for each key, and for no other request");
+    return told;
+  },
+}));
+
 /** Player and file of the film: `clearkey.mpd` has the lines of `reelkey manifest` in place of the packager's. */
 const FORMS = [
   ["shaka", "clearkey.mpd"], ["shaka", "film.mpd"], ["dashjs", "clearkey.mpd"], ["videojs", "clearkey.mpd"],
@@ -64,4 +80,4 @@ const clearkey = FORMS.flatMap(([player, file]) => ["cenc", "cbcs"].map((scheme)
   },
 })));
 
-export const plain = [...aes, ...clearkey];
+export const plain = [...aes, ...headers, ...clearkey];
