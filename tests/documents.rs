@@ -22,7 +22,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Its commands need encrypted films and packagers: tests/playback/tasks.rs runs them, client/ffi/tests/c.rs the C program.
 const DECRYPTING: &str = "docs/decrypting";
 
-/// The same: packager_pages.rs, cpix.rs and guides.rs in tests/playback run them.
+/// The same: cpix.rs and guides.rs in tests/playback run them.
 const PACKAGERS: &str = "docs/packagers";
 
 /// Commands that would not end, or that are what is running right now.

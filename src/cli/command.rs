@@ -205,7 +205,7 @@ async fn dispatch(cli: Cli) -> Result<Output, Failure> {
     match cli.command {
         Command::Init => init::init(&folder).await,
         Command::Serve(args) => serve::serve(&folder, args, cli.global.json).await,
-        Command::Demo(args) => demo::run(args, cli.global.json, run_words).await,
+        Command::Demo(args) => demo::run(args, &folder, cli.global.json, run_words).await,
         Command::Doctor => doctor::doctor(&folder).await,
         Command::Reload => reload::run(&folder).await,
         Command::Content(command) => content::run(&folder, command).await,

@@ -13,7 +13,14 @@ pub(super) const EXAMPLES: [(&str, &[&str]); 64] = [
             "reelkey serve --log warn,reelkey::http=debug",
         ],
     ),
-    ("demo", &["reelkey demo", "reelkey demo --serve", "reelkey demo --json"]),
+    (
+        "demo",
+        &[
+            "reelkey demo",
+            "reelkey demo --serve",
+            "reelkey demo --serve --stream film.mpd --content movies/bunny",
+        ],
+    ),
     ("doctor", &["reelkey doctor", "reelkey doctor --data /var/lib/reelkey --json"]),
     ("reload", &["reelkey reload"]),
     (

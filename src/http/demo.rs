@@ -1,13 +1,15 @@
-//! The page of `reelkey demo --serve`: files, what its buttons ask for, and the decisions as they are made.
+//! The page of `reelkey demo --serve`: files, a folder of media, what its buttons ask for, and the decisions as they are made.
 //!
 //! It is for this machine alone. Requests must name a loopback host, and what changes something must come from the page
 //! itself, so that no other page in the same browser can use it (DNS rebinding, cross-site requests).
 //!
 //! Deliberately absent: what a button does. The demo hands that in.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,9 +26,14 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use tower_http::services::ServeDir;
 
 /// How long a question for decisions waits for the next one.
 const WAIT: Duration = Duration::from_secs(20);
+
+/// What streams are made of. Nothing else of a stream's folder is served, because keys may lie there too.
+const MEDIA: [&str; 13] =
+    ["mpd", "m3u8", "mp4", "m4s", "m4a", "m4v", "cmfa", "cmfv", "cmft", "ts", "aac", "webm", "vtt"];
 
 /// How many decisions are kept.
 const DECISIONS_MAX: usize = 500;
@@ -38,7 +45,7 @@ pub type Acted = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>>;
 pub type Act = dyn Fn(String, BTreeMap<String, String>) -> Acted + Send + Sync;
 
 /// A file of the page: its type and its bytes.
-pub type PageFile = (&'static str, &'static [u8]);
+pub type PageFile = (&'static str, Cow<'static, [u8]>);
 
 /// Everything that the page is made of.
 #[derive(Clone)]
@@ -49,6 +56,8 @@ pub struct DemoPage {
     pub act: Arc<Act>,
     /// The decisions of the service.
     pub decisions: Arc<Decisions>,
+    /// The folder whose media is served below `/stream/`.
+    pub stream: Option<PathBuf>,
     /// The origin of the service, where the page may connect to besides its own.
     pub service: String,
 }
@@ -97,7 +106,14 @@ impl Decisions {
 
 /// The routes of the page.
 pub fn demo_router(page: DemoPage) -> Router {
-    Router::new()
+    let mut router = Router::new();
+    if let Some(folder) = &page.stream {
+        let media = Router::new()
+            .fallback_service(ServeDir::new(folder).append_index_html_on_directories(false))
+            .layer(middleware::from_fn(media_only));
+        router = router.nest("/stream", media);
+    }
+    router
         .route("/api/{action}", post(act_post))
         .route("/api/decisions", get(decisions_get))
         .fallback(get(file_get))
@@ -118,14 +134,22 @@ fn is_own(request: &Request) -> bool {
         }
 }
 
+async fn media_only(request: Request, next: Next) -> Response {
+    let extension = request.uri().path().rsplit_once('.').map(|(_, extension)| extension);
+    match extension.is_some_and(|extension| MEDIA.contains(&extension)) {
+        true => next.run(request).await,
+        false => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
 async fn guard(State(page): State<DemoPage>, request: Request, next: Next) -> Response {
     if !is_own(&request) {
         return StatusCode::FORBIDDEN.into_response();
     }
     let mut response = next.run(request).await;
     let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src blob:; \
-         connect-src 'self' {}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; \
+         connect-src 'self' data: {}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         page.service
     );
     let headers = response.headers_mut();
@@ -140,7 +164,7 @@ async fn guard(State(page): State<DemoPage>, request: Request, next: Next) -> Re
 
 async fn file_get(State(page): State<DemoPage>, request: Request) -> Response {
     match page.files.get(request.uri().path()) {
-        Some((kind, bytes)) => ([(CONTENT_TYPE, *kind)], Body::from(*bytes)).into_response(),
+        Some((kind, bytes)) => ([(CONTENT_TYPE, *kind)], Body::from(bytes.clone())).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -1,9 +1,10 @@
 // Chromium and Firefox, driven by puppeteer-core, and what is looked at in their pages. Nothing is downloaded: the
 // browsers are Debian's. Absent: what a page has to show (scenarios.mjs).
 
+import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
@@ -89,6 +90,25 @@ const luma = (page, screenshot) =>
     return Array.from({ length: width * height }, (_, at) =>
       0.299 * data[4 * at] + 0.587 * data[4 * at + 1] + 0.114 * data[4 * at + 2]);
   }, Buffer.from(screenshot).toString("base64"), SIZE);
+
+const axe = await readFile(require.resolve("axe-core"), "utf8");
+
+/** axe-core finds nothing in the page that keeps people out. */
+export async function accessible(page, what) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run());
+  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+  assert.deepEqual(found, [], what);
+}
+
+/** How far the luma of the picture reaches: one of a film that was not decrypted is flat. */
+export async function contrast(page) {
+  const { x, y } = await (await page.$("#video")).boundingBox();
+  // What the browser lays over the picture is no picture.
+  await page.evaluate(() => { document.querySelector("#video").controls = false; });
+  const shown = await luma(page, await page.screenshot({ clip: { x, y, width: 320, height: 180 } }));
+  return Math.max(...shown) - Math.min(...shown);
+}
 
 /** Takes a picture of the film. Returns how it varies (luma) and how much it resembles the clear film at that time. */
 export async function picture(page, name) {

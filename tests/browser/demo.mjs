@@ -5,16 +5,13 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readFile, mkdir, rm } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-import { NAMES, launch } from "./browsers.mjs";
+import { NAMES, accessible, contrast, launch } from "./browsers.mjs";
 import { root } from "./rig.mjs";
 
-const require = createRequire(join(root, "target/tools/node/package.json"));
-const axe = await readFile(require.resolve("axe-core"), "utf8");
 const pictures = join(root, "target/browser/demo");
 const PHONE = { width: 390, height: 844 }, DESKTOP = { width: 1280, height: 900 };
 
@@ -50,18 +47,7 @@ async function plays(page, what) {
     return [video.getVideoPlaybackQuality().totalVideoFrames, video.videoWidth, video.videoHeight];
   });
   assert(frames > 0, `${what}: no frame was decoded`);
-  // A picture of one colour would be a film that was not decrypted.
-  const { x, y } = await (await page.$("#video")).boundingBox();
-  const seen = await page.screenshot({ clip: { x, y, width: 320, height: 180 } });
-  const spread = await page.evaluate(async (base64) => {
-    const bytes = Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
-    const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 36 });
-    const context = canvas.getContext("2d");
-    context.drawImage(await createImageBitmap(new Blob([bytes])), 0, 0, 64, 36);
-    const green = [...context.getImageData(0, 0, 64, 36).data].filter((_, at) => at % 4 === 1);
-    return Math.max(...green) - Math.min(...green);
-  }, Buffer.from(seen).toString("base64"));
-  return { width, height, spread };
+  return { width, height, spread: await contrast(page) };
 }
 
 /** The words and the reason that each button leads to. */
@@ -78,13 +64,6 @@ const REFUSALS = {
 
 async function look(page, name) {
   await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
-}
-
-async function accessible(page, what) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run());
-  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
-  assert.deepEqual(found, [], what);
 }
 
 async function walk(name, url) {

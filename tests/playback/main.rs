@@ -34,7 +34,7 @@ mod network;
 mod openid;
 mod operator;
 mod origins;
-mod packager_pages;
+mod own_stream;
 mod places;
 mod power;
 mod program;

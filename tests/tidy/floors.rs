@@ -33,7 +33,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "kept keys lock next_step pipe report window",
         ],
     ),
-    ("src/cli/demo", &["page", "player", "setup", "film report tap"]),
+    ("src/cli/demo", &["buttons stream", "page player", "setup", "film report tap"]),
     ("src/cli/inspect", &["command", "document text", "next_step", "reading signals terms"]),
     ("src/cli/pssh", &["decode encode", "contents input"]),
     (

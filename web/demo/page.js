@@ -4,10 +4,9 @@
 // (classes done, failed), #decisions li (class grant or refuse), #licenses li, #keys tr, and window.demo.
 
 import { Client, LicenseError } from "./reelkey.js";
+import { api, find, make, say } from "./common.js";
 import { Film, forget, kidsOf, store } from "./film.js";
 
-const find = (selector) => document.querySelector(selector);
-const make = (name, text = "", kind = "") => Object.assign(document.createElement(name), { textContent: text, className: kind });
 const video = find("#video");
 const film = new Film(video);
 const demo = (window.demo = { playing: null, licenses: [], kids: [], refusals: [], expired: [] });
@@ -22,13 +21,6 @@ window.fetch = async (url, options) => {
   return fetch(url, options);
 };
 navigator.sendBeacon = (url, body) => !isCut() && sendBeacon(url, body);
-
-async function api(action, parameters = {}) {
-  const response = await fetch(`api/${action}?${new URLSearchParams(parameters)}`, { method: "POST" });
-  const document = await response.json();
-  if (!response.ok) throw new Error(document.error);
-  return document;
-}
 
 const begun = await api("start");
 let keys = begun.keys;
@@ -49,11 +41,6 @@ function step(name, state, text) {
 
 function clearSteps() {
   for (const element of document.querySelectorAll("[data-step]")) element.classList.remove("done", "failed");
-}
-
-function say(text, refused = false) {
-  find("#message").textContent = text;
-  find("#message").classList.toggle("refused", refused);
 }
 
 // ---- Playing

@@ -1,5 +1,6 @@
-//! The files of the demo's page: the page itself, the browser module and the film.
+//! The files of the demo's pages: the pages themselves, the browser module and the film.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -11,11 +12,22 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const MP4: &str = "video/mp4";
 
-/// The page.
-const PAGE: [(&str, &str, &str); 5] = [
+/// The page of the film.
+const PAGE: [(&str, &str, &str); 2] = [
     ("/", HTML, include_str!("../../../web/demo/index.html")),
-    ("/page.css", CSS, include_str!("../../../web/demo/page.css")),
     ("/page.js", SCRIPT, include_str!("../../../web/demo/page.js")),
+];
+
+/// The page of a stream of one's own.
+const STREAM_PAGE: [(&str, &str, &str); 2] = [
+    ("/", HTML, include_str!("../../../web/demo/stream.html")),
+    ("/stream.js", SCRIPT, include_str!("../../../web/demo/stream.js")),
+];
+
+/// What both have.
+const SHARED: [(&str, &str, &str); 4] = [
+    ("/page.css", CSS, include_str!("../../../web/demo/page.css")),
+    ("/common.js", SCRIPT, include_str!("../../../web/demo/common.js")),
     ("/film.js", SCRIPT, include_str!("../../../web/demo/film.js")),
     ("/reelkey.js", SCRIPT, include_str!("../../../web/reelkey.js")),
 ];
@@ -66,11 +78,23 @@ const FILM: [[(&str, &[u8]); 6]; 8] = [
     track!("cbcs", "uhd1"),
 ];
 
-/// Every file, by path.
+fn texts(page: [(&'static str, &'static str, &'static str); 2]) -> BTreeMap<String, PageFile> {
+    let all = page.into_iter().chain(SHARED);
+    all.map(|(path, kind, text)| (path.to_owned(), (kind, Cow::Borrowed(text.as_bytes()))))
+        .collect()
+}
+
+/// Every file of the film's page, by path.
 pub(super) fn files() -> BTreeMap<String, PageFile> {
-    let page = PAGE.into_iter().map(|(path, kind, text)| (path, (kind, text.as_bytes())));
-    let film = FILM.into_iter().flatten().map(|(path, bytes)| (path, (MP4, bytes)));
-    page.chain(film).map(|(path, file)| (path.to_owned(), file)).collect()
+    let film = FILM.into_iter().flatten();
+    let film = film.map(|(path, bytes)| (path.to_owned(), (MP4, Cow::Borrowed(bytes))));
+    texts(PAGE).into_iter().chain(film).collect()
+}
+
+/// Every file of the page of a stream, by path. `player` is the script of Shaka Player, if the stream needs it.
+pub(super) fn stream_files(player: Option<Vec<u8>>) -> BTreeMap<String, PageFile> {
+    let player = player.map(|script| ("/player.js".to_owned(), (SCRIPT, script.into())));
+    texts(STREAM_PAGE).into_iter().chain(player).collect()
 }
 
 /// The tracks of the film, for the page's player: the best picture first.

@@ -3,11 +3,13 @@
 //! Everything is real: the commands are those of the command line, the service answers over HTTP, an ordinary packager
 //! encrypted the clip, and the player uses the client crate. Only the folder is temporary.
 
+mod buttons;
 mod film;
 mod page;
 mod player;
 mod report;
 mod setup;
+mod stream;
 mod tap;
 
 use clap::Args;
@@ -17,6 +19,8 @@ use crate::cli::clock;
 use crate::cli::demo::player::{Attempt, Player};
 use crate::cli::demo::report::Report;
 use crate::cli::demo::setup::RunCommand;
+use crate::cli::demo::stream::StreamArgs;
+use crate::cli::folder::paths::Folder;
 use crate::cli::terminal::output::{Failure, Output};
 
 #[derive(Debug, Args)]
@@ -24,13 +28,25 @@ pub(crate) struct DemoArgs {
     /// Serve the demo as a page for a browser on this machine, until Ctrl-C.
     #[arg(long)]
     serve: bool,
+    /// The page's port on this machine. The default is 7430, or one that is free.
+    #[arg(long, requires = "serve")]
+    port: Option<u16>,
+    #[command(flatten)]
+    stream: StreamArgs,
 }
 
-/// Runs the demo: in the terminal, or as a page. `run` runs a command line, as a shell would.
-pub(crate) async fn run(args: DemoArgs, json: bool, run: RunCommand) -> Result<Output, Failure> {
-    match args.serve {
-        true => page::serve(json, run).await,
-        false => demo(json, run).await,
+/// Runs the demo: in the terminal, or as a page. `run` runs a command line, as a shell would; `folder` is that of the service
+/// whose stream is played, if one is.
+pub(crate) async fn run(
+    args: DemoArgs,
+    folder: &Folder,
+    json: bool,
+    run: RunCommand,
+) -> Result<Output, Failure> {
+    match (args.serve, args.stream.stream()) {
+        (true, Some(_)) => stream::serve(folder, &args.stream, args.port, json, run).await,
+        (true, None) => buttons::serve(args.port, json, run).await,
+        (false, _) => demo(json, run).await,
     }
 }
 
