@@ -139,7 +139,7 @@ export class Client extends EventTarget {
   license(message: Uint8Array | ArrayBuffer): Promise<KeySet>;
   /**
    * The headers of a request for a key in the clear (HLS AES-128), for a player that `installShaka` and `hlsConfig` are not for:
-   * the token. For a URL that is not one of the service there are none.
+   * the token. For a URL that is not below `/v1/hls/` of the service there are none.
    *
    * @throws LicenseError
    */
@@ -222,7 +222,10 @@ export function installShaka(player: any, client: Client): void;
 /** Connects a dash.js `MediaPlayer`. Call it before `attachSource()`. */
 export function installDashjs(player: any, client: Client): void;
 
-/** Returns members of an hls.js configuration: `new Hls({...hlsConfig(client)})`. */
+/**
+ * Returns members of an hls.js configuration: `new Hls({...hlsConfig(client)})`. `xhrSetup` is one of them: a page with its own
+ * has to call this one too.
+ */
 export function hlsConfig(client: Client): Record<string, unknown>;
 
 /** Returns `keySystems` of a video.js source. The plugin videojs-contrib-eme is required. */

@@ -438,7 +438,8 @@ export class Client extends EventTarget {
    * signs such a request, so its token is bound to no device.
    */
   async keyHeaders(url) {
-    if (!url.startsWith(`${this.url}/v1/hls/`)) return {};
+    const whole = (one) => new URL(one, globalThis.document?.baseURI).href;
+    if (!whole(url).startsWith(whole(`${this.url}/v1/hls/`))) return {};
     return { Authorization: `Bearer ${await this.#told(() => this.#fetchToken({ kids: [] }))}` };
   }
   /** Takes a title offline. */
@@ -929,11 +930,15 @@ export function attachEme(video, client) {
 /** Shaka Player's `RequestType`s of licenses, and of HLS keys. */
 const SHAKA_LICENSE = 2, SHAKA_KEY = 6;
 
-/** Shaka Player: call it before `load()`. A refusal is in the `data` of Shaka's error 6007. */
+/** Shaka Player: call it before `load()`. A refused license is in the `data` of Shaka's error 6007; refused keys are 1001. */
 export function installShaka(player, client) {
   player.configure({ drm: { servers: { [KEY_SYSTEM]: `${client.url}/v1/license` } } });
   player.getNetworkingEngine().registerRequestFilter(async (type, request) => {
-    if (type === SHAKA_KEY) Object.assign(request.headers, await client.keyHeaders(request.uris[0]));
+    if (type === SHAKA_KEY) {
+      // Shaka Player tries one URI after the other. The token is for none of them if one is another server's.
+      const all = await Promise.all(request.uris.map((uri) => client.keyHeaders(uri)));
+      if (all.every(({ Authorization }) => Authorization)) Object.assign(request.headers, all[0]);
+    }
     // Keys in the page and HLS identity keys pass here too, as data: URIs. So does an answer that is asked for again.
     const other = request.drmInfo && request.drmInfo.keySystem !== KEY_SYSTEM;
     if (type !== SHAKA_LICENSE || other || request.uris[0].startsWith("data:")) return;
