@@ -1,7 +1,8 @@
 //! The page of `reelkey demo --serve`: files, a folder of media, what its buttons ask for, and the decisions as they are made.
 //!
-//! It is for this machine alone. Requests must name a loopback host, and what changes something must come from the page
-//! itself, so that no other page in the same browser can use it (DNS rebinding, cross-site requests).
+//! It is for one user of this machine alone. Requests must name a loopback host, and what changes something must come from the
+//! page itself, so that no other page in the same browser can use it (DNS rebinding, cross-site requests). What the page asks for
+//! and the media need the secret in the page's address, so that no other user of the machine can.
 //!
 //! Deliberately absent: what a button does. The demo hands that in.
 
@@ -9,24 +10,26 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{self, Query, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::header::{REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use tower_http::services::ServeDir;
+use tower_http::services::ServeFile;
+
+use crate::crypto::digest;
 
 /// How long a question for decisions waits for the next one.
 const WAIT: Duration = Duration::from_secs(20);
@@ -34,6 +37,9 @@ const WAIT: Duration = Duration::from_secs(20);
 /// What streams are made of. Nothing else of a stream's folder is served, because keys may lie there too.
 const MEDIA: [&str; 13] =
     ["mpd", "m3u8", "mp4", "m4s", "m4a", "m4v", "cmfa", "cmfv", "cmft", "ts", "aac", "webm", "vtt"];
+
+/// Other pages cannot embed what is served (Fetch standard, section 3.7).
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// How many decisions are kept.
 const DECISIONS_MAX: usize = 500;
@@ -56,10 +62,18 @@ pub struct DemoPage {
     pub act: Arc<Act>,
     /// The decisions of the service.
     pub decisions: Arc<Decisions>,
-    /// The folder whose media is served below `/stream/`.
+    /// The folder whose media is served below `/stream/SECRET/`. Its path has no links.
     pub stream: Option<PathBuf>,
+    /// The SHA-256 of what the page's address has behind `#`, and nobody else knows.
+    pub secret: [u8; 32],
     /// The origin of the service, where the page may connect to besides its own.
     pub service: String,
+}
+
+impl DemoPage {
+    fn is_secret(&self, shown: &[u8]) -> bool {
+        digest::is_same(&digest::sha256(shown), &self.secret)
+    }
 }
 
 impl fmt::Debug for DemoPage {
@@ -106,19 +120,48 @@ impl Decisions {
 
 /// The routes of the page.
 pub fn demo_router(page: DemoPage) -> Router {
-    let mut router = Router::new();
-    if let Some(folder) = &page.stream {
-        let media = Router::new()
-            .fallback_service(ServeDir::new(folder).append_index_html_on_directories(false))
-            .layer(middleware::from_fn(media_only));
-        router = router.nest("/stream", media);
-    }
-    router
+    Router::new()
         .route("/api/{action}", post(act_post))
         .route("/api/decisions", get(decisions_get))
+        .layer(middleware::from_fn_with_state(page.clone(), knows_secret))
+        .route("/stream/{secret}/{*path}", get(media_get))
         .fallback(get(file_get))
         .layer(middleware::from_fn_with_state(page.clone(), guard))
         .with_state(page)
+}
+
+/// The header that has the secret.
+const SECRET: HeaderName = HeaderName::from_static("x-demo-secret");
+
+async fn knows_secret(State(page): State<DemoPage>, request: Request, next: Next) -> Response {
+    let shown = request.headers().get(SECRET).map(HeaderValue::as_bytes).unwrap_or_default();
+    match page.is_secret(shown) {
+        true => next.run(request).await,
+        false => StatusCode::FORBIDDEN.into_response(),
+    }
+}
+
+/// A file of the stream's folder. Links that lead out of it are not followed.
+async fn media_get(
+    State(page): State<DemoPage>,
+    extract::Path((secret, path)): extract::Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let found = match page.is_secret(secret.as_bytes()) {
+        true => page.stream.as_deref().and_then(|folder| media(folder, Path::new(&path))),
+        false => None,
+    };
+    let Some(file) = found else { return StatusCode::NOT_FOUND.into_response() };
+    match ServeFile::new(file).try_call(request).await {
+        Ok(response) => response.into_response(),
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+fn media(folder: &Path, path: &Path) -> Option<PathBuf> {
+    let file = folder.join(path).canonicalize().ok()?;
+    let is_media = file.extension()?.to_str().is_some_and(|name| MEDIA.contains(&name));
+    (is_media && file.starts_with(folder) && file.is_file()).then_some(file)
 }
 
 /// Whether a request is of this machine's browser and, where it changes something, of the page itself.
@@ -132,14 +175,6 @@ fn is_own(request: &Request) -> bool {
             Some(origin) => origin == format!("http://{host}"),
             None => request.method().is_safe(),
         }
-}
-
-async fn media_only(request: Request, next: Next) -> Response {
-    let extension = request.uri().path().rsplit_once('.').map(|(_, extension)| extension);
-    match extension.is_some_and(|extension| MEDIA.contains(&extension)) {
-        true => next.run(request).await,
-        false => StatusCode::NOT_FOUND.into_response(),
-    }
 }
 
 async fn guard(State(page): State<DemoPage>, request: Request, next: Next) -> Response {
@@ -159,6 +194,7 @@ async fn guard(State(page): State<DemoPage>, request: Request, next: Next) -> Re
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
 
@@ -179,7 +215,7 @@ async fn decisions_get(
 
 async fn act_post(
     State(page): State<DemoPage>,
-    Path(action): Path<String>,
+    extract::Path(action): extract::Path<String>,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Response {
     match (page.act)(action, query).await {

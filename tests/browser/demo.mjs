@@ -181,12 +181,15 @@ for (const name of NAMES) {
     console.log(`FAIL  ${name} demo: ${error.stack}`);
   }
 }
-// The page is for its own visitor: other hosts' names and other pages get nothing.
-const answered = async (headers, method = "POST") => (await fetch(`${url}api/keys`, { method, headers })).status;
+// The page is for its own visitor: other hosts' names, other pages and who does not know its secret get nothing.
+const { origin, hash } = new URL(url);
+const answered = async (headers) => (await fetch(`${origin}/api/keys`, { method: "POST", headers })).status;
 try {
-  assert.equal(await answered({ origin: "https://evil.example" }), 403);
-  assert.equal(await answered({}), 403);
-  assert.equal(await answered({ origin: url.slice(0, -1) }), 200);
+  const secret = { "x-demo-secret": hash.slice(1) };
+  assert.equal(await answered({ origin: "https://evil.example", ...secret }), 403);
+  assert.equal(await answered(secret), 403);
+  assert.equal(await answered({ origin }), 403);
+  assert.equal(await answered({ origin, ...secret }), 200);
   passed++;
 } catch (error) {
   failed++;

@@ -126,8 +126,10 @@ pub(crate) fn follow(page: &str, folder: &Path) {
     let folders = [Path::new(REELKEY).parent().unwrap(), &tool("bin"), &tool("nginx/usr/sbin")];
     let path = folders.map(|folder| folder.display().to_string()).join(":");
     for Step { command, shown, code } in steps(page) {
-        let mut shell = Command::new("sh");
-        shell.args(["-e", "-c", &format!("exec 2>&1\n{command}")]).current_dir(folder);
+        // A page may wait for what never comes.
+        let mut shell = Command::new("timeout");
+        shell.args(["300", "sh", "-e", "-c", &format!("exec 2>&1\n{command}")]);
+        shell.current_dir(folder);
         shell.env_clear().env("PATH", format!("{path}:/usr/bin:/bin")).env("HOME", folder);
         let output = shell.stdin(Stdio::null()).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);

@@ -4,7 +4,7 @@
 // (classes done, failed), #decisions li (class grant or refuse), #licenses li, #keys tr, and window.demo.
 
 import { Client, LicenseError } from "./reelkey.js";
-import { api, find, make, say } from "./common.js";
+import { api, ask, find, make, say } from "./common.js";
 import { Film, forget, kidsOf, store } from "./film.js";
 
 const video = find("#video");
@@ -22,7 +22,7 @@ window.fetch = async (url, options) => {
 };
 navigator.sendBeacon = (url, body) => !isCut() && sendBeacon(url, body);
 
-const begun = await api("start");
+const begun = await api("start").catch((error) => { say(error.message, true); throw error; });
 let keys = begun.keys;
 showKeys();
 followDecisions();
@@ -186,7 +186,7 @@ find("#sound").addEventListener("change", ({ target }) => (video.muted = !target
 async function followDecisions() {
   for (let seen = 0; ; ) {
     try {
-      const response = await fetch(`api/decisions?after=${seen}`);
+      const response = await ask(`decisions?after=${seen}`);
       const decisions = await response.json();
       seen += decisions.length;
       decisions.forEach(showDecision);

@@ -9,12 +9,11 @@ import { kidsOf } from "./film.js";
 
 const video = find("#video");
 const demo = (window.demo = { kids: [], refusals: [], errors: [] });
-const begun = await api("start");
-const isManifest = !begun.media.endsWith(".mp4");
-for (const name of ["media", "content", "service"]) find(`#${name}`).textContent = begun[name];
-find("#fact-player").textContent = isManifest ? "Shaka Player" : "the browser";
-const loaded = isManifest && load("player.js");
-let player, detach;
+const begun = await api("start").catch((error) => { say(error.message, true); throw error; });
+for (const name of ["name", "content", "service"]) find(`#${name}`).textContent = begun[name];
+find("#fact-player").textContent = begun.hasPlayer ? "Shaka Player" : "the browser";
+const loaded = begun.hasPlayer && load("player.js");
+let player, detach, noToken;
 
 /** Runs a script that is no module. */
 function load(src) {
@@ -26,12 +25,17 @@ function load(src) {
   });
 }
 
-/** A client that shows which keys it gets. */
+/** A client that shows which keys are got. What it shows never stops what plays. */
 class WatchedClient extends Client {
   async license(message) {
     const set = await super.license(message);
-    await showKeys(kidsOf(set));
+    showLicensed(kidsOf(set)).catch(({ message }) => demo.errors.push(message));
     return set;
+  }
+  async keyHeaders(url) {
+    const headers = await super.keyHeaders(url);
+    if (headers.Authorization) showKeys([["HLS AES-128", url.replace(/^.*\//, "")]]);
+    return headers;
   }
 }
 
@@ -40,24 +44,32 @@ client.jkt().then((jkt) => { find("#fact-device").textContent = `${jkt.slice(0, 
 for (const type of ["refusal", "expired"]) {
   client.addEventListener(type, ({ detail }) => {
     demo.refusals.push(detail);
-    say(`${detail.detail} (${detail.reason})`, true);
+    say(detail.reason === "token" ? noToken : `${detail.detail} (${detail.reason})`, true);
   });
 }
 
 async function fetchToken({ jkt = "" }) {
-  return (await api("token", { jkt, region: find("[name=region]").value })).token;
+  try {
+    return (await api("token", { jkt, region: find("[name=region]").value })).token;
+  } catch (error) {
+    noToken = `There is no token: ${error.message}`;
+    throw error;
+  }
 }
 
-async function showKeys(kids) {
+async function showLicensed(kids) {
   const fresh = kids.filter((kid) => !demo.kids.includes(kid));
   demo.kids.push(...fresh);
   const known = fresh.length ? await api("keys") : [];
+  const track = (kid) => known.find((key) => key.kid === kid)?.track_type ?? "crypto period";
+  showKeys(fresh.map((kid) => [track(kid), kid]));
+}
+
+function showKeys(keys) {
   find("#no-keys").hidden = true;
-  find("#keys").append(...fresh.map((kid) => {
-    const row = document.createElement("tr");
-    const id = document.createElement("td");
-    id.append(make("code", kid));
-    const track = known.find((key) => key.kid === kid)?.track_type ?? "of a crypto period";
+  find("#keys").append(...keys.map(([track, name]) => {
+    const row = document.createElement("tr"), id = document.createElement("td");
+    id.append(make("code", name));
     row.append(make("td", track), id, make("td", new Date().toLocaleTimeString()));
     return row;
   }));
@@ -75,7 +87,7 @@ async function play() {
   say("Loading …");
   await player?.destroy();
   detach?.();
-  if (isManifest) {
+  if (begun.hasPlayer) {
     await loaded;
     player = new shaka.Player();
     player.addEventListener("error", ({ detail }) => fail(detail));

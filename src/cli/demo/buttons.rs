@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cli::demo::film;
-use crate::cli::demo::page::{self, Page};
+use crate::cli::demo::page::{self, PORT, Page, Secret};
 use crate::cli::demo::player;
 use crate::cli::demo::report::Report;
 use crate::cli::demo::setup::{self, FILM, RunCommand, Service};
@@ -35,7 +35,8 @@ pub(super) async fn serve(
     let stopped = page::stopped()?;
     let decisions = Arc::new(Decisions::default());
     tap::install(Arc::clone(&decisions))?;
-    let listener = page::listen(port)?;
+    let usual = || page::listen(Some(PORT)).or_else(|_| page::listen(None));
+    let listener = port.map_or_else(usual, |port| page::listen(Some(port)))?;
     let port = listener.local_addr()?.port();
     let origins = ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{port}"));
     let service = setup::start_for_page(run, &origins, &mut report).await?;
@@ -43,6 +44,7 @@ pub(super) async fn serve(
         files: film::files(),
         decisions,
         stream: None,
+        secret: Secret::new()?,
         service: format!("http://{}", service.address),
     };
     let act = async |action: &str, query: &BTreeMap<_, _>| act(&service, action, query).await;

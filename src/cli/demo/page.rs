@@ -7,11 +7,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use reelkey_client::strict::base64url;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::terminal::output::Failure;
+use crate::crypto::{digest, random};
 use crate::http::demo::{Acted, Decisions, DemoPage, PageFile, demo_router};
 use crate::http::listener::server::{self, Rules};
 
@@ -21,6 +23,20 @@ pub(super) const PORT: u16 = 7430;
 /// What a button has as parameters.
 type Query = BTreeMap<String, String>;
 
+/// What a page's address has behind `#`: whoever does not know it cannot use the page.
+pub(super) struct Secret(String);
+
+impl Secret {
+    pub(super) fn new() -> Result<Self, Failure> {
+        Ok(Self(base64url::encode(&random::bytes::<16>()?)))
+    }
+
+    /// Where media of the stream's folder is, beside the page.
+    pub(super) fn media(&self, name: &str) -> String {
+        format!("stream/{}/{name}", self.0)
+    }
+}
+
 /// What a page is made of.
 pub(super) struct Page {
     /// The files, by path.
@@ -29,7 +45,8 @@ pub(super) struct Page {
     pub(super) decisions: Arc<Decisions>,
     /// The folder whose media the page plays.
     pub(super) stream: Option<PathBuf>,
-    /// Where the page finds the service.
+    pub(super) secret: Secret,
+    /// The origin of the service.
     pub(super) service: String,
 }
 
@@ -49,9 +66,10 @@ impl Page {
             act: Arc::new(move |action, query| ask(asks.clone(), action, query)),
             decisions: self.decisions,
             stream: self.stream,
+            secret: digest::sha256(self.secret.0.as_bytes()),
             service: self.service,
         };
-        announce(address, json)?;
+        announce(address, &self.secret, json)?;
         let serving = server::serve(listener, None, Rules::default(), demo_router(page), pending());
         tokio::select! {
             served = serving => served?,
@@ -96,27 +114,30 @@ async fn obey(
 ) {
     while let Some((action, query, tell)) = asked.recv().await {
         let done = act(&action, &query).await;
-        tell.send(done.map_err(|failure| failure.to_string())).ok();
+        let why = |failure: Failure| match failure.next_step() {
+            Some(step) => format!("{failure}: {step}"),
+            None => failure.to_string(),
+        };
+        tell.send(done.map_err(why)).ok();
     }
 }
 
-/// Takes the port, or else the usual one, or else one that is free.
+/// Takes a port, or any that is free.
 pub(super) fn listen(port: Option<u16>) -> Result<TcpListener, Failure> {
-    let on = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    let listener = match port {
-        Some(port) => on(port).map_err(|error| {
-            Failure::from(error).during(format_args!("listening on port {port}"))
-        })?,
-        None => on(PORT).or_else(|_| on(0))?,
-    };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(0)));
+    let listener = TcpListener::bind(address).map_err(|error| {
+        Failure::from(error).during(format_args!("listening on port {}", address.port())).remedy(
+            "end what listens there, perhaps another demo, or name another port with --port",
+        )
+    })?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
 
-fn announce(address: SocketAddr, json: bool) -> Result<(), Failure> {
+fn announce(address: SocketAddr, secret: &Secret, json: bool) -> Result<(), Failure> {
     use std::io::Write;
 
-    let url = format!("http://localhost:{}/", address.port());
+    let url = format!("http://localhost:{}/#{}", address.port(), secret.0);
     let mut out = std::io::stdout().lock();
     match json {
         true => writeln!(out, "{}", json!({ "ready": true, "url": url }))?,
