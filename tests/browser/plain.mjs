@@ -44,6 +44,20 @@ const aes = ["hlsjs", "shaka", "videojs"].flatMap((player) => ["ts", "fmp4"].fla
   ];
 }));
 
+/** How Shaka Player asks for a key: at the service, at the service or else elsewhere, and elsewhere. */
+async function tokensOf(service) {
+  const { NetworkingEngine } = window.shaka.net, engine = window.player.getNetworkingEngine();
+  const sent = [], key = "/v1/hls/movies/hls/a.key";
+  engine.registerRequestFilter((_, { headers }) => { sent.at(-1).add(headers.Authorization?.split(" ")[0] ?? null); });
+  for (const hosts of [[service], [service, location.origin], [location.origin]]) {
+    sent.push(new Set());
+    const retries = { ...NetworkingEngine.defaultRetryParameters(), maxAttempts: 1 };
+    const request = NetworkingEngine.makeRequest(hosts.map((host) => host + key), retries);
+    await engine.request(NetworkingEngine.RequestType.KEY, request).promise.catch(() => {});
+  }
+  return sent.map((each) => [...each]);
+}
+
 /** The same films, with the token in a header that the browser module sets. The playlist has none. */
 const headers = ["hlsjs", "shaka"].map((player) => ({
   name: `${player} plays HLS AES-128 with tokens of the browser module`,
@@ -56,6 +70,7 @@ const headers = ["hlsjs", "shaka"].map((player) => ({
     const { refusals, errors, tokens } = await look(page);
     assert.deepEqual([refusals, errors], [[], []]);
     assert.equal(tokens, 2, "a token for each key, and for no other request");
+    if (player === "shaka") assert.deepEqual(await page.evaluate(tokensOf, world.url), [["Bearer"], [null], [null]]);
     return told;
   },
 }));

@@ -6,6 +6,7 @@ export async function play({ client, video, media, seen, options }) {
   const player = new shaka.Player();
   await player.attach(video);
   installShaka(player, client);
+  window.player = player;
   if (options.ahead) player.configure({ streaming: { bufferingGoal: Number(options.ahead) } });
   player.addEventListener("error", ({ detail }) => seen.errors.push(words(detail)));
   await player.load(`${media}/${options.manifest ?? "film.mpd"}`).catch((error) => seen.errors.push(words(error)));
