@@ -23,22 +23,22 @@ fn ask(port: &str, request: &str) -> String {
 fn the_page_says_what_it_is_missing() {
     let installation = Installation::new();
     let port = free_port();
-    let [film, clip, key] = ["film.mpd", "clip.mp4", "film.key"]
+    let [film, clip, player] = ["film.mpd", "clip.mp4", "player.js"]
         .map(|name| installation.write(name, b"anything").display().to_string());
     let begin = ["demo", "--serve", "--port", &port, "--content", "movies/film", "--stream"];
     let page = |more: &[&str]| installation.fail(&[&begin[..], more].concat());
     assert!(page(&["nowhere.mpd"]).contains("nowhere.mpd: "), "the file");
-    assert!(page(&[&key]).contains(".mpd, .m3u8 or .mp4"), "no stream");
+    assert!(page(&[&clip]).contains(".mpd or .m3u8"), "no stream");
     let said = page(&[&film, "--player", "nowhere.js"]);
     assert!(said.contains("nowhere.js") && said.contains("npm install"), "{said}");
-    let said = page(&[&clip, "--issuer", "https://other.example"]);
+    let said = page(&[&film, "--player", &player, "--issuer", "https://other.example"]);
     assert!(said.contains("name one with --issuer"), "{said}");
-    let said = page(&[&clip]);
+    let said = page(&[&film, "--player", &player]);
     let line = format!("add \"http://localhost:{port}\" to allowed_origins of [cors]");
     assert!(said.contains(&line) && said.contains("reelkey reload"), "{said}");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let more = ["--content", "movies/film", "--stream", &clip];
+    let more = ["--content", "movies/film", "--player", &player, "--stream", &film];
     let said = installation.fail(&[&["demo", "--serve", "--port", &port][..], &more].concat());
     assert!(said.contains(&port) && said.contains("--port"), "{said}");
     let unread = |words: &[&str], what: &str| {
@@ -46,9 +46,9 @@ fn the_page_says_what_it_is_missing() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(2) && said.contains(what), "{words:?}: {said}");
     };
-    unread(&[&begin[..], &[&clip, "--service", "drm.example"]].concat(), "https://HOST");
-    unread(&["demo", "--serve", "--stream", &clip], "--content");
-    unread(&["demo", "--stream", &clip, "--content", "movies/film"], "--serve");
+    unread(&[&begin[..], &[&film, "--service", "drm.example"]].concat(), "https://HOST");
+    unread(&["demo", "--serve", "--stream", &film], "--content");
+    unread(&["demo", "--stream", &film, "--content", "movies/film"], "--serve");
 }
 
 #[test]

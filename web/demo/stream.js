@@ -1,9 +1,8 @@
-// The page of `reelkey demo --serve --stream`: a stream of one's own, with keys of one's own service. Shaka Player plays
-// manifests; the browser itself plays an MP4 file.
+// The page of `reelkey demo --serve --stream`: a stream of one's own, with keys of one's own service, played by Shaka Player.
 //
 // Tests use these: #play, #message, #keys tr, #fact-picture, and window.demo.
 
-import { Client, attachEme, installShaka } from "./reelkey.js";
+import { Client, installShaka } from "./reelkey.js";
 import { api, find, make, say } from "./common.js";
 import { kidsOf } from "./film.js";
 
@@ -11,9 +10,9 @@ const video = find("#video");
 const demo = (window.demo = { kids: [], refusals: [], errors: [] });
 const begun = await api("start").catch((error) => { say(error.message, true); throw error; });
 for (const name of ["name", "content", "service"]) find(`#${name}`).textContent = begun[name];
-find("#fact-player").textContent = begun.hasPlayer ? "Shaka Player" : "the browser";
-const loaded = begun.hasPlayer && load("player.js");
-let player, detach, noToken;
+const loaded = load("player.js").then(() => { find("#fact-player").textContent = `Shaka Player ${shaka.Player.version}`; });
+loaded.catch(({ message }) => say(message, true));
+let player, noToken;
 
 /** Runs a script that is no module. */
 function load(src) {
@@ -85,19 +84,13 @@ function fail(error) {
 async function play() {
   Object.assign(demo, { refusals: [], errors: [] });
   say("Loading …");
+  await loaded;
   await player?.destroy();
-  detach?.();
-  if (begun.hasPlayer) {
-    await loaded;
-    player = new shaka.Player();
-    player.addEventListener("error", ({ detail }) => fail(detail));
-    await player.attach(video);
-    installShaka(player, client);
-    await player.load(begun.media);
-  } else {
-    detach = attachEme(video, client);
-    video.src = begun.media;
-  }
+  player = new shaka.Player();
+  player.addEventListener("error", ({ detail }) => fail(detail));
+  await player.attach(video);
+  installShaka(player, client);
+  await player.load(begun.media);
   await video.play();
   say("");
 }
@@ -107,4 +100,3 @@ find("#viewer").addEventListener("submit", (event) => {
   play().catch(fail);
 });
 video.addEventListener("resize", () => { find("#fact-picture").textContent = `${video.videoWidth} by ${video.videoHeight}`; });
-video.addEventListener("error", () => fail(new Error(video.error.message || "This browser cannot play the file.")));

@@ -91,10 +91,10 @@ pub(super) fn files() -> BTreeMap<String, PageFile> {
     texts(PAGE).into_iter().chain(film).collect()
 }
 
-/// Every file of the page of a stream, by path. `player` is the script of Shaka Player, if the stream needs it.
-pub(super) fn stream_files(player: Option<Vec<u8>>) -> BTreeMap<String, PageFile> {
-    let player = player.map(|script| ("/player.js".to_owned(), (SCRIPT, script.into())));
-    texts(STREAM_PAGE).into_iter().chain(player).collect()
+/// Every file of the page of a stream, by path. `player` is the script of Shaka Player.
+pub(super) fn stream_files(player: Vec<u8>) -> BTreeMap<String, PageFile> {
+    let player = ("/player.js".to_owned(), (SCRIPT, player.into()));
+    texts(STREAM_PAGE).into_iter().chain([player]).collect()
 }
 
 /// The tracks of the film, for the page's player: the best picture first.

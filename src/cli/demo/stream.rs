@@ -1,6 +1,7 @@
-//! The page of a stream of one's own: a manifest or an MP4 file, played with keys of the service of a data folder.
+//! The page of a stream of one's own, played with keys of the service of a data folder.
 //!
 //! The service runs by itself, as it does for any page. This process serves the page and the media, and mints tokens.
+//! Deliberately absent: an encrypted MP4 file without a manifest, which browsers do not play.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -31,14 +32,14 @@ const PLAYER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The account of the page's viewer.
 const VIEWER: &str = "reelkey-demo";
 
-/// What the page can play.
-const STREAMS: [&str; 3] = ["mpd", "m3u8", "mp4"];
+/// What the page can play: manifests of DASH and of HLS.
+const STREAMS: [&str; 2] = ["mpd", "m3u8"];
 
 /// A stream of one's own.
 #[derive(Debug, Args)]
 pub(super) struct StreamArgs {
-    /// Play this stream on the page, with keys of your running service: film.mpd, film.m3u8 or film.mp4. The page gets all
-    /// media of its folder and the folders below, and tokens for the content. Its address has a secret: keep it.
+    /// Play this stream on the page, with keys of your running service: a DASH or HLS manifest. The page gets all media of its
+    /// folder and the folders below, and tokens for the content. Its address has a secret: keep it.
     #[arg(long, value_name = "FILE", requires = "serve", requires = "content")]
     stream: Option<PathBuf>,
     /// The content ID of the stream.
@@ -50,7 +51,7 @@ pub(super) struct StreamArgs {
     /// The development issuer of the tokens. It can be omitted if there is only one.
     #[arg(long, requires = "stream")]
     issuer: Option<String>,
-    /// The script of Shaka Player, for manifests. The default is where `npm install --prefix . shaka-player` puts it.
+    /// The script of Shaka Player. The default is where `npm install --prefix . shaka-player` puts it.
     #[arg(long, value_name = "FILE", requires = "stream")]
     player: Option<PathBuf>,
 }
@@ -80,10 +81,7 @@ pub(super) async fn serve(
     folder.require()?;
     let config = Config::read(folder)?;
     let (media, name) = media(stream)?;
-    let player = match name.ends_with(".mp4") {
-        true => None,
-        false => Some(player(args.player.as_deref())?),
-    };
+    let player = player(args.player.as_deref())?;
     let token = |query: &_| token(folder, args.issuer.as_deref(), content, query);
     // What the page would be refused is said here already.
     run(token(&BTreeMap::new())).await?;
@@ -96,7 +94,7 @@ pub(super) async fn serve(
     let secret = Secret::new()?;
     let begun = json!({
         "service": service, "serviceId": config.service_id.0, "content": content.to_string(),
-        "name": name, "media": secret.media(&name), "hasPlayer": player.is_some(),
+        "name": name, "media": secret.media(&name),
     });
     let page = Page {
         files: film::stream_files(player),
@@ -131,7 +129,7 @@ fn media(stream: &Path) -> Result<(PathBuf, String), Failure> {
             Ok((folder.to_path_buf(), name.to_owned()))
         }
         _ => Err(Failure::new(format_args!("{} is nothing that the page plays", stream.display()))
-            .remedy("name a file that ends in .mpd, .m3u8 or .mp4, of letters, digits and -._~")),
+            .remedy("name a file that ends in .mpd or .m3u8, of letters, digits and -._~")),
     }
 }
 
@@ -230,7 +228,7 @@ mod tests {
         let root = folder.path().canonicalize().unwrap();
         assert_eq!(media(&path).unwrap(), (root, "film.mpd".to_owned()));
         assert!(media(folder.path()).is_err());
-        for odd in ["a film?.mpd", "film.mkv", "FILM.MP4", "mpd"] {
+        for odd in ["a film?.mpd", "film.mp4", "FILM.MPD", "mpd"] {
             let odd = folder.path().join(odd);
             fs::write(&odd, "").unwrap();
             assert!(media(&odd).is_err(), "{odd:?}");
