@@ -81,7 +81,7 @@ impl Listeners {
         self.packagers.as_ref().map(TcpListener::local_addr).transpose()
     }
 
-    /// Answers requests. Each future of `stopping` ends one listener when it completes.
+    /// Answers requests until the service ends. `stopping` makes a future for each listener: the listener stops when it completes.
     pub(crate) async fn serve<S: Future<Output = ()>>(
         self,
         app: &App,
