@@ -114,7 +114,10 @@ impl Authority {
             };
             refuse_bound(viewer, trail)?;
             let token = viewer.entitlement();
-            let (terms, _) = self.decide(&wanted, token, in_force, circumstances, trail).await?;
+            // The key lies in a file, which another thread reads.
+            let none = |_: &_, _: &_| Ok(());
+            let decided = self.decide(&wanted, token, in_force, circumstances, trail, none);
+            let (terms, ()) = decided.await?;
             let key = self.read_origin_key(directory.clone(), file.clone()).await?;
             let key = key.ok_or_else(|| {
                 refuse_by(Refusal::KeyNotFound, "the origin has no such key, or no longer")
@@ -156,8 +159,9 @@ impl Authority {
     ) -> Result<Granted<Vec<(KeyId, ContentKey)>>, Stop<Refused>> {
         refuse_bound(viewer, trail)?;
         let token = viewer.entitlement();
-        let (terms, keys) = self.decide(wanted, token, in_force, circumstances, trail).await?;
-        let answer = self.unwrap_granted(&terms, &keys)?;
+        let make = |terms: &_, keys: &_| self.unwrap_granted(terms, keys);
+        let decided = self.decide(wanted, token, in_force, circumstances, trail, make);
+        let (terms, answer) = decided.await?;
         Ok(Granted { answer, id: None, terms: Some(terms) })
     }
 }

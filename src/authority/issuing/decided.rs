@@ -144,14 +144,18 @@ impl Authority {
 
     /// Decides on the current facts, and commits the changes of a grant. If another task has changed the facts
     /// meanwhile, it decides again.
-    pub(super) async fn decide(
+    ///
+    /// `make` makes the answer while the changes are on their way to the disk, because both take time and need nothing of each
+    /// other. The answer is given back once they are on disk, and dropped if they are not.
+    pub(super) async fn decide<T>(
         &self,
         wanted: &Wanted<'_>,
         token: &Entitlement,
         in_force: &Snapshot,
         circumstances: Circumstances<'_>,
         trail: &mut Trail,
-    ) -> Result<(Terms, Keys), Stop<Refused>> {
+        make: impl Fn(&Terms, &Keys) -> Result<T, Fault>,
+    ) -> Result<(Terms, T), Stop<Refused>> {
         let (store, memory) = (self.vault.store(), self.vault.facts());
         let court = Court {
             token,
@@ -169,8 +173,13 @@ impl Authority {
             trail.content = Some(facts.title.content.to_string());
             let judged = court.judge(&facts, &mut trail.told).await?;
             let terms = judged.decision.map_err(Stop::Refused)?;
-            if attempts.commit(&*memory, judged.batch).await? {
-                return Ok((*terms, facts.keys));
+            let (is_committed, answer) = tokio::join!(
+                biased;
+                attempts.commit(&*memory, judged.batch),
+                async { make(&terms, &facts.keys) }
+            );
+            if is_committed? {
+                return Ok((*terms, answer?));
             }
         }
     }

@@ -78,21 +78,23 @@ impl Authority {
             asker: Some(asker),
             of_origin: None,
         };
-        let (terms, keys) = self.decide(&wanted, token, in_force, circumstances, trail).await?;
-        let sealed_keys = self.seal_granted(&terms, &keys, &proof, &recipient)?;
-        let license_id = terms.license.ok_or(Fault::Incomplete("license ID"))?.to_string();
-        let context = Context {
-            service_id: &self.service_id,
-            account: &token.account.sub,
-            license_id: license_id.clone(),
-            device: proof.device,
-            nonce: request.jti,
-            session_type: request.session_type,
-            sealed_keys,
+        let make = |terms: &Terms, keys: &Keys| {
+            let license_id = terms.license.ok_or(Fault::Incomplete("license ID"))?.to_string();
+            let context = Context {
+                service_id: &self.service_id,
+                account: &token.account.sub,
+                license_id: license_id.clone(),
+                device: proof.device,
+                nonce: request.jti.clone(),
+                session_type: request.session_type,
+                sealed_keys: self.seal_granted(terms, keys, &proof, &recipient)?,
+            };
+            let signer = in_force.signers.current(now).ok_or(Fault::Incomplete("signing key"))?;
+            Ok((license::sign(terms, context, signer)?, license_id))
         };
-        let signer = in_force.signers.current(now).ok_or(Fault::Incomplete("signing key"))?;
-        let license = license::sign(&terms, context, signer)?;
-        Ok(Granted { answer: license, id: Some(license_id), terms: Some(terms) })
+        let decided = self.decide(&wanted, token, in_force, circumstances, trail, make);
+        let (terms, (license, id)) = decided.await?;
+        Ok(Granted { answer: license, id: Some(id), terms: Some(terms) })
     }
 
     /// What the certificates of the request vouch for.

@@ -5,9 +5,9 @@
 //! acknowledged. After the first failure nothing is acknowledged any more, because it is unknown what reached the disk
 //! until the store is opened again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ type Reply = oneshot::Sender<Result<Committed, Error>>;
 /// A queue, and a thread that does all writing.
 #[derive(Debug)]
 pub(super) struct Committer {
-    queue: Option<Sender<(Batch, Reply)>>,
+    queue: Arc<Queue<(Batch, Reply)>>,
     thread: Option<JoinHandle<()>>,
     engine: Engine,
 }
@@ -40,10 +40,10 @@ pub(super) struct Committer {
 impl Committer {
     /// Starts the thread. `file` is the engine's file; it is synced after every flush.
     pub(super) fn start(engine: Engine, file: File) -> Result<Self, Error> {
-        let (queue, batches) = channel();
-        let writer = Writer { engine: engine.clone(), file };
-        let thread = Builder::new().name("committer".into()).spawn(move || writer.run(&batches))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), engine })
+        let queue = Arc::new(Queue::new());
+        let writer = Writer { engine: engine.clone(), file, queue: Arc::clone(&queue) };
+        let thread = Builder::new().name("committer".into()).spawn(move || writer.run())?;
+        Ok(Self { queue, thread: Some(thread), engine })
     }
 
     pub(super) async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
@@ -51,8 +51,7 @@ impl Committer {
             return Err(Error::Poisoned);
         }
         let (reply, answer) = oneshot::channel();
-        let queue = self.queue.as_ref().ok_or(Error::Poisoned)?;
-        queue.send((batch, reply)).map_err(|_| Error::Poisoned)?;
+        self.queue.push((batch, reply));
         match timeout(COMMIT_SECS_MAX, answer).await {
             Ok(answer) => answer.map_err(|_| Error::Poisoned)?,
             Err(late) => {
@@ -66,7 +65,7 @@ impl Committer {
 /// Closes the queue and waits until it is empty, unless the engine has failed.
 impl Drop for Committer {
     fn drop(&mut self) {
-        self.queue = None;
+        self.queue.close();
         if let Some(thread) = self.thread.take()
             && !self.engine.has_failed()
         {
@@ -75,10 +74,83 @@ impl Drop for Committer {
     }
 }
 
+/// What waits for the writer.
+///
+/// A channel would wake the writer for every batch that comes while it waits for a group. Here it is woken once there are as many
+/// as it wants.
+#[derive(Debug)]
+struct Queue<T> {
+    waiting: Mutex<Waiting<T>>,
+    is_enough: Condvar,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    batches: VecDeque<T>,
+    wanted: usize,
+    is_closed: bool,
+}
+
+impl<T> Waiting<T> {
+    fn lacks(&mut self) -> bool {
+        !self.is_closed && self.batches.len() < self.wanted
+    }
+}
+
+impl<T> Queue<T> {
+    const fn new() -> Self {
+        let waiting = Waiting { batches: VecDeque::new(), wanted: 1, is_closed: false };
+        Self { waiting: Mutex::new(waiting), is_enough: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a batch. A closed queue drops it.
+    fn push(&self, batch: T) {
+        let mut waiting = self.lock();
+        if !waiting.is_closed {
+            waiting.batches.push_back(batch);
+        }
+        if !waiting.lacks() {
+            self.is_enough.notify_one();
+        }
+    }
+
+    /// Takes no more batches. Those that wait are still written.
+    fn close(&self) {
+        self.lock().is_closed = true;
+        self.is_enough.notify_one();
+    }
+
+    /// Takes no more batches, and drops those that wait.
+    fn abandon(&self) {
+        let mut waiting = self.lock();
+        waiting.is_closed = true;
+        waiting.batches.clear();
+    }
+
+    /// The next group. It waits for the first batch as long as it takes, and then no longer than `time` until `wanted` are there.
+    /// `None` if the queue is closed and empty.
+    fn group(&self, wanted: usize, time: Duration) -> Option<Vec<T>> {
+        let lacks = Waiting::lacks;
+        let mut waiting = self.lock();
+        waiting.wanted = 1;
+        waiting = self.is_enough.wait_while(waiting, lacks).unwrap_or_else(PoisonError::into_inner);
+        waiting.wanted = wanted;
+        let waited = self.is_enough.wait_timeout_while(waiting, time, lacks);
+        (waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let size = waiting.batches.len().min(GROUP_MAX);
+        (size > 0).then(|| waiting.batches.drain(..size).collect())
+    }
+}
+
 /// How large groups are and what one costs, so that a group waits for those that are about to come.
 ///
 /// Whoever commits again and again, as many players do, comes back a moment after the answer. Without a wait, the first of them
-/// would begin a group of its own, and all others would wait for two syncs.
+/// would begin a group of its own, and the threads that write would be busy with groups that are too small. A wait for all of
+/// them would leave nobody to work while a group is written; so it is for half.
 #[derive(Debug, Default)]
 struct Pace {
     /// The sizes of the last two groups.
@@ -88,23 +160,14 @@ struct Pace {
 }
 
 impl Pace {
-    /// The batches that are there, and those that come soon: as many as in one of the last groups, within a quarter of what a
-    /// group takes. A single writer never waits.
-    fn gather<T>(&self, first: T, batches: &Receiver<T>) -> Vec<T> {
-        let expected = self.sizes.into_iter().max().unwrap_or_default().min(GROUP_MAX);
-        let deadline = Instant::now() + (self.cost / 4).min(GATHERING_MAX);
-        let mut group = vec![first];
-        loop {
-            let room = GROUP_MAX.saturating_sub(group.len());
-            group.extend(batches.try_iter().take(room));
-            if group.len() >= expected {
-                return group;
-            }
-            match batches.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(next) => group.push(next),
-                Err(_) => return group,
-            }
-        }
+    /// How many batches a group waits for: half as many as were in the larger of the last two. A single writer never waits.
+    fn wanted(&self) -> usize {
+        self.sizes.into_iter().max().unwrap_or_default() / 2
+    }
+
+    /// How long it waits for them: as long as a group takes.
+    fn time(&self) -> Duration {
+        self.cost.min(GATHERING_MAX)
     }
 
     fn note(&mut self, size: usize, cost: Duration) {
@@ -128,13 +191,20 @@ impl Merged {
 struct Writer {
     engine: Engine,
     file: File,
+    queue: Arc<Queue<(Batch, Reply)>>,
+}
+
+/// Whoever still waits learns at once that this thread has ended, even if it panicked.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.abandon();
+    }
 }
 
 impl Writer {
-    fn run(&self, batches: &Receiver<(Batch, Reply)>) {
+    fn run(&self) {
         let mut pace = Pace::default();
-        while let Ok(first) = batches.recv() {
-            let group = pace.gather(first, batches);
+        while let Some(group) = self.queue.group(pace.wanted(), pace.time()) {
             let (begun, size) = (Instant::now(), group.len());
             self.commit(group);
             pace.note(size, begun.elapsed());
@@ -214,52 +284,99 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
-    fn pace(sizes: [usize; 2]) -> Pace {
-        Pace { sizes, cost: Duration::from_secs(9) }
+    const NONE: Duration = Duration::ZERO;
+    const LONG: Duration = Duration::from_secs(600);
+
+    fn queue(batches: std::ops::Range<usize>) -> Queue<usize> {
+        let queue = Queue::new();
+        batches.for_each(|batch| queue.push(batch));
+        queue
     }
 
     #[test]
     fn a_single_writer_never_waits() {
-        let (sender, batches) = channel();
-        assert_eq!(Pace::default().gather(0, &batches), [0]);
-        assert_eq!(pace([1, 1]).gather(0, &batches), [0]);
-        sender.send(1).unwrap();
-        assert_eq!(pace([1, 1]).gather(0, &batches), [0, 1], "what is there is taken");
+        let mut pace = Pace::default();
+        for batch in 0..3 {
+            let queue = queue(batch..batch + 1);
+            assert_eq!(queue.group(pace.wanted(), LONG).unwrap(), [batch]);
+            pace.note(1, LONG);
+        }
+        assert_eq!(
+            queue(0..2).group(pace.wanted(), LONG).unwrap(),
+            [0, 1],
+            "what is there is taken"
+        );
     }
 
     #[test]
-    fn a_group_ends_when_it_is_as_large_as_one_before_or_nobody_comes() {
-        let (sender, batches) = channel();
-        let coming = std::thread::spawn(move || {
-            for number in 1..16 {
-                sender.send(number).unwrap();
-            }
-            sender
+    fn a_group_waits_until_enough_are_there_and_loses_nothing() {
+        let queue = queue(0..0);
+        let group = thread::scope(|scope| {
+            scope.spawn(|| (0..16).for_each(|batch| queue.push(batch)));
+            queue.group(8, LONG).unwrap()
         });
-        let group = pace([1, 16]).gather(0, &batches);
-        let sender = coming.join().unwrap();
-        // Those that were late for a wait of a millisecond, on a very busy machine, are the next group.
-        let rest: Vec<_> = batches.try_iter().collect();
-        assert_eq!([group, rest].concat(), (0..16).collect::<Vec<_>>(), "nothing is lost");
-        assert_eq!(pace([2, 2]).gather(0, &batches), [0], "nobody comes");
-        drop(sender);
-        assert_eq!(pace([2, 2]).gather(0, &batches), [0], "nobody can come any more");
+        assert!(group.len() >= 8, "{group:?}");
+        queue.close();
+        let rest = queue.group(8, LONG).unwrap_or_default();
+        assert_eq!([group, rest].concat(), (0..16).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_group_ends_when_nobody_comes() {
+        assert_eq!(queue(0..1).group(2, Duration::from_millis(1)).unwrap(), [0]);
+        assert_eq!(queue(0..3).group(9, NONE).unwrap(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_closed_queue_is_emptied_and_takes_nothing() {
+        let queue = queue(0..2);
+        queue.close();
+        queue.push(2);
+        assert_eq!(queue.group(9, LONG).unwrap(), [0, 1]);
+        assert_eq!(queue.group(0, LONG), None);
+    }
+
+    #[test]
+    fn a_writer_that_waits_learns_that_the_queue_is_closed() {
+        let queue = queue(0..0);
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| queue.group(0, LONG));
+            queue.close();
+            assert_eq!(writer.join().unwrap(), None);
+        });
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_writer_that_has_ended_learns_it() {
+        let queue = Queue::new();
+        let (reply, answer) = oneshot::channel::<()>();
+        queue.push(reply);
+        queue.abandon();
+        answer.await.unwrap_err();
+        let (reply, answer) = oneshot::channel::<()>();
+        queue.push(reply);
+        answer.await.unwrap_err();
     }
 
     #[test]
     fn a_group_has_a_greatest_size() {
-        let (sender, batches) = channel();
-        (0..2 * GROUP_MAX).for_each(|number| sender.send(number).unwrap());
-        assert_eq!(pace([9 * GROUP_MAX, 1]).gather(0, &batches).len(), GROUP_MAX);
+        let queue = queue(0..2 * GROUP_MAX + 1);
+        let sizes = [(); 3].map(|()| queue.group(0, NONE).unwrap().len());
+        assert_eq!(sizes, [GROUP_MAX, GROUP_MAX, 1]);
     }
 
     #[test]
-    fn the_last_two_groups_are_remembered() {
+    fn half_of_the_larger_of_the_last_two_groups_is_waited_for() {
         let mut pace = Pace::default();
-        pace.note(15, Duration::from_millis(3));
-        pace.note(1, Duration::from_millis(4));
-        assert_eq!((pace.sizes, pace.cost), ([1, 15], Duration::from_millis(4)));
+        pace.note(15, Duration::from_micros(300));
+        assert_eq!((pace.wanted(), pace.time()), (7, Duration::from_micros(300)));
+        pace.note(1, Duration::from_secs(4));
+        assert_eq!((pace.wanted(), pace.time()), (7, GATHERING_MAX));
+        pace.note(2, NONE);
+        assert_eq!((pace.wanted(), pace.time()), (1, NONE));
     }
 }
