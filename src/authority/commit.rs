@@ -37,10 +37,32 @@ impl Attempts {
         self.made += 1;
         if self.made < ATTEMPTS { Ok(false) } else { Err(Fault::Contended { attempts: ATTEMPTS }) }
     }
+
+    /// Commits `batch`, and makes what is given out once it is committed. Returns `None` after a conflict.
+    ///
+    /// The first attempt makes it while the batch is on its way to the disk. Later attempts make it afterwards, so a caller who is
+    /// overtaken again and again makes it at most twice.
+    ///
+    /// # Errors
+    /// As [`Attempts::commit`], or that of `make`.
+    pub async fn commit_while<T>(
+        &mut self,
+        store: &dyn Store,
+        batch: Batch,
+        make: impl Fn() -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        let is_first = self.made == 0;
+        let meanwhile = async { is_first.then(&make) };
+        // In this order: the batch is in the queue before the making begins.
+        let (is_committed, made) = tokio::join!(biased; self.commit(store, batch), meanwhile);
+        Ok(if is_committed? { Some(made.unwrap_or_else(make)?) } else { None })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::store::embedded::successor::NewStore;
 
@@ -57,6 +79,34 @@ mod tests {
             }
         }
         Ok(0)
+    }
+
+    /// How often the answer was made, and how it ended, if the attempt `succeeds_at` is the first that can succeed.
+    async fn made(succeeds_at: usize, answer: fn() -> Result<u8, Fault>) -> (usize, Option<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = NewStore::begin(&folder.path().join("store")).unwrap().finish().unwrap();
+        let (mut attempts, count) = (Attempts::default(), Cell::new(0));
+        let make = || {
+            count.set(count.get() + 1);
+            answer()
+        };
+        for attempt in 1.. {
+            let batch = Batch::default().put("a", "1");
+            let batch = if attempt < succeeds_at { batch.expect("a", "other") } else { batch };
+            match attempts.commit_while(&store, batch, make).await {
+                Ok(None) => {}
+                ended => return (count.get(), ended.ok().flatten()),
+            }
+        }
+        (count.get(), None)
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_made_at_most_twice_and_only_given_out_after_a_commit() {
+        assert_eq!(made(1, || Ok(7)).await, (1, Some(7)));
+        assert_eq!(made(5, || Ok(7)).await, (2, Some(7)));
+        assert_eq!(made(usize::MAX, || Ok(7)).await, (1, None), "it was never committed");
+        assert_eq!(made(1, || Err(Fault::Incomplete("test"))).await, (1, None));
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::authority::in_force::Snapshot;
 use crate::authority::issuing::circumstances::Circumstances;
 use crate::authority::issuing::decided::{Answer, Granted, Trail};
-use crate::authority::issuing::facts::Wanted;
+use crate::authority::issuing::facts::{Keys, Wanted};
 use crate::authority::issuing::refused::{Refused, refuse, refuse_by};
 use crate::authority::issuing::token::Viewer;
 use crate::authority::key_directory::{KeyDirectory, KeyFileName};
@@ -25,7 +25,7 @@ use crate::authority::stop::Stop;
 use crate::authority::vault::fault::Fault;
 use crate::crypto::clean_stack::on_clean_stack;
 use crate::crypto::seal;
-use crate::domain::decision::{Delivery, Vouched};
+use crate::domain::decision::{Delivery, Terms, Vouched};
 use crate::domain::denial::Denial;
 use crate::domain::refusal::Refusal;
 
@@ -114,10 +114,8 @@ impl Authority {
             };
             refuse_bound(viewer, trail)?;
             let token = viewer.entitlement();
-            // The key lies in a file, which another thread reads.
-            let none = |_: &_, _: &_| Ok(());
-            let decided = self.decide(&wanted, token, in_force, circumstances, trail, none);
-            let (terms, ()) = decided.await?;
+            let decided = self.decide(&wanted, token, in_force, circumstances, trail, nothing);
+            let (terms, ..) = decided.await?;
             let key = self.read_origin_key(directory.clone(), file.clone()).await?;
             let key = key.ok_or_else(|| {
                 refuse_by(Refusal::KeyNotFound, "the origin has no such key, or no longer")
@@ -159,11 +157,17 @@ impl Authority {
     ) -> Result<Granted<Vec<(KeyId, ContentKey)>>, Stop<Refused>> {
         refuse_bound(viewer, trail)?;
         let token = viewer.entitlement();
-        let make = |terms: &_, keys: &_| self.unwrap_granted(terms, keys);
-        let decided = self.decide(wanted, token, in_force, circumstances, trail, make);
-        let (terms, answer) = decided.await?;
+        let decided = self.decide(wanted, token, in_force, circumstances, trail, nothing);
+        let (terms, keys, ()) = decided.await?;
+        let answer = self.unwrap_granted(&terms, &keys)?;
         Ok(Granted { answer, id: None, terms: Some(terms) })
     }
+}
+
+/// What is made while changes are written. A key in the clear is not: it would wait in memory for the disk.
+#[expect(clippy::unnecessary_wraps, reason = "making an answer can fail")]
+const fn nothing(_: &Terms, _: &Keys) -> Result<(), Fault> {
+    Ok(())
 }
 
 /// Such a request proves no device, so a token that is bound to one counts for nothing.

@@ -145,8 +145,7 @@ impl Authority {
     /// Decides on the current facts, and commits the changes of a grant. If another task has changed the facts
     /// meanwhile, it decides again.
     ///
-    /// `make` makes the answer while the changes are on their way to the disk, because both take time and need nothing of each
-    /// other. The answer is given back once they are on disk, and dropped if they are not.
+    /// `make` makes the answer while the changes are on their way to the disk. The answer is given back once they are on disk.
     pub(super) async fn decide<T>(
         &self,
         wanted: &Wanted<'_>,
@@ -155,7 +154,7 @@ impl Authority {
         circumstances: Circumstances<'_>,
         trail: &mut Trail,
         make: impl Fn(&Terms, &Keys) -> Result<T, Fault>,
-    ) -> Result<(Terms, T), Stop<Refused>> {
+    ) -> Result<(Terms, Keys, T), Stop<Refused>> {
         let (store, memory) = (self.vault.store(), self.vault.facts());
         let court = Court {
             token,
@@ -173,13 +172,9 @@ impl Authority {
             trail.content = Some(facts.title.content.to_string());
             let judged = court.judge(&facts, &mut trail.told).await?;
             let terms = judged.decision.map_err(Stop::Refused)?;
-            let (is_committed, answer) = tokio::join!(
-                biased;
-                attempts.commit(&*memory, judged.batch),
-                async { make(&terms, &facts.keys) }
-            );
-            if is_committed? {
-                return Ok((*terms, answer?));
+            let answer = || make(&terms, &facts.keys);
+            if let Some(answer) = attempts.commit_while(&*memory, judged.batch, answer).await? {
+                return Ok((*terms, facts.keys, answer));
             }
         }
     }

@@ -93,7 +93,7 @@ impl Authority {
             Ok((license::sign(terms, context, signer)?, license_id))
         };
         let decided = self.decide(&wanted, token, in_force, circumstances, trail, make);
-        let (terms, (license, id)) = decided.await?;
+        let (terms, _, (license, id)) = decided.await?;
         Ok(Granted { answer: license, id: Some(id), terms: Some(terms) })
     }
 

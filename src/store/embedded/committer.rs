@@ -194,7 +194,7 @@ struct Writer {
     queue: Arc<Queue<(Batch, Reply)>>,
 }
 
-/// Whoever still waits learns at once that this thread has ended, even if it panicked.
+/// When the thread ends, by a panic too, those who still wait get an error at once.
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.abandon();
