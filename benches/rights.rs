@@ -2,10 +2,10 @@
 //!
 //! `cargo bench --bench rights -- 1000000` prints: a license under a policy that remembers against one under a policy that does
 //! not, with 16 players at once; how evenly licenses come at half of that load, and beside it how evenly the disk alone syncs a
-//! small file, which each of these licenses waits for; both in a store with as many devices (20,000 if
-//! no number is given), a tenth as many live sessions and as many that ended; the same while the sweep removes those that ended;
-//! and what commits of grants take, as the store itself measures it, while the root key is rotated under a tenth as many secrets.
-//! Requests are signed beforehand, so that what is timed is the service.
+//! small file, which each of these licenses waits for; both in a store with as many devices (20,000 if no number is given), a tenth
+//! as many live sessions and as many that ended; the same while the sweep removes those that ended, in turns with a store that is not
+//! swept; and what commits of grants take, as the store itself measures it, while the root key is rotated under a tenth as many
+//! secrets. Requests are signed beforehand, so that what is timed is the service.
 #![expect(clippy::print_stdout, reason = "a bench says what it measured")]
 #![expect(
     clippy::unwrap_used,
@@ -43,6 +43,7 @@ use reelkey_client::exchange::request::SessionType;
 use reelkey_client::key::KeyId;
 use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::time::UnixTime;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::asking::ask;
 use crate::service::{REMEMBERS, Service, run};
@@ -65,8 +66,10 @@ const DURING_ROTATION: usize = 8;
 const LICENSES: usize = 1_600;
 const ROUNDS: usize = 6;
 
-/// How long half of the load lasts.
+/// How long half of the load lasts, and how long a turn of it when services take turns, and how often they do.
 const HALF: Duration = Duration::from_secs(10);
+const TURN: Duration = Duration::from_secs(2);
+const TURNS: usize = 12;
 
 /// Accounts written in one batch.
 const BATCH: usize = 500;
@@ -178,11 +181,11 @@ fn fill(data: &Path, devices: usize) {
     println!("{devices} devices written in {:.0} s", begun.elapsed().as_secs_f64());
 }
 
-/// Licenses at half of the load, each asked for in its turn whether or not the one before was answered in time. Sorted; a
+/// Licenses at half of the load for so long, each asked for in its turn whether or not the one before was answered in time. Sorted; a
 /// license that had to wait for its connection counts from its turn on.
-fn half_load(service: &mut Service, per_second: f64) -> Vec<Duration> {
+fn half_load(service: &mut Service, per_second: f64, time: Duration) -> Vec<Duration> {
     let pause = Duration::from_secs_f64(2.0 / per_second);
-    let count = usize::try_from(HALF.as_nanos() / pause.as_nanos()).unwrap();
+    let count = usize::try_from(time.as_nanos() / pause.as_nanos()).unwrap();
     let requests = service.requests(REMEMBERED, count);
     let (service, begun) = (&*service, Instant::now());
     let mut all: Vec<_> = thread::scope(|scope| {
@@ -315,24 +318,48 @@ fn compare(devices: usize) {
         println!("{name}: median {median:.0} us, p99 {p99:.0} us, {:.2} times", p99 / median);
         p99
     };
-    let in_small = half_load(&mut small, load);
+    let in_small = half_load(&mut small, load, HALF);
     show("the disk alone", &syncs(small.data.path()));
     show("half load, small store (asked: 4)", &in_small);
-    show("half load, large store", &half_load(&mut large, load));
+    show("half load, large store", &half_load(&mut large, load, HALF));
+    sweep(&mut large, devices, load);
+}
 
-    // The sweep is compared after a restart like its own.
-    large.start();
-    let before = show("half load, large store after a restart", &half_load(&mut large, load));
-    configure(&large, SWEEPING);
-    large.start();
-    thread::sleep(Duration::from_secs(2));
-    let begun = swept(&large);
-    let during = show("half load, large store while it is swept", &half_load(&mut large, load));
-    println!(
-        "p99 with the sweep, which removed {:.0} facts: {:.2} times",
-        swept(&large) - begun,
-        during / before
-    );
+/// Compares half load while the store is swept with half load of a service like it that sweeps nothing. They take turns, and the
+/// one that sweeps is stopped while the other is asked: so neither has the disk to itself, nor a better hour.
+fn sweep(still: &mut Service, devices: usize, load: f64) {
+    let mut sweeping = installed();
+    fill(sweeping.data.path(), devices);
+    configure(&sweeping, SWEEPING);
+    sweeping.start();
+    let signal = |service: &Service, signal| {
+        let process = service.process.as_ref().unwrap();
+        kill_process(Pid::from_child(&process.child), signal).unwrap();
+    };
+    thread::sleep(TURN);
+    let begun = swept(&sweeping);
+    let [mut with, mut without] = <[Vec<(f64, f64)>; 2]>::default();
+    let figures = |took: &[Duration]| (quantile(took, 500), quantile(took, 990));
+    for _ in 0..TURNS {
+        with.push(figures(&half_load(&mut sweeping, load, TURN)));
+        signal(&sweeping, Signal::STOP);
+        without.push(figures(&half_load(still, load, TURN)));
+        signal(&sweeping, Signal::CONT);
+    }
+    let removed = swept(&sweeping) - begun;
+    let middle = |mut all: Vec<f64>| {
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    };
+    let show = |name: &str, all: &[(f64, f64)]| {
+        let median = middle(all.iter().map(|(median, _)| *median).collect());
+        let p99 = middle(all.iter().map(|(_, p99)| *p99).collect());
+        println!("{name}: median {median:.0} us, p99 {p99:.0} us, {:.2} times", p99 / median);
+        p99
+    };
+    let without = show("half load, in turns, nothing swept", &without);
+    let with = show("half load, in turns, while the store is swept", &with);
+    println!("p99 with the sweep, which removed {removed:.0} facts: {:.2} times", with / without);
 }
 
 /// The p99.9 of what the store measured between two scrapes: the end of its bucket, and how many there were.
