@@ -190,8 +190,8 @@ fn fill(data: &Path, devices: usize) {
     println!("{devices} devices written in {:.0} s", begun.elapsed().as_secs_f64());
 }
 
-/// Licenses at half of the load for so long, each asked for in its turn whether or not the one before was answered in time. Sorted; a
-/// license that had to wait for its connection counts from its turn on.
+/// Licenses at half of the load for so long, each asked for in its turn whether or not the one before was answered in time.
+/// Sorted; a license that had to wait for its connection counts from its turn on.
 fn half_load(service: &mut Service, per_second: f64, time: Duration) -> Vec<Duration> {
     let pause = Duration::from_secs_f64(2.0 / per_second);
     let count = usize::try_from(time.as_nanos() / pause.as_nanos()).unwrap();
