@@ -14,6 +14,7 @@ use crate::store::facts_migration;
 use crate::store::meter::Meter;
 use crate::store::migration::migrate;
 use crate::store::record::fact;
+use crate::store::record::fact::account::ROWS;
 use crate::store::record::header::{self, FORMAT};
 
 /// The name of a store: `sled:DIRECTORY`. Another engine will have another scheme.
@@ -152,7 +153,7 @@ pub async fn open(url: &StoreUrl) -> Result<OpenStore, Error> {
     let header = header::header(&store).await?;
     // A store without a header is damaged, which others say; one of an earlier format has no facts yet.
     let is_older = header.as_ref().is_some_and(|header| header.format < FORMAT);
-    let facts = facts::open(&store, is_older)?;
+    let facts = facts::open(&store, ROWS, is_older)?;
     if let Some(header) = &header {
         fact::header::settle(&facts, &header.store_id).await?;
         facts_migration::migrate(&facts).await?;
@@ -256,9 +257,9 @@ mod tests {
     #[tokio::test]
     async fn facts_of_a_newer_version_are_left_alone() {
         let (_folder, url, _) = store_of_format(FORMAT).await;
-        let newer = r#"{"format":3,"store_id":"01010101-0101-0101-0101-010101010101"}"#;
+        let newer = r#"{"format":4,"store_id":"01010101-0101-0101-0101-010101010101"}"#;
         put_fact(&url, "facts", newer).await;
-        assert!(matches!(open(&url).await, Err(Error::Newer { format: 3, newest: 2 })));
+        assert!(matches!(open(&url).await, Err(Error::Newer { format: 4, newest: 3 })));
     }
 
     #[tokio::test]

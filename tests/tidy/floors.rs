@@ -180,7 +180,10 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "batch owner",
         ],
     ),
-    ("src/store/embedded", &["successor", "facts", "store", "committer", "guard place"]),
+    (
+        "src/store/embedded",
+        &["successor", "facts", "store", "committer", "reading view", "guard place row"],
+    ),
     (
         "src/store/record",
         &[

@@ -5,7 +5,7 @@
 //! acknowledged. After the first failure nothing is acknowledged any more, because it is unknown what reached the disk
 //! until the store is opened again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -16,6 +16,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::store::batch::{Batch, Committed};
 use crate::store::embedded::guard::Engine;
+use crate::store::embedded::row::Sharing;
+use crate::store::embedded::view::View;
 use crate::store::error::Error;
 
 /// The most batches in one group.
@@ -39,9 +41,9 @@ pub(super) struct Committer {
 
 impl Committer {
     /// Starts the thread. `file` is the engine's file; it is synced after every flush.
-    pub(super) fn start(engine: Engine, file: File) -> Result<Self, Error> {
+    pub(super) fn start(engine: Engine, sharing: Sharing, file: File) -> Result<Self, Error> {
         let queue = Arc::new(Queue::new());
-        let writer = Writer { engine: engine.clone(), file, queue: Arc::clone(&queue) };
+        let writer = Writer { engine: engine.clone(), sharing, file, queue: Arc::clone(&queue) };
         let thread = Builder::new().name("committer".into()).spawn(move || writer.run())?;
         Ok(Self { queue, thread: Some(thread), engine })
     }
@@ -176,20 +178,9 @@ impl Pace {
     }
 }
 
-/// The changes of the batches of a group: the value that each key gets, or `None` if it is removed.
-#[derive(Debug, Default)]
-struct Merged(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
-
-impl Merged {
-    /// Adds a batch, whose expectations hold.
-    fn add(&mut self, batch: Batch) {
-        self.0.extend(batch.puts.into_iter().map(|(key, value)| (key, Some(value))));
-        self.0.extend(batch.removes.into_iter().map(|key| (key, None)));
-    }
-}
-
 struct Writer {
     engine: Engine,
+    sharing: Sharing,
     file: File,
     queue: Arc<Queue<(Batch, Reply)>>,
 }
@@ -212,21 +203,17 @@ impl Writer {
     }
 
     fn commit(&self, group: Vec<(Batch, Reply)>) {
-        let (mut merged, mut done) = (Merged::default(), Vec::new());
+        let (mut view, mut done) = (View::new(&self.engine, self.sharing), Vec::new());
         for (batch, reply) in group {
-            match self.judge(&batch, &merged) {
-                Ok(Committed::Conflict) => done.push((Committed::Conflict, reply)),
-                Ok(Committed::Done) => {
-                    merged.add(batch);
-                    done.push((Committed::Done, reply));
-                }
+            match view.add(batch) {
+                Ok(committed) => done.push((committed, reply)),
                 Err(error) => drop(reply.send(Err(error))),
             }
         }
         // A conflict changes nothing, and the value that it met becomes durable with the batch that wrote it.
         let mut failure = None;
         if done.iter().any(|(committed, _)| *committed == Committed::Done)
-            && let Err(error) = self.apply(merged).and_then(|()| self.make_durable())
+            && let Err(error) = self.apply(view.changes()).and_then(|()| self.make_durable())
         {
             self.engine.fail(&error);
             failure = Some(error);
@@ -242,36 +229,10 @@ impl Writer {
         }
     }
 
-    /// Whether everything is as the batch expects, once `merged` is applied.
-    fn judge(&self, batch: &Batch, merged: &Merged) -> Result<Committed, Error> {
-        self.engine.write(|db| {
-            // Only this thread writes, so the check still holds when the batch is applied.
-            for (key, expected) in &batch.expected {
-                let is_as_expected = match merged.0.get(key) {
-                    Some(value) => value.as_deref() == expected.as_deref(),
-                    None => db.get(key)?.as_deref() == expected.as_deref(),
-                };
-                if !is_as_expected {
-                    return Ok(Committed::Conflict);
-                }
-            }
-            Ok(Committed::Done)
-        })
-    }
-
     /// Applies the changes of a group as one batch of sled, which is one write of its log: a batch for each would be one write
     /// each, and the sync would wait for all of them.
-    fn apply(&self, merged: Merged) -> Result<(), Error> {
-        self.engine.write(|db| {
-            let mut changes = sled::Batch::default();
-            for (key, value) in merged.0 {
-                match value {
-                    Some(value) => changes.insert(key, value),
-                    None => changes.remove(key),
-                }
-            }
-            db.apply_batch(changes)
-        })
+    fn apply(&self, changes: sled::Batch) -> Result<(), Error> {
+        self.engine.write(|db| db.apply_batch(changes))
     }
 
     /// sled's flush hands its log to the operating system, which may still hold it in memory. Measurements show that

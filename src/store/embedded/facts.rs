@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::store::embedded::place::{FACTS, Place};
+use crate::store::embedded::row::Sharing;
 use crate::store::embedded::store::SledStore;
 use crate::store::error::Error;
 use crate::store::owner;
@@ -25,7 +26,7 @@ pub(super) fn make(place: &Arc<Place>) -> Result<(), Error> {
         _ => {}
     }
     owner::make_folder(&aside)?;
-    let new = SledStore::start(&aside, Arc::clone(place), FACTS)?;
+    let new = SledStore::start(&aside, Arc::clone(place), FACTS, Sharing::NONE)?;
     // Closing tells of no failed write, so it has nothing left to write.
     new.engine.write(|db| db.flush().map(drop))?;
     drop(new);
@@ -35,18 +36,22 @@ pub(super) fn make(place: &Arc<Place>) -> Result<(), Error> {
     }
 }
 
-/// Opens the database. `may_make`: it is made if it is missing, because the store is older than facts.
+/// Opens the database, in which keys share rows. `may_make`: it is made if it is missing, because the store is older than facts.
 ///
 /// # Errors
 /// [`Error::Damaged`] if it is missing and should not be.
-pub(in crate::store) fn open(store: &SledStore, may_make: bool) -> Result<SledStore, Error> {
+pub(in crate::store) fn open(
+    store: &SledStore,
+    sharing: Sharing,
+    may_make: bool,
+) -> Result<SledStore, Error> {
     let place = &store.place;
     if may_make {
         make(place)?;
     }
     let files = folder(place);
     match is_there(&files)? {
-        true => SledStore::start(&files, Arc::clone(place), FACTS),
+        true => SledStore::start(&files, Arc::clone(place), FACTS, sharing),
         false => Err(Error::Damaged("its folder `facts` is missing or empty".into())),
     }
 }

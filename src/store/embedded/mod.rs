@@ -23,5 +23,8 @@ mod committer;
 pub mod facts;
 pub mod guard;
 mod place;
+mod reading;
+pub mod row;
 pub mod store;
 pub mod successor;
+mod view;

@@ -2,7 +2,6 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -13,6 +12,8 @@ use crate::store::batch::{Batch, Committed, Entry};
 use crate::store::embedded::committer::Committer;
 use crate::store::embedded::guard::Engine;
 use crate::store::embedded::place::{self, FACTS, PAUSE, Place};
+use crate::store::embedded::reading;
+use crate::store::embedded::row::Sharing;
 use crate::store::engine::Store;
 use crate::store::error::Error;
 use crate::store::meter::{Kind, Meter};
@@ -33,6 +34,7 @@ pub struct SledStore {
     // Dropped in this order: first the writer, then the engine, then the lock.
     committer: Committer,
     pub(super) engine: Engine,
+    sharing: Sharing,
     pub(super) place: Arc<Place>,
     pub(super) number: u64,
 }
@@ -65,11 +67,16 @@ impl SledStore {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => return Err(Error::Damaged("its file `db` is missing or empty".into())),
         }
-        Self::start(&files, place, number)
+        Self::start(&files, place, number, Sharing::NONE)
     }
 
     /// Opens sled's files, or makes them.
-    pub(super) fn start(files: &Path, place: Arc<Place>, number: u64) -> Result<Self, Error> {
+    pub(super) fn start(
+        files: &Path,
+        place: Arc<Place>,
+        number: u64,
+        sharing: Sharing,
+    ) -> Result<Self, Error> {
         remove_half_written_snapshots(files)?;
         let config = sled::Config::new()
             .path(files)
@@ -78,8 +85,8 @@ impl SledStore {
             .flush_every_ms(Some(CLEANING_MS));
         let engine = open_once_closed(&config)?;
         let file = OpenOptions::new().read(true).write(true).open(files.join("db"))?;
-        let committer = Committer::start(engine.clone(), file)?;
-        Ok(Self { committer, engine, place, number })
+        let committer = Committer::start(engine.clone(), sharing, file)?;
+        Ok(Self { committer, engine, sharing, place, number })
     }
 
     /// What was committed, in the stores before this one too.
@@ -89,7 +96,7 @@ impl SledStore {
 
     /// Closes it. The folder stays taken.
     pub(super) fn close(self) -> (Arc<Place>, u64) {
-        let Self { committer, engine, place, number } = self;
+        let Self { committer, engine, place, number, .. } = self;
         drop((committer, engine));
         (place, number)
     }
@@ -134,13 +141,12 @@ fn remove_half_written_snapshots(folder: &Path) -> io::Result<()> {
 #[async_trait]
 impl Store for SledStore {
     async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        self.engine.read(|db| db.get(key)).map(|value| value.map(|value| value.to_vec()))
+        let mut values = reading::get(&self.engine, self.sharing, [key])?;
+        Ok(values.pop().flatten())
     }
 
     async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        self.engine.read(|db| {
-            keys.iter().map(|key| Ok(db.get(key)?.map(|value| value.to_vec()))).collect()
-        })
+        reading::get(&self.engine, self.sharing, keys.iter().map(Vec::as_slice))
     }
 
     async fn scan(
@@ -149,14 +155,7 @@ impl Store for SledStore {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Entry>, Error> {
-        let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
-        self.engine.read(|db| {
-            db.range::<&[u8], _>((from, Bound::Unbounded))
-                .take_while(|entry| entry.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
-                .take(limit)
-                .map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())))
-                .collect()
-        })
+        reading::scan(&self.engine, self.sharing, prefix, after, limit)
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, Error> {

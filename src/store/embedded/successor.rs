@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::store::embedded::facts;
 use crate::store::embedded::place::Place;
+use crate::store::embedded::row::Sharing;
 use crate::store::embedded::store::SledStore;
 use crate::store::engine::Store;
 use crate::store::error::Error;
@@ -54,7 +55,7 @@ impl NewStore {
         place.remove_others(number.saturating_sub(1))?;
         let aside = place.aside(number);
         owner::make_folder(&aside)?;
-        Ok(Self { store: SledStore::start(&aside, place, number)?, predecessor })
+        Ok(Self { store: SledStore::start(&aside, place, number, Sharing::NONE)?, predecessor })
     }
 
     /// The store, for filling it.

@@ -13,6 +13,9 @@ use crate::store::engine::Store;
 use crate::store::error::Error;
 use crate::store::pages::Pages;
 
+/// Room for most records, so that few grow while they are written.
+const USUAL_BYTES: usize = 512;
+
 /// A record with a key of its own.
 pub trait Record: Serialize + DeserializeOwned {
     /// The key prefix of its kind.
@@ -97,7 +100,9 @@ fn name_of(key: &[u8]) -> String {
 }
 
 fn encode(record: &impl Record) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(record).map_err(|_| Error::Encoding)
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut bytes, record).map_err(|_| Error::Encoding)?;
+    Ok(bytes)
 }
 
 /// Reads the record under `key`, if it exists.

@@ -1,17 +1,31 @@
 //! Accounts as facts name them, and the keys of what is remembered of them.
 //!
 //! A key is [`ACCOUNTS`], the account, one byte for the kind, and what the kind adds. So everything of an account lies together:
-//! one read finds it, and what a grant writes is on one or two pages of the engine.
+//! one read finds it, and most of what a grant writes is one entry of the engine.
 
 use std::fmt;
 use std::str::FromStr;
 
 use reelkey_client::key::KeyId;
 
+use crate::store::embedded::row::Sharing;
 use crate::store::record::stored::Record;
 
 /// The keys of all facts of accounts begin with this.
 pub const ACCOUNTS: &str = "account/";
+
+/// The facts of an account that grants change together are in one row of the embedded engine, as long as there is room. Licenses
+/// are not: they come, and stay as they are.
+pub const ROWS: Sharing = Sharing {
+    word: ACCOUNTS.as_bytes(),
+    bytes: ACCOUNTS.len() + AccountId::BYTES,
+    kinds: &[
+        Kind::Device.number(),
+        Kind::Place.number(),
+        Kind::Slot.number(),
+        Kind::Usage.number(),
+    ],
+};
 
 /// A kind of facts of an account. Its number is a byte of keys, and never changes. Kinds that become many come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

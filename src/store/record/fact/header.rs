@@ -10,7 +10,7 @@ use crate::store::record::text;
 
 /// The format version of the facts that this version reads and writes. [`migrate`](crate::store::facts_migration::migrate) brings
 /// earlier ones up to it.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The identity and format of the facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
