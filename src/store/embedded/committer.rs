@@ -152,7 +152,7 @@ impl<T> Queue<T> {
 ///
 /// Whoever commits again and again, as many players do, comes back a moment after the answer. Without a wait, the first of them
 /// would begin a group of its own, and the threads that write would be busy with groups that are too small. A wait for all of
-/// them would leave nobody to work while a group is written; so it is for half.
+/// them would leave nobody to work while a group is written; so it is for three quarters.
 #[derive(Debug, Default)]
 struct Pace {
     /// The sizes of the last two groups.
@@ -162,9 +162,9 @@ struct Pace {
 }
 
 impl Pace {
-    /// How many batches a group waits for: half as many as were in the larger of the last two. A single writer never waits.
+    /// How many batches a group waits for: three quarters of those in the larger of the last two. A single writer never waits.
     fn wanted(&self) -> usize {
-        self.sizes.into_iter().max().unwrap_or_default() / 2
+        self.sizes.into_iter().max().unwrap_or_default() * 3 / 4
     }
 
     /// How long it waits for them: as long as a group takes.
@@ -331,12 +331,12 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_larger_of_the_last_two_groups_is_waited_for() {
+    fn three_quarters_of_the_larger_of_the_last_two_groups_are_waited_for() {
         let mut pace = Pace::default();
         pace.note(15, Duration::from_micros(300));
-        assert_eq!((pace.wanted(), pace.time()), (7, Duration::from_micros(300)));
+        assert_eq!((pace.wanted(), pace.time()), (11, Duration::from_micros(300)));
         pace.note(1, Duration::from_secs(4));
-        assert_eq!((pace.wanted(), pace.time()), (7, GATHERING_MAX));
+        assert_eq!((pace.wanted(), pace.time()), (11, GATHERING_MAX));
         pace.note(2, NONE);
         assert_eq!((pace.wanted(), pace.time()), (1, NONE));
     }
