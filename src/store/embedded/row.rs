@@ -2,7 +2,7 @@
 //!
 //! A change costs sled about the same however short its value is: it finds a leaf, copies the list of what is in it, and splits it
 //! when there are more than sixteen. A grant changes several short records of one account. So these are one entry of sled, up to
-//! [`ROW_BYTES_MAX`], and their changes are one change. Whoever uses the store does not see it.
+//! 3 KiB, and their changes are one change. Whoever uses the store does not see it.
 //!
 //! A key is in its row or has an entry of its own, never both. A new one goes into the row if there is room. One that has an entry
 //! of its own keeps it until it is removed, so keys only ever move from rows to entries: whoever looks into the row first, and then
