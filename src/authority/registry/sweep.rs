@@ -61,7 +61,7 @@ impl Sweep {
     /// Looks at the next records and removes those that ended. Returns how many; `None` at the end.
     ///
     /// # Errors
-    /// [`Fault`]. The next call goes on.
+    /// [`Fault`]. The next call goes on behind a record that is unreadable, but not behind a row of the engine that is.
     pub async fn step(
         &mut self,
         facts: &dyn Store,

@@ -18,7 +18,7 @@
 //! - After a disk error, closing panics and a flush may wait for ever. So a failed store is not closed, and a commit
 //!   has a time limit.
 //! - Its cache would grow to 1 GiB. So it is limited.
-//! - A short record costs it as much as a long one. So facts that change together share one ([`row`]).
+//! - A short record costs it as much as a long one. So facts that change together share one entry ([`row`]).
 
 mod committer;
 pub mod facts;

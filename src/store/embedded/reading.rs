@@ -56,18 +56,25 @@ pub(super) fn scan(
     let begin = after.unwrap_or(prefix);
     let is_wanted = |key: &[u8]| key.starts_with(prefix) && after.is_none_or(|after| key > after);
     let mut found = Found { entries: Vec::new(), row: Vec::new().into_iter(), limit };
-    // The row in which the scan begins lies before its first entry.
-    if let Some(key) = sharing.row_before(begin) {
+    // The row in which the scan begins lies before its first entry. It is of no use if what it holds does not begin so.
+    let may_be_in_row = sharing.row_before(prefix).is_none() || sharing.place(prefix).is_some();
+    if let Some(key) = sharing.row_before(begin).filter(|_| may_be_in_row) {
         found.begin(row(engine, key)?.entries(key).filter(|(key, _)| is_wanted(key)));
     }
-    let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+    let from = match after {
+        Some(after) if !sharing.is_row(after) => Bound::Excluded(after),
+        _ => Bound::Included(begin),
+    };
     engine.read(|db| {
         for entry in db.range::<&[u8], _>((from, Bound::Unbounded)) {
             let (key, value) = entry?;
-            if found.is_full() || !key.starts_with(prefix) {
+            if !key.starts_with(prefix) {
                 break;
             }
             found.take_row_before(&key);
+            if found.is_full() {
+                break;
+            }
             if !sharing.is_row(&key) {
                 found.entries.push((key.to_vec(), value.to_vec()));
                 continue;

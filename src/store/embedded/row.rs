@@ -2,11 +2,11 @@
 //!
 //! A change costs sled about the same however short its value is: it finds a leaf, copies the list of what is in it, and splits it
 //! when there are more than sixteen. A grant changes several short records of one account. So these are one entry of sled, up to
-//! 3 KiB, and their changes are one change. Whoever uses the store does not see it.
+//! 4 KiB, and their changes are one change. Whoever uses the store does not see it.
 //!
 //! A key is in its row or has an entry of its own, never both. A new one goes into the row if there is room. One that has an entry
-//! of its own keeps it until it is removed, so keys only ever move from rows to entries: whoever looks into the row first, and then
-//! for the entry, misses none. Nothing has to be moved when a store without rows is opened.
+//! of its own keeps it until it is removed. So a key that is there all the time only ever moves from its row to an entry: whoever
+//! looks into the row first, and then for the entry, does not miss it. Nothing has to be moved when a store without rows is opened.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,10 @@ use crate::store::error::Error;
 
 /// The longest row, in bytes. A row is written as a whole, so a long one would make each change of it dear. This is room for the
 /// devices, the places and the streams of a household.
-pub(super) const ROW_BYTES_MAX: usize = 3 * 1024;
+pub(super) const ROW_BYTES_MAX: usize = 4 * 1024;
+
+/// The longest row that takes keys of the kinds that may be many. So they leave room for the others.
+const ROW_BYTES_OF_MANY: usize = 1024;
 
 /// The bytes of a row that tell the lengths of a key and its value.
 const LENGTHS: usize = 3;
@@ -27,21 +30,32 @@ const LENGTHS: usize = 3;
 pub struct Sharing {
     /// With what they begin.
     pub word: &'static [u8],
-    /// By how many bytes, with the word, keys of a row are the same.
+    /// How many first bytes the keys of a row have in common. The word is part of them.
     pub bytes: usize,
-    /// The byte that comes next is one of these.
+    /// The byte that comes next is one of these,
     pub kinds: &'static [u8],
+    /// or one of these, of which there may be many. They go into the row only while it is short.
+    pub many: &'static [u8],
 }
 
 impl Sharing {
     /// No keys share rows.
-    pub const NONE: Self = Self { word: b"", bytes: usize::MAX, kinds: &[] };
+    pub const NONE: Self = Self { word: b"", bytes: usize::MAX, kinds: &[], many: &[] };
 
     /// The key of the row that `key` may be in, and the rest of `key`.
     pub(super) fn place<'k>(&self, key: &'k [u8]) -> Option<(&'k [u8], &'k [u8])> {
         let (row, rest) = key.split_at_checked(self.bytes)?;
-        let shares = self.is_row(row) && self.kinds.contains(rest.first()?);
+        let kind = rest.first()?;
+        let shares = self.is_row(row) && (self.kinds.contains(kind) || self.many.contains(kind));
         (shares && u8::try_from(rest.len()).is_ok()).then_some((row, rest))
+    }
+
+    /// How long a row may be with this key in it. `rest` is what tells the key from others.
+    pub(super) fn room(&self, rest: &[u8]) -> usize {
+        match rest.first() {
+            Some(kind) if self.many.contains(kind) => ROW_BYTES_OF_MANY,
+            _ => ROW_BYTES_MAX,
+        }
     }
 
     /// The key of the row that lies before `key`, whether or not `key` may be in it.
@@ -90,6 +104,10 @@ impl Row {
         let mut bytes = Vec::with_capacity(self.len());
         for (rest, value) in &self.0 {
             // Both lengths are small enough: `Sharing::place` and `Row::put` see to it.
+            debug_assert!(
+                rest.len() <= 255 && value.len() <= ROW_BYTES_MAX,
+                "a key or value is too long"
+            );
             bytes.push(u8::try_from(rest.len()).unwrap_or_default());
             bytes.extend(u16::try_from(value.len()).unwrap_or_default().to_be_bytes());
             bytes.extend_from_slice(rest);
@@ -107,10 +125,11 @@ impl Row {
         self.0.get(rest).map(Vec::as_slice)
     }
 
-    /// Sets a value. If there is no room for it, it is given back, and the row has none under this key.
-    pub(super) fn put(&mut self, rest: &[u8], value: Vec<u8>) -> Result<(), Vec<u8>> {
+    /// Sets a value, if the row is no longer than `room` with it. Otherwise the value is given back, and the row has none under
+    /// this key.
+    pub(super) fn put(&mut self, rest: &[u8], value: Vec<u8>, room: usize) -> Result<(), Vec<u8>> {
         self.remove(rest);
-        if self.len() + LENGTHS + rest.len() + value.len() > ROW_BYTES_MAX {
+        if self.len() + LENGTHS + rest.len() + value.len() > room {
             return Err(value);
         }
         self.0.insert(rest.to_vec(), value);
@@ -134,7 +153,7 @@ mod tests {
     use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
 
-    const SHARING: Sharing = Sharing { word: b"a/", bytes: 4, kinds: &[1, 2] };
+    const SHARING: Sharing = Sharing { word: b"a/", bytes: 4, kinds: &[1], many: &[2] };
 
     #[test]
     fn keys_of_these_kinds_share_the_row_of_what_they_have_in_common() {
@@ -161,12 +180,24 @@ mod tests {
     fn a_row_has_a_greatest_length() {
         let mut row = Row::default();
         let room = ROW_BYTES_MAX - LENGTHS - 1;
-        assert_eq!(row.put(b"a", vec![7; room]), Ok(()));
+        assert_eq!(row.put(b"a", vec![7; room], ROW_BYTES_MAX), Ok(()));
         assert_eq!(row.bytes().unwrap().len(), ROW_BYTES_MAX);
-        assert_eq!(row.put(b"b", Vec::new()), Err(Vec::new()));
-        assert_eq!(row.put(b"a", vec![8; room + 1]), Err(vec![8; room + 1]));
+        assert_eq!(row.put(b"b", Vec::new(), ROW_BYTES_MAX), Err(Vec::new()));
+        assert_eq!(row.put(b"a", vec![8; room + 1], ROW_BYTES_MAX), Err(vec![8; room + 1]));
         assert_eq!(row.get(b"a"), None, "the value that it had is not the right one any more");
         assert_eq!(row.bytes(), None);
+    }
+
+    #[test]
+    fn kinds_that_may_be_many_leave_room_for_the_others() {
+        assert_eq!(SHARING.room(&[1, 9]), ROW_BYTES_MAX);
+        assert_eq!(SHARING.room(&[2, 9]), ROW_BYTES_OF_MANY);
+        let mut row = Row::default();
+        for number in 0..100 {
+            row.put(&[2, number], vec![7; 60], SHARING.room(&[2])).ok();
+        }
+        assert!(row.len() <= ROW_BYTES_OF_MANY && row.len() > ROW_BYTES_OF_MANY - 100);
+        assert_eq!(row.put(&[1], vec![7; ROW_BYTES_MAX / 2], SHARING.room(&[1])), Ok(()));
     }
 
     #[test]
@@ -190,7 +221,7 @@ mod tests {
         ) {
             let mut row = Row::default();
             for (rest, value) in &values {
-                row.put(rest, value.clone()).unwrap();
+                row.put(rest, value.clone(), ROW_BYTES_MAX).unwrap();
             }
             let bytes = row.bytes().unwrap_or_default();
             prop_assert_eq!(bytes.len(), row.len());

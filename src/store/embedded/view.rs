@@ -108,8 +108,9 @@ impl<'a> View<'a> {
             && let Some((row, rest)) = self.sharing.place(&key)
             && let Some(known) = self.rows.get_mut(row)
         {
-            known.is_changed = true;
-            left = left.and_then(|value| known.now.put(rest, value).err());
+            let was_there = known.now.get(rest).is_some();
+            left = left.and_then(|value| known.now.put(rest, value, self.sharing.room(rest)).err());
+            known.is_changed |= was_there || left.is_none();
         }
         if let Some(value) = left {
             self.entries.insert(key, Known::changed(Some(value)));
@@ -144,7 +145,7 @@ mod tests {
     use crate::store::embedded::successor::NewStore;
     use crate::store::engine::Store;
 
-    const SHARING: Sharing = Sharing { word: b"a/", bytes: 3, kinds: &[1, 2, 5] };
+    const SHARING: Sharing = Sharing { word: b"a/", bytes: 3, kinds: &[1, 2], many: &[5] };
 
     fn folder() -> TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -166,8 +167,8 @@ mod tests {
     async fn a_store_with_rows_fulfils_the_contract() {
         let digits = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
         for sharing in [
-            Sharing { word: b"s", bytes: 5, kinds: digits },
-            Sharing { word: b"c", bytes: 6, kinds: b"d" },
+            Sharing { word: b"s", bytes: 5, kinds: digits, many: &[] },
+            Sharing { word: b"c", bytes: 6, kinds: &[], many: b"d" },
         ] {
             conformance::run(Arc::new(open(&folder(), sharing))).await.unwrap();
         }
@@ -192,6 +193,9 @@ mod tests {
         assert_eq!(entry(&store, b"a/x"), None, "the row is empty");
         let found = store.scan(b"a/", None, 9).await.unwrap();
         assert_eq!(found.iter().map(|(key, _)| key[3]).collect::<Vec<_>>(), [2, 4, 5]);
+        // Whoever begins behind a row gets what is in it.
+        store.commit(Batch::default().put("a/x\x01", "1")).await.unwrap();
+        assert_eq!(store.scan(b"a/", Some(b"a/x"), 1).await.unwrap()[0].0, b"a/x\x01");
     }
 
     #[tokio::test]
@@ -201,6 +205,14 @@ mod tests {
         store.commit(Batch::default().put("a/x\x01", "1")).await.unwrap();
         store.engine.write(|db| db.insert("a/x", b"\x09nonsense")).unwrap();
         let damaged = |error| matches!(error, Error::Damaged(_));
+        let batch = Batch::default().put("a/a\x01", "1").put("a/a\x02", "1").put("a/x\x04", "1");
+        store.commit(batch).await.unwrap();
+        assert_eq!(store.scan(b"a/", None, 2).await.unwrap().len(), 2, "it lies behind these");
+        assert_eq!(
+            store.scan(b"a/x\x04", None, 9).await.unwrap().len(),
+            1,
+            "this kind has no rows"
+        );
         assert!(damaged(store.get(b"a/x\x01").await.unwrap_err()));
         assert!(damaged(store.scan(b"a/", None, 9).await.unwrap_err()));
         let batch = Batch::default().put("a/y\x01", "1").put("a/x\x02", "1");
