@@ -158,7 +158,7 @@ mod tests {
         facts::open(&store, sharing, false).unwrap()
     }
 
-    /// What sled has under this key.
+    /// The value of sled's own entry with this key, which may be a row.
     fn entry(store: &SledStore, key: &[u8]) -> Option<Vec<u8>> {
         store.engine.read(|db| db.get(key)).unwrap().map(|value| value.to_vec())
     }
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(entry(&store, b"a/x"), None, "the row is empty");
         let found = store.scan(b"a/", None, 9).await.unwrap();
         assert_eq!(found.iter().map(|(key, _)| key[3]).collect::<Vec<_>>(), [2, 4, 5]);
-        // Whoever begins behind a row gets what is in it.
+        // A scan that begins at the key of a row finds what is in the row.
         store.commit(Batch::default().put("a/x\x01", "1")).await.unwrap();
         assert_eq!(store.scan(b"a/", Some(b"a/x"), 1).await.unwrap()[0].0, b"a/x\x01");
     }
