@@ -2,8 +2,8 @@
 //!
 //! Format 1 kept each kind of facts apart: a key began with the word of the kind, then came the account. Format 2 begins with
 //! the account, so that everything of an account lies together. What follows, and the records, are the same. Format 3 keeps most
-//! of an account in one row of the embedded engine ([`ROWS`](crate::store::record::fact::account::ROWS)); what format 2 wrote is
-//! read where it is, so only the header changes.
+//! of an account in one row of the embedded engine ([`ROWS`](crate::store::record::fact::account::ROWS)). Format 4 writes CBOR and
+//! no JSON, and licenses may be in rows too. What formats 2 and 3 wrote is read as it is and where it is, so only the header changes.
 //!
 //! First the header gets the new format, so that no older version opens facts that are half moved. Then they move, a page at a
 //! time. The batch that writes a fact in its new place also removes it from the old one. If the process is killed, the next open

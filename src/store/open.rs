@@ -257,9 +257,9 @@ mod tests {
     #[tokio::test]
     async fn facts_of_a_newer_version_are_left_alone() {
         let (_folder, url, _) = store_of_format(FORMAT).await;
-        let newer = r#"{"format":4,"store_id":"01010101-0101-0101-0101-010101010101"}"#;
+        let newer = r#"{"format":5,"store_id":"01010101-0101-0101-0101-010101010101"}"#;
         put_fact(&url, "facts", newer).await;
-        assert!(matches!(open(&url).await, Err(Error::Newer { format: 4, newest: 3 })));
+        assert!(matches!(open(&url).await, Err(Error::Newer { format: 5, newest: 4 })));
     }
 
     #[tokio::test]

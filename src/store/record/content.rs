@@ -8,6 +8,7 @@ use crate::domain::content::ContentId;
 use crate::domain::track::TrackType;
 use crate::store::batch::Batch;
 use crate::store::error::Error;
+use crate::store::record::form::Json;
 use crate::store::record::stored::{Record, Stored};
 use crate::store::record::text;
 
@@ -75,6 +76,8 @@ pub struct NumberRecord {
 }
 
 impl Record for NumberRecord {
+    type Form = Json;
+
     const PREFIX: &'static str = "number/";
 
     fn key(&self) -> Vec<u8> {
@@ -120,6 +123,8 @@ impl Batch {
 }
 
 impl Record for ContentRecord {
+    type Form = Json;
+
     const PREFIX: &'static str = TITLE_PREFIX;
 
     fn key(&self) -> Vec<u8> {

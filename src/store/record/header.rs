@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::engine::Store;
 use crate::store::error::Error;
+use crate::store::record::form::Json;
 use crate::store::record::stored::{self, Record, Stored};
 use crate::store::record::text;
 
@@ -32,6 +33,8 @@ pub struct Header {
 }
 
 impl Record for Header {
+    type Form = Json;
+
     const PREFIX: &'static str = "header";
 
     fn key(&self) -> Vec<u8> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::wrap::{Place, Wrapped};
 use crate::store::engine::Store;
 use crate::store::error::Error;
+use crate::store::record::form::Json;
 use crate::store::record::stored::{self, Record, Stored};
 
 /// A KEK, wrapped by the root key.
@@ -29,6 +30,8 @@ impl KekRecord {
 }
 
 impl Record for KekRecord {
+    type Form = Json;
+
     const PREFIX: &'static str = "kek/";
 
     fn key(&self) -> Vec<u8> {

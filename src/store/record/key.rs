@@ -11,6 +11,7 @@ use crate::domain::track::TrackType;
 use crate::store::batch::Batch;
 use crate::store::error::Error;
 use crate::store::record::content::{TITLE_PREFIX, content_key};
+use crate::store::record::form::Json;
 use crate::store::record::secret_record::SecretRecord;
 use crate::store::record::stored::{Record, Stored};
 use crate::store::record::text;
@@ -96,6 +97,8 @@ impl KeyRecord {
 }
 
 impl Record for KeyRecord {
+    type Form = Json;
+
     const PREFIX: &'static str = TITLE_PREFIX;
 
     fn key(&self) -> Vec<u8> {
@@ -133,6 +136,8 @@ pub struct KidRecord {
 }
 
 impl Record for KidRecord {
+    type Form = Json;
+
     const PREFIX: &'static str = "kid/";
 
     fn key(&self) -> Vec<u8> {

@@ -17,11 +17,12 @@
 //! content of a KID. A record is JSON of at most 8 KiB. A field that a later version adds is optional. A change that
 //! an older version would misread raises [`FORMAT`](header::FORMAT), and older versions refuse the store.
 //!
-//! Each kind has a file. [`secret`] lists all kinds that hold a secret. [`stored`] reads and writes every kind.
+//! Each kind has a file. [`secret`] lists all kinds that hold a secret. [`stored`] reads and writes every kind, in its [`form`].
 //! What grants leave behind is in [`fact`], and in a database of its own, which no rotation has to copy.
 
 pub mod content;
 pub mod fact;
+pub mod form;
 pub mod header;
 pub mod kek;
 pub mod key;

@@ -19,6 +19,8 @@ macro_rules! only_secret {
         }
 
         impl $crate::store::record::stored::Record for $record {
+            type Form = $crate::store::record::form::Json;
+
             const PREFIX: &'static str = $key;
 
             fn key(&self) -> Vec<u8> {

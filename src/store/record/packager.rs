@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::wrap::{Place, Wrapped};
 use crate::domain::packager::PackagerName;
+use crate::store::record::form::Json;
 use crate::store::record::secret_record::SecretRecord;
 use crate::store::record::stored::Record;
 use crate::store::record::text;
@@ -32,6 +33,8 @@ impl PackagerRecord {
 }
 
 impl Record for PackagerRecord {
+    type Form = Json;
+
     const PREFIX: &'static str = "packager/";
 
     fn key(&self) -> Vec<u8> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::wrap::{Place, Wrapped};
+use crate::store::record::form::Json;
 use crate::store::record::secret_record::SecretRecord;
 use crate::store::record::stored::Record;
 
@@ -45,6 +46,8 @@ impl SignerRecord {
 }
 
 impl Record for SignerRecord {
+    type Form = Json;
+
     const PREFIX: &'static str = "signer/";
 
     fn key(&self) -> Vec<u8> {

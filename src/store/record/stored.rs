@@ -5,19 +5,17 @@
 
 use std::ops::Deref;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use crate::store::batch::{Batch, Entry};
 use crate::store::engine::Store;
 use crate::store::error::Error;
 use crate::store::pages::Pages;
-
-/// Room for most records, so that few grow while they are written.
-const USUAL_BYTES: usize = 512;
+use crate::store::record::form::Form;
 
 /// A record with a key of its own.
-pub trait Record: Serialize + DeserializeOwned {
+pub trait Record: Sized {
+    /// The form in which it is written.
+    type Form: Form<Self>;
+
     /// The key prefix of its kind.
     const PREFIX: &'static str;
 
@@ -46,8 +44,8 @@ impl<R: Record> Stored<R> {
     /// # Errors
     /// [`Error::Damaged`] if the record is unreadable, or belongs under another key.
     pub fn parse(key: &[u8], value: Vec<u8>) -> Result<Self, Error> {
-        match serde_json::from_slice::<R>(&value) {
-            Ok(record) if record.key() == key => Ok(Self { record, value }),
+        match R::Form::read(key, &value) {
+            Some(record) if record.key() == key => Ok(Self { record, value }),
             _ => Err(Error::Damaged(format!("record {} is unreadable", name_of(key)))),
         }
     }
@@ -58,8 +56,8 @@ impl Batch {
     ///
     /// # Errors
     /// [`Error::Encoding`].
-    pub fn add_record(self, record: &impl Record) -> Result<Self, Error> {
-        Ok(self.expect_absent(record.key()).put(record.key(), encode(record)?))
+    pub fn add_record<R: Record>(self, record: &R) -> Result<Self, Error> {
+        Ok(self.expect_absent(record.key()).put(record.key(), R::Form::write(record)?))
     }
 
     /// Replaces `old` by `new`. Expects that `old` is as it was read.
@@ -67,7 +65,7 @@ impl Batch {
     /// # Errors
     /// [`Error::Encoding`].
     pub fn replace_record<R: Record>(self, old: &Stored<R>, new: &R) -> Result<Self, Error> {
-        Ok(self.expect_record(old).put(new.key(), encode(new)?))
+        Ok(self.expect_record(old).put(new.key(), R::Form::write(new)?))
     }
 
     /// Replaces `old` by `new`, or adds `new` where there was none.
@@ -97,12 +95,6 @@ impl Batch {
 /// A key as a person reads it. Those of facts are bytes behind a word.
 fn name_of(key: &[u8]) -> String {
     key.iter().map(|byte| byte.escape_ascii().to_string()).collect()
-}
-
-fn encode(record: &impl Record) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::with_capacity(USUAL_BYTES);
-    serde_json::to_writer(&mut bytes, record).map_err(|_| Error::Encoding)?;
-    Ok(bytes)
 }
 
 /// Reads the record under `key`, if it exists.

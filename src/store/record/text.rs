@@ -1,4 +1,4 @@
-//! How records write IDs: as text.
+//! How JSON records write IDs: as text. Facts were JSON up to format 3, and are still read.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -63,17 +63,10 @@ pub(super) mod uuid {
 pub(super) mod jkt {
     use reelkey_client::strict::jwk::Thumbprint;
 
-    use super::{Deserialize, Deserializer, Error, Serializer};
+    use super::{Deserialize, Deserializer, Error};
 
     fn read<E: Error>(text: &str) -> Result<Thumbprint, E> {
         Thumbprint::parse(text).map_err(|_| E::custom("malformed text"))
-    }
-
-    pub(in crate::store::record) fn serialize<S: Serializer>(
-        jkt: &Thumbprint,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.collect_str(jkt)
     }
 
     pub(in crate::store::record) fn deserialize<'de, D: Deserializer<'de>>(
@@ -84,14 +77,7 @@ pub(super) mod jkt {
 
     /// The same for a list.
     pub(in crate::store::record) mod many {
-        use super::{Deserialize, Deserializer, Serializer, Thumbprint, read};
-
-        pub(in crate::store::record) fn serialize<S: Serializer>(
-            all: &[Thumbprint],
-            to: S,
-        ) -> Result<S::Ok, S::Error> {
-            to.collect_seq(all.iter().map(ToString::to_string))
-        }
+        use super::{Deserialize, Deserializer, Thumbprint, read};
 
         pub(in crate::store::record) fn deserialize<'de, D: Deserializer<'de>>(
             from: D,

@@ -15,12 +15,12 @@ use crate::store::record::stored::Record;
 pub const ACCOUNTS: &str = "account/";
 
 /// The facts of an account that grants change together are in one row of the embedded engine, as long as there is room. Licenses
-/// are not: they become many, and most are written once.
+/// and first uses become many, so only the earliest are.
 pub const ROWS: Sharing = Sharing {
     word: ACCOUNTS.as_bytes(),
     bytes: ACCOUNTS.len() + AccountId::BYTES,
     kinds: &[Kind::Device.number(), Kind::Place.number(), Kind::Slot.number()],
-    many: &[Kind::Usage.number()],
+    many: &[Kind::License.number(), Kind::Usage.number()],
 };
 
 /// A kind of facts of an account. Its number is a byte of keys, and never changes. Kinds that become many come last.

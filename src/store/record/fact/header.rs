@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::store::batch::Batch;
 use crate::store::engine::Store;
 use crate::store::error::Error;
+use crate::store::record::form::Json;
 use crate::store::record::stored::{self, Record};
 use crate::store::record::text;
 
 /// The format version of the facts that this version reads and writes. [`migrate`](crate::store::facts_migration::migrate) brings
 /// earlier ones up to it.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// The identity and format of the facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub struct FactsHeader {
 }
 
 impl Record for FactsHeader {
+    type Form = Json;
+
     const PREFIX: &'static str = "facts";
 
     fn key(&self) -> Vec<u8> {

@@ -1,86 +1,117 @@
 //! The record of a license, and the index from license IDs to them.
 
+use minicbor::{Decode, Encode};
 use reelkey_client::exchange::request::SessionType;
 use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::time::UnixTime;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::domain::content::ContentId;
 use crate::domain::past::{Event, EventKind, License, LicenseId, LicenseState};
 use crate::store::record::fact::account::{ACCOUNTS, AccountId, Fact, Kind};
+use crate::store::record::fact::cbor::{self, of_key};
+use crate::store::record::form::Cbor;
 use crate::store::record::stored::Record;
 use crate::store::record::text::{self, jkt};
 
 /// A license that was granted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Encode, Decode)]
+#[cbor(context_bound = "AsRef<[u8]>")]
 pub struct LicenseRecord {
     /// The account.
     #[serde(with = "text")]
+    #[cbor(n(0), with = "of_key")]
     pub account: AccountId,
     /// Its ID.
     #[serde(with = "text")]
+    #[cbor(n(1), with = "of_key")]
     pub id: LicenseId,
     /// The account's name at its issuer, for receipts.
+    #[n(2)]
     pub sub: String,
     /// The device that has it.
     #[serde(with = "jkt")]
+    #[cbor(n(3), with = "of_key")]
     pub jkt: Thumbprint,
     /// The content.
     #[serde(with = "text")]
+    #[n(4)]
     pub content_id: ContentId,
     /// The purchase or rental.
+    #[n(5)]
     pub entitlement_id: String,
     /// The policy that granted it last.
+    #[n(6)]
     pub policy_id: String,
     /// To play now, or to keep.
+    #[cbor(n(7), with = "cbor::session_type")]
     pub session_type: SessionType,
     /// When it was first granted, in seconds since 1970.
+    #[n(8)]
     pub issued_at: u64,
     /// When it last changed.
+    #[n(9)]
     pub updated_at: u64,
     /// Its end.
+    #[n(10)]
     pub expires_at: u64,
     /// How often it was renewed.
     #[serde(default)]
+    #[n(11)]
     pub counter: u64,
     /// The name of the last renewal.
-    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "text::optional", default)]
+    #[n(12)]
     pub renewed_by: Option<LicenseId>,
     /// What became of it.
+    #[n(13)]
     pub state: State,
     /// What happened to it: the name of the event, and when.
+    #[n(14)]
     pub events: Vec<(EventName, u64)>,
 }
 
 /// What became of a license.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Encode, Decode)]
 #[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
 pub enum State {
     /// Nothing.
+    #[n(0)]
     Active,
     /// It was revoked.
+    #[n(1)]
     Revoked,
     /// It was released.
+    #[n(2)]
     Returned,
     /// A newer one has ended it.
+    #[n(3)]
     Ended,
 }
 
 /// The name of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Encode, Decode)]
 #[serde(rename_all = "kebab-case")]
+#[cbor(index_only)]
 pub enum EventName {
     /// See [`EventKind::Issued`].
+    #[n(0)]
     Issued,
     /// See [`EventKind::FirstPlay`].
+    #[n(1)]
     FirstPlay,
     /// See [`EventKind::Revoked`].
+    #[n(2)]
     Revoked,
     /// See [`EventKind::Restored`].
+    #[n(3)]
     Restored,
     /// See [`EventKind::Returned`].
+    #[n(4)]
     Returned,
     /// See [`EventKind::Ended`].
+    #[n(5)]
     Ended,
 }
 
@@ -167,6 +198,8 @@ impl LicenseRecord {
 }
 
 impl Record for LicenseRecord {
+    type Form = Cbor;
+
     const PREFIX: &'static str = ACCOUNTS;
 
     fn key(&self) -> Vec<u8> {
@@ -179,16 +212,20 @@ impl Fact for LicenseRecord {
 }
 
 /// Where a license is: whose it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Encode, Decode)]
+#[cbor(context_bound = "AsRef<[u8]>")]
 pub struct OwnerRecord {
     /// The license.
     #[serde(with = "text")]
+    #[cbor(n(0), with = "of_key")]
     pub id: LicenseId,
     /// The account.
     #[serde(with = "text")]
+    #[n(1)]
     pub account: AccountId,
     /// The device.
     #[serde(with = "jkt")]
+    #[cbor(n(2), with = "cbor::jkt")]
     pub jkt: Thumbprint,
 }
 
@@ -201,6 +238,8 @@ impl OwnerRecord {
 }
 
 impl Record for OwnerRecord {
+    type Form = Cbor;
+
     const PREFIX: &'static str = "owner/";
 
     fn key(&self) -> Vec<u8> {

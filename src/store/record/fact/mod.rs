@@ -11,10 +11,12 @@
 //! | `owner/` license | [`OwnerRecord`](license::OwnerRecord): where the license is |
 //!
 //! Behind the word all keys have a fixed length. An account is a keyed hash ([`AccountId`](account::AccountId)), so the facts
-//! do not say whose they are. Records are changed by conditional writes only: a place and a slot are one record each, so of
+//! do not say whose they are. A fact is CBOR, an array of its fields ([`Cbor`](crate::store::record::form::Cbor)); a field that a
+//! later version adds comes last and is optional. Records are changed by conditional writes only: a place and a slot are one record each, so of
 //! many requests for the last one the store lets one have it, also from another node.
 
 pub mod account;
+mod cbor;
 pub mod device;
 pub mod header;
 pub mod license;

@@ -1,38 +1,49 @@
 //! The record of the first uses of a content.
 
+use minicbor::{Decode, Encode};
 use reelkey_client::strict::jwk::Thumbprint;
 use reelkey_client::time::UnixTime;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::crypto::digest::sha256;
 use crate::domain::content::ContentId;
 use crate::domain::past::Usage;
 use crate::store::record::fact::account::{ACCOUNTS, AccountId, Fact, Kind};
+use crate::store::record::fact::cbor::{self, of_key};
+use crate::store::record::form::Cbor;
 use crate::store::record::stored::Record;
 use crate::store::record::text::{self, jkt};
 
 /// The first uses of a content by an account with one entitlement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Encode, Decode)]
+#[cbor(context_bound = "AsRef<[u8]>")]
 pub struct UsageRecord {
     /// The account.
     #[serde(with = "text")]
+    #[cbor(n(0), with = "of_key")]
     pub account: AccountId,
     /// The content.
     #[serde(with = "text")]
+    #[n(1)]
     pub content_id: ContentId,
     /// The purchase or rental.
+    #[n(2)]
     pub entitlement_id: String,
     /// When the first license was granted, in seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
+    #[n(3)]
     pub rented_at: Option<u64>,
     /// When it was first played.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
+    #[n(4)]
     pub played_at: Option<u64>,
     /// The devices that keep a license.
-    #[serde(with = "jkt::many", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(with = "jkt::many", default)]
+    #[cbor(n(5), with = "cbor::jkt::many")]
     pub keepers: Vec<Thumbprint>,
     /// Whether licenses are barred.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
+    #[n(6)]
     pub barred: bool,
 }
 
@@ -75,6 +86,8 @@ impl UsageRecord {
 }
 
 impl Record for UsageRecord {
+    type Form = Cbor;
+
     const PREFIX: &'static str = ACCOUNTS;
 
     fn key(&self) -> Vec<u8> {
