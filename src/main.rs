@@ -1,16 +1,17 @@
 //! The `reelkey` binary: reads the command line and runs it.
 
-use std::alloc::System;
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
 use reelkey::cli;
 use rustix::fs::Mode;
 use rustix::process::umask;
 use zeroizing_alloc::ZeroAlloc;
 
-/// Overwrites what is freed: keys pass through buffers of libraries that do not.
+/// Overwrites what is freed: keys pass through buffers of libraries that do not. Below it is mimalloc, which keeps a large store from
+/// making every allocation slow.
 #[global_allocator]
-static MEMORY: ZeroAlloc<System> = ZeroAlloc(System);
+static MEMORY: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
 
 fn main() -> ExitCode {
     // No group may write what the service makes, sled's files included, even if the caller's umask lets it: the service

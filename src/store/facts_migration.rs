@@ -2,8 +2,9 @@
 //!
 //! Format 1 kept each kind of facts apart: a key began with the word of the kind, then came the account. Format 2 begins with
 //! the account, so that everything of an account lies together. What follows, and the records, are the same. Format 3 keeps most
-//! of an account in one row of the embedded engine ([`ROWS`](crate::store::record::fact::account::ROWS)). Format 4 writes CBOR and
-//! no JSON, and licenses may be in rows too. What formats 2 and 3 wrote is read as it is and where it is, so only the header changes.
+//! of an account in one row of the embedded engine ([`ROWS`](crate::store::record::fact::account::ROWS)). Format 4 writes CBOR
+//! where there was JSON, and licenses may be in rows too. What formats 2 and 3 wrote is read as it is and where it is, so only the
+//! header changes.
 //!
 //! First the header gets the new format, so that no older version opens facts that are half moved. Then they move, a page at a
 //! time. The batch that writes a fact in its new place also removes it from the old one. If the process is killed, the next open
@@ -20,10 +21,11 @@ use crate::store::record::stored;
 /// The words with which keys began in format 1, and their kinds.
 const WORDS: [(&str, Kind); 5] = [
     ("device/", Kind::Device),
-    ("license/", Kind::License),
     ("place/", Kind::Place),
     ("slot/", Kind::Slot),
+    // Before licenses, which need more of a row and do not stay.
     ("use/", Kind::Usage),
+    ("license/", Kind::License),
 ];
 
 /// Brings `facts` up to [`FORMAT`]. Returns how many were moved. For facts that are up to date this is none, and costs six small
@@ -84,18 +86,23 @@ async fn commit(facts: &dyn Store, batch: Batch) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::embedded::facts;
+    use crate::store::embedded::row::Sharing;
     use crate::store::embedded::store::SledStore;
     use crate::store::embedded::successor::NewStore;
+    use crate::store::record::fact::account::ROWS;
     use crate::store::record::fact::device::DeviceRecord;
     use crate::store::record::fact::license::{LicenseRecord, OwnerRecord};
     use crate::store::record::fact::place::PlaceRecord;
     use crate::store::record::fact::slot::SlotRecord;
     use crate::store::record::fact::usage::UsageRecord;
     use crate::store::record::stored::{Record, Stored, with_prefix};
+    use reelkey_client::strict::jwk::Thumbprint;
     use tempfile::TempDir;
 
     const HEADER: &str = r#"{"format":1,"store_id":"00010203-0405-0607-0809-0a0b0c0d0e0f"}"#;
     const ACCOUNT: [u8; 16] = [7; 16];
+    const JKT_BYTES: Thumbprint = Thumbprint::from_bytes([9; 32]);
     const JKT: &str = "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk";
     const UUID: &str = "07070707-0707-0707-0707-070707070707";
     const ID: &str = "BwcHBwcHBwcHBwcHBwcHBw";
@@ -151,6 +158,7 @@ mod tests {
         all.into_iter().map(|(key, value)| (key, value.into_bytes())).collect()
     }
 
+    /// Facts that were written without rows, and are opened with them.
     async fn facts_of(header: &str, entries: &[Entry]) -> (TempDir, SledStore) {
         let folder = tempfile::tempdir().unwrap();
         let store = NewStore::begin(&folder.path().join("store")).unwrap().finish().unwrap();
@@ -158,8 +166,11 @@ mod tests {
         for (key, value) in entries {
             batch = batch.put(key.clone(), value.clone());
         }
-        store.commit(batch).await.unwrap();
-        (folder, store)
+        let facts = facts::open(&store, Sharing::NONE, false).unwrap();
+        facts.commit(batch).await.unwrap();
+        drop(facts);
+        let facts = facts::open(&store, ROWS, false).unwrap();
+        (folder, facts)
     }
 
     async fn holds<F: crate::store::record::fact::account::Fact>(facts: &dyn Store) {
@@ -189,6 +200,30 @@ mod tests {
         assert_eq!(migrate(&facts).await.unwrap(), 5 + PAGE + 3);
         holds_everything(&facts, others).await;
         assert_eq!(migrate(&facts).await.unwrap(), 0);
+    }
+
+    /// JSON of an earlier format, in a row or with an entry of its own, is replaced by CBOR if it is as it was read.
+    #[tokio::test]
+    async fn facts_of_earlier_formats_are_replaced_where_they_are() {
+        let entries = of_format_1(0);
+        let key = DeviceRecord::key_of(&AccountId::from_bytes(ACCOUNT), &JKT_BYTES);
+        for format in [1, 3] {
+            let header = HEADER.replace(":1,", &format!(":{format},"));
+            let (_folder, facts) = match format {
+                1 => facts_of(&header, &entries).await,
+                _ => facts_of(&header, &[(key.clone(), entries[0].1.clone())]).await,
+            };
+            migrate(&facts).await.unwrap();
+            let old: Stored<DeviceRecord> = stored::read(&facts, &key).await.unwrap().unwrap();
+            let new = DeviceRecord { last_seen_at: 7, ..DeviceRecord::clone(&old) };
+            let change = || Batch::default().replace_record(&old, &new).unwrap();
+            assert_eq!(facts.commit(change()).await.unwrap(), Committed::Done);
+            assert_eq!(facts.commit(change()).await.unwrap(), Committed::Conflict);
+            let read: Stored<DeviceRecord> = stored::read(&facts, &key).await.unwrap().unwrap();
+            assert_eq!(*read, new);
+            let value = facts.get(&key).await.unwrap().unwrap();
+            assert_ne!(value.first(), Some(&b'{'), "format {format}");
+        }
     }
 
     #[tokio::test]

@@ -42,7 +42,8 @@ impl<R: Record> Stored<R> {
     /// Reads the record under `key`.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if the record is unreadable, or belongs under another key.
+    /// [`Error::Damaged`] if the record is unreadable, or says that it belongs under another key. A fact does not repeat all of its
+    /// key, so it says less.
     pub fn parse(key: &[u8], value: Vec<u8>) -> Result<Self, Error> {
         match R::Form::read(key, &value) {
             Some(record) if record.key() == key => Ok(Self { record, value }),

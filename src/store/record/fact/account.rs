@@ -15,7 +15,7 @@ use crate::store::record::stored::Record;
 pub const ACCOUNTS: &str = "account/";
 
 /// The facts of an account that grants change together are in one row of the embedded engine, as long as there is room. Licenses
-/// and first uses become many, so only the earliest are.
+/// and first uses become many, so only some are.
 pub const ROWS: Sharing = Sharing {
     word: ACCOUNTS.as_bytes(),
     bytes: ACCOUNTS.len() + AccountId::BYTES,

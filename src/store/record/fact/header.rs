@@ -16,7 +16,7 @@ pub const FORMAT: u32 = 4;
 /// The identity and format of the facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FactsHeader {
-    /// The format of the version that wrote them.
+    /// The newest format of what is there. Some may be older.
     pub format: u32,
     /// The ID of the store that they belong to.
     #[serde(with = "text::uuid")]

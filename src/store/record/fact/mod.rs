@@ -11,7 +11,7 @@
 //! | `owner/` license | [`OwnerRecord`](license::OwnerRecord): where the license is |
 //!
 //! Behind the word all keys have a fixed length. An account is a keyed hash ([`AccountId`](account::AccountId)), so the facts
-//! do not say whose they are. A fact is CBOR, an array of its fields ([`Cbor`](crate::store::record::form::Cbor)); a field that a
+//! do not say whose they are. But for the header, a fact is CBOR, an array of its fields ([`Cbor`](crate::store::record::form::Cbor)); a field that a
 //! later version adds comes last and is optional. Records are changed by conditional writes only: a place and a slot are one record each, so of
 //! many requests for the last one the store lets one have it, also from another node.
 
