@@ -10,8 +10,8 @@ use reelkey::store::batch::{Batch, Committed, Entry};
 use reelkey::store::engine::Store;
 use reelkey::store::error::Error;
 use reelkey::store::record::fact::account::{ACCOUNTS, Kind};
-use reelkey::store::record::fact::license::OwnerRecord;
-use reelkey::store::record::stored::Record;
+use reelkey::store::record::fact::license::{LicenseRecord, OwnerRecord};
+use reelkey::store::record::stored::{Record, Stored};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -159,8 +159,9 @@ impl Store for Overtaken {
             let facts = self.store.scan(ACCOUNTS.as_bytes(), None, 1_000).await?;
             let is_license = |(key, _): &Entry| Kind::of(key) == Some(Kind::License);
             let (key, value) = facts.into_iter().find(is_license).unwrap();
-            let value = String::from_utf8(value).unwrap().replace("\"counter\":0", "\"counter\":9");
-            self.store.commit(Batch::default().put(key, value)).await?;
+            let old: Stored<LicenseRecord> = Stored::parse(&key, value)?;
+            let new = LicenseRecord { counter: 9, ..LicenseRecord::clone(&old) };
+            self.store.commit(Batch::default().replace_record(&old, &new)?).await?;
         }
         self.store.commit(batch).await
     }
